@@ -1,0 +1,47 @@
+# Two commands do everything on a fresh machine: `make bench` and `make test`.
+VENV ?= .venv
+# The newest supported interpreter that is on this machine: `make PYTHON=/path/to/python3.12 bench` overrides.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help bench test test-all lint format benchmarks wheel clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+bench: $(READY) ## measure the paper's Table 5 on this machine (DenseNet121)
+	$(BIN)/dslite bench --backbone densenet121
+
+test: $(READY) ## run the quick tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY) ## run all tests, the slow ones too
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY) ## let ruff mend what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+benchmarks: $(READY) ## measure dslite itself, as ratios; writes benchmarks/results/
+	$(BIN)/python benchmarks/reference_path.py
+
+wheel: $(READY) ## build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean: ## remove the environment and what was built
+	rm -rf $(VENV) dist build
+
+$(READY): pyproject.toml constraints.txt dslite/__init__.py
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "dslite needs Python 3.11, 3.12 or 3.13: none was found; install one, or name it: make PYTHON=/path/to/python3.12"; \
+		exit 1; fi
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

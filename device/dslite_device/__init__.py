@@ -1,0 +1,1 @@
+"""Built-in targets: places where files are run and measured."""

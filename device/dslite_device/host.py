@@ -1,0 +1,171 @@
+"""This machine as a target: each file in fresh child processes, one for time and one for memory.
+
+A model that crashes its runtime takes only its child along.
+"""
+
+import json
+import os
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from dslite import hookimpl
+from dslite.codec import to_json
+from dslite.errors import MeasurementError
+from dslite.measure.environment import cpu_count, cpu_model
+from dslite.native import debug
+from dslite.records import Artifact, Device, Measurement, Plan, Progress, Target
+
+_TIME_SHARE = 0.8
+"""Of a run's progress bar; the memory pass has the rest."""
+
+
+@hookimpl
+def dslite_targets() -> Iterable[Target]:
+    """Give TensorFlow and LiteRT on this machine."""
+    return [
+        Target(
+            "host-litert",
+            (".tflite",),
+            _devices,
+            partial(_run, "LiteRT"),
+            "https://ai.google.dev/edge/litert",
+        ),
+        Target(
+            "host-tensorflow",
+            (".h5", ".savedmodel"),
+            _devices,
+            partial(_run, "TensorFlow"),
+            "https://www.tensorflow.org",
+        ),
+    ]
+
+
+def _devices() -> Sequence[Device]:
+    return [
+        Device(
+            id="host",
+            model=cpu_model(),
+            os=f"{platform.system()} {platform.release()}",
+            abi=platform.machine(),
+            cpus=cpu_count(),
+            memory_bytes=psutil.virtual_memory().total,
+        )
+    ]
+
+
+def _run(runtime: str, artifact: Artifact, device: Device, plan: Plan, progress: Progress) -> Sequence[Measurement]:
+    """Measure one file; see `dslite.records.Target`."""
+    del device  # there is one host
+    share = _TIME_SHARE if plan.memory else 1.0
+    timing = _child("time", artifact, plan, lambda what, done: progress(what, done * share))
+    found = [*_times(runtime, plan, timing)]
+    if plan.memory:
+        progress("memory", share)
+        found += _memory(_child("memory", artifact, plan, lambda what, _: progress(what, share)))
+    progress("done", 1.0)
+    return found
+
+
+def _times(runtime: str, plan: Plan, timing: dict[str, Any]) -> list[Measurement]:
+    threads = f"{plan.threads} thread{'s' if plan.threads > 1 else ''}"
+    setting = f"{runtime} {timing['version']}, {threads}, fresh process, input: {plan.input}"
+    samples = tuple(timing["samples_s"])
+    return [
+        Measurement("init_time", timing["init_s"], "s", f"open the file until ready to run; {setting}"),
+        Measurement("first_latency", timing["first_s"], "s", f"first run after opening; {setting}"),
+        Measurement(
+            "latency",
+            statistics.median(samples),
+            "s",
+            f"{len(samples)} runs after {timing['warmup_runs']} of warm-up, wall clock, batch 1; {setting}",
+            samples,
+        ),
+    ]
+
+
+def _memory(memory: dict[str, Any]) -> list[Measurement]:
+    method = memory["method"]
+    baseline = "above the same process with the runtime ready and the input in place"
+    return [
+        Measurement("memory_delta", memory["delta"], "bytes", f"{method}; {baseline}"),
+        Measurement("memory_anonymous_delta", memory["anonymous_delta"], "bytes", "growth of RssAnon; as memory_delta"),
+        Measurement("memory_process", memory["process"], "bytes", f"{method}; the whole process"),
+    ]
+
+
+def _child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> dict[str, Any]:
+    """Run `dslite_device.host_child` and give its result.
+
+    Raises:
+        MeasurementError: where it crashes, fails, or takes longer than the plan's timeout.
+    """
+    request = {"mode": mode, "path": artifact.path, "plan": to_json(plan)}
+    # A fixed number of malloc arenas, or memory depends on which thread allocates first.
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-m", "dslite_device.host_child", json.dumps(request)]
+    with tempfile.TemporaryFile() as log:
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment, text=True
+        )
+        timed_out = threading.Event()
+
+        def give_up() -> None:
+            timed_out.set()
+            child.kill()
+
+        timer = threading.Timer(plan.timeout_s, give_up)
+        timer.start()
+        try:
+            result = _read(child, progress)
+            code = child.wait()
+        finally:
+            timer.cancel()
+            child.kill()
+            child.wait()
+            if child.stdout:
+                child.stdout.close()
+        if timed_out.is_set():
+            raise MeasurementError(f"{Path(artifact.path).name}: gave up after {plan.timeout_s:g} s ({mode} pass)")
+        if code == 0 and result and "error" not in result:
+            return result
+        raise MeasurementError(f"{Path(artifact.path).name}: {_reason(code, result, log)}")
+
+
+def _read(child: subprocess.Popen[str], progress: Progress) -> dict[str, Any]:
+    """Follow a child's lines of JSON, passing progress on; lines of other make are a library's chatter."""
+    result: dict[str, Any] = {}
+    for line in child.stdout or ():
+        try:
+            message = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(message, dict):
+            continue
+        if "progress" in message:
+            progress(*message["progress"])
+        result = message.get("result", result)
+    return result
+
+
+def _reason(code: int, result: dict[str, Any], log: IO[bytes]) -> str:
+    if result.get("error"):
+        return str(result["error"])
+    log.seek(0)
+    lines = log.read().decode(errors="replace").strip().splitlines()
+    if debug():
+        sys.stderr.write("\n".join(lines) + "\n")
+    last = f" (last words: {lines[-1].strip()})" if lines else ""
+    if code < 0:
+        return f"its runtime crashed with {signal.Signals(-code).name}: the file is probably truncated or broken{last}"
+    return f"the measuring process ended with exit code {code}{last}"

@@ -1,0 +1,200 @@
+"""Read audio files and cut them into chunks. No TensorFlow here: `dslite predict` starts fast."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from dslite.errors import AudioError
+from dslite.native import native_output_hidden
+from dslite.recipe import ChunkSpec
+
+if TYPE_CHECKING:
+    import soundfile
+
+Samples = npt.NDArray[np.float32]
+
+SUFFIXES = frozenset({".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav"})
+"""File names that `audio_files` takes for audio; `load` reads whatever libsndfile does, by content."""
+
+_BLOCK_FRAMES = 1 << 18
+_MPEG_SLACK = 4 * 1152
+"""An MP3 without an exact frame count announces a few frames (of 1152 samples) more than it holds."""
+
+
+def load(path: Path | str, sample_rate_hz: int) -> Samples:
+    """Read a file, average its channels, resample it.
+
+    Read block by block, so that a long recording with many channels needs the memory of one channel. Resampled
+    by soxr in its high quality, as ``librosa.load`` does.
+
+    Args:
+        path: WAV, FLAC, Ogg, MP3, or whatever else libsndfile reads.
+        sample_rate_hz: of the result.
+
+    Returns:
+        float32 ``(n,)``, n >= 1, finite; full scale is [-1, 1].
+
+    Raises:
+        AudioError: where the file is missing, no audio, truncated, empty, or holds NaN or infinite samples.
+    """
+    path = Path(path)
+    samples, rate = _read_mono(path)
+    if not np.isfinite(samples).all():
+        at = int(np.flatnonzero(~np.isfinite(samples))[0])
+        raise AudioError(
+            f"{path}: expected finite samples, got {samples[at]} at sample {at} ({at / rate:.3f} s): repair the file"
+        )
+    return _resample(samples, rate, sample_rate_hz)
+
+
+def _read_mono(path: Path) -> tuple[Samples, int]:
+    import soundfile
+
+    _check_readable(path)
+    try:
+        with native_output_hidden(), soundfile.SoundFile(path) as file:
+            blocks = [
+                block.mean(axis=1, dtype=np.float32)
+                for block in file.blocks(_BLOCK_FRAMES, dtype="float32", always_2d=True)
+            ]
+            announced, rate = _announced_frames(file, path), int(file.samplerate)
+    except soundfile.LibsndfileError as error:
+        reason = str(error).rpartition(": ")[2].rstrip(".")
+        raise AudioError(
+            f"{path}: expected audio that libsndfile reads (WAV, FLAC, Ogg, MP3), "
+            f"got something else, or a broken file ({reason})"
+        ) from None
+    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    if announced > len(samples):
+        raise AudioError(
+            f"{path}: truncated: its header announces {announced} samples a channel, it holds {len(samples)}: "
+            f"copy or download it again"
+        )
+    if not len(samples):
+        raise AudioError(f"{path}: expected audio, got a file without a single sample")
+    return samples, rate
+
+
+def _check_readable(path: Path) -> None:
+    if path.is_dir():
+        raise AudioError(f"{path}: expected an audio file, got a folder: name its files, such as {path}/*.wav")
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise AudioError(f"{path}: expected audio, got an empty file")
+    except FileNotFoundError:
+        raise AudioError(f"{path}: no such file") from None
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _announced_frames(file: "soundfile.SoundFile", path: Path) -> int:
+    """Give how many samples a channel the header promises, or 0 where it does not say."""
+    if file.format in ("WAV", "WAVEX"):
+        return _riff_frames(path)  # libsndfile cuts the count it reports to what is there
+    slack = _MPEG_SLACK if file.format in ("MP3", "MPEG") else 0
+    return max(0, int(file.frames) - slack)
+
+
+def _riff_frames(path: Path) -> int:
+    """Read the count of samples a channel from a RIFF file's ``fmt`` and ``data`` chunks; 0 where open-ended."""
+    with path.open("rb") as file:
+        magic = file.read(12)
+        bytes_per_frame, position = 0, 12
+        while magic[:4] == b"RIFF" and len(head := file.read(8)) == 8:  # noqa: PLR2004 - a chunk's header
+            name, size = head[:4], int.from_bytes(head[4:], "little")
+            if name == b"fmt ":
+                bytes_per_frame = int.from_bytes(file.read(14)[12:14], "little")
+            if name == b"data":
+                streamed = size in (0, 0xFFFFFFFF, 0x7FFFFFFF)  # what writers into a pipe put there
+                return 0 if streamed or not bytes_per_frame else size // bytes_per_frame
+            position += 8 + size + size % 2
+            file.seek(position)
+    return 0
+
+
+def _resample(samples: Samples, rate_hz: int, wanted_hz: int) -> Samples:
+    if rate_hz == wanted_hz:
+        return samples
+    import soxr
+
+    resampled: Samples = soxr.resample(samples, rate_hz, wanted_hz, quality="HQ")
+    n = math.ceil(len(samples) * wanted_hz / rate_hz)
+    return np.pad(resampled[:n], (0, max(0, n - len(resampled)))).astype(np.float32, copy=False)
+
+
+def chunks(samples: Samples, spec: ChunkSpec, sample_rate_hz: int) -> Samples:
+    """Cut samples into chunks of one length.
+
+    Whole chunks start every hop. What is left behind the last of them becomes one more chunk, starting on the
+    next hop and padded with zeros, unless ``spec.tail`` is ``drop``; samples shorter than a chunk become one
+    padded chunk, unless ``spec.short`` is ``drop``.
+
+    Args:
+        samples: float32 ``(n,)``.
+        spec: length, hop, and what is padded.
+        sample_rate_hz: of the samples.
+
+    Returns:
+        float32 ``(n_chunks, n_samples)``; n_chunks is 0 only where the spec drops.
+    """
+    length, hop = spec.n_samples(sample_rate_hz), spec.hop_samples(sample_rate_hz)
+    n = len(samples)
+    if n < length:
+        n_chunks = 1 if spec.short == "pad" and n else 0
+    else:
+        n_chunks = 1 + (n - length) // hop
+        covered = (n_chunks - 1) * hop + length
+        if spec.tail == "pad" and covered < n and n_chunks * hop < n:
+            n_chunks += 1
+    if not n_chunks:
+        return np.zeros((0, length), np.float32)
+    needed = (n_chunks - 1) * hop + length
+    padded = np.pad(samples, (0, max(0, needed - n)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop][:n_chunks]
+    return np.ascontiguousarray(windows, dtype=np.float32)
+
+
+def audio_files(path: Path) -> list[Path]:
+    """Give a file as it is, or the audio files of a folder and its folders, sorted.
+
+    Raises:
+        AudioError: where there is none.
+    """
+    if not path.is_dir():
+        return [path]
+    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not found:
+        raise AudioError(f"{path}: expected a folder with audio files ({', '.join(sorted(SUFFIXES))}), got none")
+    return found
+
+
+def load_chunks(paths: Iterable[Path], spec: ChunkSpec, sample_rate_hz: int, at_most: int) -> Samples:
+    """Cut files into chunks, one file after the other, until there are `at_most`."""
+    taken: list[Samples] = []
+    n_chunks = 0
+    for path in paths:
+        if n_chunks >= at_most:
+            break
+        taken.append(chunks(load(path, sample_rate_hz), spec, sample_rate_hz)[: at_most - n_chunks])
+        n_chunks += len(taken[-1])
+    return np.concatenate(taken) if taken else np.zeros((0, spec.n_samples(sample_rate_hz)), np.float32)
+
+
+def synthetic_chunk(n_samples: int, sample_rate_hz: int) -> Samples:
+    """Make the sound that is measured where the user brings none: a gliding tone with harmonics, in noise.
+
+    The same on every machine: float32 ``(n_samples,)`` within [-1, 1], generator seeded with 0.
+    """
+    t = np.arange(n_samples) / sample_rate_hz
+    pitch_hz = 120 + 60 * np.sin(2 * np.pi * 0.7 * t)
+    phase = 2 * np.pi * np.cumsum(pitch_hz) / sample_rate_hz
+    tone = sum(np.sin(k * phase) / k for k in range(1, 20))
+    noise = np.random.default_rng(0).standard_normal(n_samples)
+    sound = tone * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * t)) + 0.05 * noise
+    peak = np.abs(sound).max()
+    return np.asarray(0.9 * sound / peak, np.float32)

@@ -1,0 +1,92 @@
+"""The command line. Each command is a module of its own, imported only when it runs."""
+
+import difflib
+import importlib
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from dslite import __version__
+from dslite.errors import DsliteError
+from dslite.native import debug
+
+_COMMANDS = ("bench", "completion", "export", "image", "list", "plugins", "predict", "show")
+_INTERRUPTED = 130
+_TERMINATED = 143
+
+
+class _LazyGroup(click.Group):
+    """Imports ``dslite.cli.NAME`` when command NAME is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            near = difflib.get_close_matches(cmd_name, _COMMANDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(_COMMANDS)}"
+            raise click.UsageError(f"No such command {cmd_name!r}: {hint}", ctx)
+        command: click.Command = importlib.import_module(f"dslite.cli.{cmd_name}").command
+        return command
+
+
+@click.group(
+    cls=_LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Example: dslite bench --backbone densenet121",
+)
+@click.version_option(__version__, message="dslite %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Choose, train, compress and measure an audio classifier for a phone, with every part a plugin.
+
+    Exit codes: 0 done, 1 something failed on the way, 2 the request cannot be carried out as it was made.
+    DSLITE_DEBUG=1 shows tracebacks and the logs of native libraries; DSLITE_DISABLE=a,b leaves plugins out.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    raise SystemExit(_TERMINATED)  # unwinds, so that temporary files and child processes go
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one line on standard error."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_run())
+
+
+def _run() -> Any:
+    try:
+        return cli.main(standalone_mode=False)
+    except (KeyboardInterrupt, click.Abort):
+        message, code = "interrupted", _INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone: no second complaint at exit
+        return 1
+    except Exception as error:  # noqa: BLE001 - the user gets one line; DSLITE_DEBUG shows the rest
+        if debug():
+            traceback.print_exc()
+        message, code = _explain(error)
+    click.echo(click.style("error: ", fg="red") + " ".join(message.split()), err=True)
+    return code
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    if isinstance(error, click.UsageError):
+        where = error.ctx.command_path if error.ctx else "dslite"
+        return f"{error.format_message()} (see {where} --help)", error.exit_code
+    if isinstance(error, click.ClickException):
+        return error.format_message(), error.exit_code
+    if isinstance(error, DsliteError):
+        return str(error), error.exit_code
+    first = next((line for line in str(error).splitlines() if line.strip()), "")
+    return f"a defect in dslite or a plugin: {type(error).__name__}: {first} (DSLITE_DEBUG=1 shows where)", 1

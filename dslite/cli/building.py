@@ -1,0 +1,72 @@
+"""From names and options to a Keras model and a file: what `export` and `bench` do alike."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dslite.cli.options import ModelRequest
+from dslite.recipe import Recipe
+from dslite.records import Artifact, Backbone, Exporter, Options, Part
+from dslite.registry import get_with_options
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A backbone with its options, and everything around it."""
+
+    name: str
+    backbone: Backbone
+    options: Options
+    model: ModelRequest
+    recipe: Recipe
+
+
+def system(name: str, model: ModelRequest, recipe: Recipe) -> System:
+    """Look a backbone up; its name may carry options."""
+    backbone, options = get_with_options("backbones", name)
+    return System(name, backbone, options, model, Recipe(recipe.chunk, recipe.frontend, model.head))
+
+
+def build(wanted: System) -> Any:
+    """Build the image model; TensorFlow is imported here."""
+    from dslite.model.assembly import build_cnn
+    from dslite.model.keras import keras
+
+    keras.utils.set_random_seed(wanted.model.seed)
+    weights = None if wanted.model.weights == "none" else wanted.model.weights
+    return build_cnn(
+        wanted.backbone,
+        wanted.options,
+        wanted.recipe.frontend.size_px,
+        wanted.recipe.head,
+        len(wanted.model.labels) or 1,
+        weights,
+    )
+
+
+def export_part(wanted: System, cnn: Any | None, part: Part, exporter: str, path: Path) -> Artifact:
+    """Export one part of a system; `cnn` is from `build`, and not needed for the front end alone."""
+    from dslite.deploy.export import Provenance, export
+    from dslite.model.assembly import build_part
+
+    record, options = get_exporter(exporter)
+    alone = part == "frontend"
+    provenance = Provenance(
+        backbone=None if alone else wanted.name,
+        weights=None if alone else _weights_name(wanted.model.weights),
+        part=part,
+        recipe=wanted.recipe,
+        labels=wanted.model.labels,
+        exporter=exporter,
+    )
+    return export(build_part(part, wanted.recipe, cnn), record, options, path, provenance)
+
+
+def get_exporter(name: str) -> tuple[Exporter, Options]:
+    """Look an exporter up; its name may carry options."""
+    record, options = get_with_options("exporters", name)
+    return record, options
+
+
+def _weights_name(weights: str) -> str:
+    return weights if weights in ("none", "imagenet") else Path(weights).name

@@ -1,0 +1,80 @@
+"""What commands share on the terminal: consoles, progress, tables, JSON."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from dslite.records import Progress as Report
+
+_PIPED_WIDTH = 200
+"""Characters a line may have where nobody looks at it: `grep` and `awk` want rows unbroken."""
+
+
+def out() -> Console:
+    """Give a console on standard output: colours and the terminal's width, or plain and wide in a pipe."""
+    piped = not sys.stdout.isatty()
+    return Console(width=_PIPED_WIDTH if piped else None, highlight=False, soft_wrap=False)
+
+
+def print_json(data: Any) -> None:
+    """Write JSON to standard output."""
+    click.echo(json.dumps(data, indent=1, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a table of text, left-aligned; the last column wraps."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in columns[:-1]:
+        table.add_column(name, no_wrap=True)
+    table.add_column(columns[-1], overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    out().print(table)
+
+
+@contextmanager
+def progress(steps: int = 1) -> Iterator["Steps"]:
+    """Show a bar on standard error while the block runs; nothing where that is no terminal.
+
+    Args:
+        steps: how many times `Steps.start` will be called.
+    """
+    console = Console(file=sys.stderr)
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        yield Steps(bar, steps)
+
+
+class Steps:
+    """A bar of several steps, each of which may report a fraction of itself."""
+
+    def __init__(self, bar: Progress, steps: int) -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=steps)
+        self._done = -1
+
+    def start(self, what: str) -> Report:
+        """Begin the next step; what is returned takes its progress."""
+        self._done += 1
+        self._bar.update(self._task, completed=self._done, description=what)
+
+        def report(detail: str, fraction: float) -> None:
+            self._bar.update(self._task, completed=self._done + fraction, description=f"{what}: {detail}")
+
+        return report

@@ -1,0 +1,74 @@
+"""``dslite export``."""
+
+from pathlib import Path
+
+import click
+
+from dslite.cli import building
+from dslite.cli.console import print_json, progress
+from dslite.cli.options import PATH, ModelRequest, PluginName, json_option, model_options, recipe_options
+from dslite.codec import to_json
+from dslite.errors import SpecError
+from dslite.native import native_output_hidden
+from dslite.recipe import Recipe
+from dslite.records import Part
+
+
+@click.command(
+    epilog="Example: dslite export --backbone densenet121 --exporter tflite-float32 --labels yes,no -o yesno.tflite"
+)
+@click.option("--backbone", type=PluginName("backbones"), required=True, help="`dslite list backbones` names them.")
+@click.option("--exporter", type=PluginName("exporters"), required=True, help="`dslite list exporters` names them.")
+@click.option("-o", "--output", type=PATH, required=True, help="File to write, with the exporter's suffix.")
+@click.option(
+    "--part",
+    type=click.Choice(["whole", "frontend", "cnn"]),
+    default="whole",
+    show_default=True,
+    help="whole: audio to probabilities; frontend: audio to picture; cnn: picture to probabilities.",
+)
+@click.option("--force", is_flag=True, help="Replace the output if it exists.")
+@model_options
+@recipe_options
+@json_option
+def command(
+    backbone: str,
+    exporter: str,
+    output: Path,
+    part: Part,
+    force: bool,
+    model: ModelRequest,
+    recipe: Recipe,
+    as_json: bool,
+) -> None:
+    """Export a model as a file, with its manifest.
+
+    The manifest is OUTPUT.json; the pair is all that `dslite predict` and `dslite bench` need. ImageNet scaling and, in a whole file, the
+    spectrogram front end are inside: audio in [-1, 1] goes in as float32 (1, samples).
+    """
+    wanted = building.system(backbone, model, recipe)
+    _check_output(output, building.get_exporter(exporter)[0].suffix, force=force)
+    with progress(3) as steps, native_output_hidden():
+        cnn = None
+        if part != "frontend":
+            steps.start(f"building {backbone}")
+            cnn = building.build(wanted)
+        steps.start(f"exporting {output.name}")
+        artifact = building.export_part(wanted, cnn, part, exporter, output)
+    if as_json:
+        print_json(to_json(artifact))
+        return
+    macs = "unknown" if artifact.macs is None else f"{artifact.macs:,}"
+    click.echo(f"{output}  {artifact.size_bytes:,} bytes, {artifact.params:,} parameters, {macs} MACs")
+    click.echo(
+        f"input {artifact.input.kind} {artifact.input.shape}, output {artifact.output.kind} {artifact.output.shape}"
+    )
+    if artifact.weights == "none":
+        click.echo("weights are random: good for measuring, not for predicting")
+
+
+def _check_output(output: Path, suffix: str, *, force: bool) -> None:
+    if output.suffix != suffix:
+        raise SpecError(f"--output: expected a name that ends in {suffix}, got {output.name!r}")
+    if output.exists() and not force:
+        raise SpecError(f"{output} exists: take another name, or --force to replace it")

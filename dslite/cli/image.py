@@ -1,0 +1,49 @@
+"""``dslite image``."""
+
+from pathlib import Path
+
+import click
+
+from dslite.cli.console import print_json, progress
+from dslite.cli.options import PATH, json_option, recipe_options
+from dslite.errors import AudioError
+from dslite.native import native_output_hidden
+from dslite.recipe import Recipe
+
+
+@click.command(epilog="Example: dslite image speech.wav -o speech.png --colour-map magma")
+@click.argument("audio", type=PATH)
+@click.option(
+    "-o", "--output", type=PATH, required=True, help="PNG; of several chunks: NAME-000.png, NAME-001.png, ..."
+)
+@recipe_options
+@json_option
+def command(audio: Path, output: Path, recipe: Recipe, as_json: bool) -> None:
+    """Write the pictures a backbone sees of AUDIO.
+
+    One spectrogram picture for each chunk.
+    """
+    from dslite.audio.load import chunks, load
+
+    rate = recipe.frontend.sample_rate_hz
+    pieces = chunks(load(audio, rate), recipe.chunk, rate)
+    if not len(pieces):
+        raise AudioError(
+            f"{audio}: shorter than a chunk of {recipe.chunk.length_s:g} s, and --short drop leaves it out"
+        )
+    hop_s = recipe.chunk.hop_samples(rate) / rate
+    written: list[tuple[Path, float, float]] = []
+    with progress(len(pieces) + 1) as steps, native_output_hidden():
+        steps.start("starting TensorFlow")
+        from dslite.audio.png import write_picture
+
+        for i, piece in enumerate(pieces):
+            steps.start(f"chunk {i + 1} of {len(pieces)}")
+            place = output if len(pieces) == 1 else output.with_name(f"{output.stem}-{i:03d}{output.suffix}")
+            write_picture(piece, recipe.frontend, place)
+            written.append((place, i * hop_s, i * hop_s + recipe.chunk.length_s))
+    if as_json:
+        print_json([{"path": str(path), "start_s": start_s, "end_s": end_s} for path, start_s, end_s in written])
+        return
+    for path, start_s, end_s in written:
+        click.echo(f"{path}  {start_s:.2f} s to {end_s:.2f} s")

@@ -1,0 +1,50 @@
+"""``dslite show``."""
+
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from dslite.cli.console import print_json, print_table
+from dslite.cli.options import json_option
+from dslite.records import describe
+from dslite.registry import KINDS, registry
+
+
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    del ctx, param
+    names = {name for kind in KINDS for name in registry().names(kind)}
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+@click.command(epilog="Example: dslite show densenet121")
+@click.argument("name", shell_complete=_complete)
+@json_option
+def command(name: str, as_json: bool) -> None:
+    """Show all that is known of one plugin.
+
+    NAME is that of a backbone, augmenter, compressor, exporter or target.
+    """
+    found = registry()
+    described = [
+        {
+            "kind": kind[:-1],
+            **describe(record),
+            "plugin": found.provider(record).name,
+            "distribution": found.provider(record).distribution,
+            "module": found.provider(record).module,
+        }
+        for kind, record in found.find(name)
+    ]
+    if as_json:
+        print_json(described)
+        return
+    for entry in described:
+        options = entry.pop("options")
+        rows = [(key.replace("_", " "), _text(value)) for key, value in entry.items()]
+        rows += [("option", f"{o['name']}={o['default']}  {o['help']}") for o in options]
+        print_table(("FIELD", "VALUE"), rows)
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,1 @@
+"""Export a model with its manifest, and predict with an exported file."""

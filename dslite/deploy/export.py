@@ -1,0 +1,116 @@
+"""Write a model as a file with its manifest, both whole or not at all."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dslite import files
+from dslite.codec import to_json
+from dslite.deploy import manifest
+from dslite.errors import DsliteError, ExportError, PluginError
+from dslite.recipe import Recipe
+from dslite.records import Artifact, Exporter, Options, Part, TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a model comes from, as its manifest will say; names carry their options.
+
+    Attributes:
+        backbone: name and options; None for the front end alone.
+        weights: as in `dslite.records.Artifact`; None for the front end alone.
+        part: what `model` is.
+        recipe: chunk, front end, head.
+        labels: of the classes; empty for a regression.
+        exporter: name and options.
+        compressors: names and options.
+    """
+
+    backbone: str | None
+    weights: str | None
+    part: Part
+    recipe: Recipe
+    labels: tuple[str, ...]
+    exporter: str
+    compressors: tuple[str, ...] = ()
+
+
+def export(
+    model: Any,
+    exporter: Exporter,
+    options: Options,
+    path: Path,
+    provenance: Provenance,
+    calibration: Iterable[Any] | None = None,
+) -> Artifact:
+    """Export a Keras model to `path` and write its manifest beside it.
+
+    Args:
+        model: one input, one output, from `dslite.model.assembly.build_part`.
+        exporter: the plugin's record.
+        options: of the exporter, complete.
+        path: of the file or folder; what is there is replaced once all is written.
+        provenance: for the manifest.
+        calibration: input arrays, for exporters that need them.
+
+    Raises:
+        WriteError: where the file system refuses; nothing half-written is left.
+        ExportError: where the exporter fails.
+    """
+    if exporter.needs_calibration and calibration is None:
+        raise ExportError(f"exporter {exporter.name} needs calibration data: give it audio")
+    n_macs = _count_macs(model)
+    with (
+        files.written_whole(manifest.manifest_path(path)) as manifest_place,
+        files.written_whole(path) as place,
+    ):
+        _run(exporter, model, place, calibration, options)
+        artifact = Artifact(
+            path=str(path),
+            sha256=files.sha256(place),
+            size_bytes=files.size_bytes(place),
+            backbone=provenance.backbone,
+            weights=provenance.weights,
+            compressors=provenance.compressors,
+            exporter=provenance.exporter,
+            part=provenance.part,
+            input=_input_spec(model, provenance.part),
+            output=_output_spec(model, provenance),
+            labels=provenance.labels if provenance.part != "frontend" else (),
+            chunk=to_json(provenance.recipe.chunk),
+            frontend=to_json(provenance.recipe.frontend),
+            params=int(model.count_params()),
+            macs=n_macs,
+        )
+        manifest_place.write_text(manifest.to_text(artifact), encoding="utf-8")
+    return artifact
+
+
+def _count_macs(model: Any) -> int | None:
+    from dslite.model.graph import count_macs, trace
+
+    return count_macs(trace(model))
+
+
+def _run(exporter: Exporter, model: Any, place: Path, calibration: Iterable[Any] | None, options: Options) -> None:
+    try:
+        exporter.export(model, str(place), calibration, options)
+    except (DsliteError, OSError):
+        raise
+    except Exception as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), "")
+        raise ExportError(f"exporter {exporter.name} failed: {type(error).__name__}: {reason}") from error
+    if not place.exists():
+        raise PluginError(f"exporter {exporter.name} wrote nothing to the path it was given: mend its export function")
+
+
+def _input_spec(model: Any, part: Part) -> TensorSpec:
+    return TensorSpec("image" if part == "cnn" else "audio", (1, *model.input_shape[1:]), "float32")
+
+
+def _output_spec(model: Any, provenance: Provenance) -> TensorSpec:
+    shape = (1, *model.output_shape[1:])
+    if provenance.part == "frontend":
+        return TensorSpec("image", shape, "float32")
+    return TensorSpec("probabilities" if provenance.recipe.head.output == "softmax" else "values", shape, "float32")

@@ -1,0 +1,72 @@
+"""The manifest beside every exported file: what it was made from, what goes in, what comes out."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dslite import __version__, files
+from dslite.codec import from_json, to_json
+from dslite.errors import ModelFileError, SpecError
+from dslite.records import Artifact
+
+SCHEMA = 1
+
+
+def manifest_path(path: Path) -> Path:
+    """Give where the manifest of a file is: ``model.tflite`` has ``model.tflite.json``."""
+    return path.with_name(path.name + ".json")
+
+
+def to_text(artifact: Artifact) -> str:
+    """Give a manifest's text; the path in it is the bare name, so the pair can be moved."""
+    bare = replace(artifact, path=Path(artifact.path).name)
+    return json.dumps({"schema": SCHEMA, "dslite": __version__, "artifact": to_json(bare)}, indent=1) + "\n"
+
+
+def read(path: Path) -> Artifact:
+    """Read the manifest beside a file and check that the two belong together.
+
+    Raises:
+        ModelFileError: where the file or its manifest is missing, broken, of another schema, or where size or
+            SHA-256 of the file are not the manifest's.
+    """
+    check_exists(path)
+    place = manifest_path(path)
+    try:
+        data: Any = json.loads(place.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelFileError(
+            f"{path}: expected its manifest beside it, {place.name}: copy it along, or export the model again"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{place}: expected a manifest written by `dslite export`: {error}") from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != SCHEMA:
+        cure = "update dslite" if isinstance(schema, int) and schema > SCHEMA else "export the model again"
+        raise ModelFileError(f"{place}: expected a manifest of schema {SCHEMA}, got {schema!r}: {cure}")
+    try:
+        artifact = from_json(Artifact, data.get("artifact"), "artifact")
+    except SpecError as error:
+        raise ModelFileError(f"{place}: {error}: export the model again") from None
+    _check_fits(path, artifact)
+    return replace(artifact, path=str(path))
+
+
+def check_exists(path: Path) -> None:
+    """Raise `ModelFileError` where there is nothing at `path`."""
+    if not path.exists():
+        raise ModelFileError(f"{path}: no such file")
+
+
+def _check_fits(path: Path, artifact: Artifact) -> None:
+    size = files.size_bytes(path)
+    if size != artifact.size_bytes:
+        raise ModelFileError(
+            f"{path}: its manifest says {artifact.size_bytes} bytes, it has {size}: "
+            f"truncated or changed; export the model again"
+        )
+    if files.sha256(path) != artifact.sha256:
+        raise ModelFileError(
+            f"{path}: its SHA-256 is not the one in its manifest: the file was changed; export the model again"
+        )

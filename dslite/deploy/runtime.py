@@ -1,0 +1,121 @@
+"""Open an exported file in the runtime it belongs to, and run it in this process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dslite.errors import ModelFileError
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open model with one input and one output, in three steps so that each can be timed alone.
+
+    Attributes:
+        feed: give it an input, with batch 1.
+        invoke: run it.
+        output: copy its output, with batch 1.
+    """
+
+    feed: Callable[[Array], None]
+    invoke: Callable[[], None]
+    output: Callable[[], Array]
+
+    def run(self, x: Array) -> Array:
+        """Feed, invoke, output."""
+        self.feed(x)
+        self.invoke()
+        return self.output()
+
+
+def open_session(path: Path, threads: int) -> Session:
+    """Open a file by its suffix: ``.tflite`` in LiteRT, ``.h5`` and ``.savedmodel`` in TensorFlow.
+
+    Raises:
+        ModelFileError: where the suffix is another, or the runtime refuses the file. A truncated TFLite file can
+            crash LiteRT and this process with it: check a manifest first, or use a process of its own.
+    """
+    opener = _OPENERS.get(path.suffix)
+    if opener is None:
+        raise ModelFileError(f"{path}: expected a file of {', '.join(_OPENERS)}, got {path.suffix or 'no suffix'}")
+    try:
+        return opener(path, threads)
+    except Exception as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ModelFileError(f"{path}: its runtime refuses it: {reason}") from error
+
+
+def _open_litert(path: Path, threads: int) -> Session:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=threads)
+    interpreter.allocate_tensors()
+    into = interpreter.get_input_details()[0]["index"]
+    out = interpreter.get_output_details()[0]["index"]
+    return Session(lambda x: interpreter.set_tensor(into, x), interpreter.invoke, lambda: interpreter.get_tensor(out))
+
+
+def set_tensorflow_threads(threads: int) -> None:
+    """Let TensorFlow use so many threads; only before its first operation in this process."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def _open_hdf5(path: Path, threads: int) -> Session:
+    set_tensorflow_threads(threads)
+    import dslite.model.layers
+    from dslite.model.graph import trace
+    from dslite.model.keras import keras
+
+    del dslite
+    return _tensorflow_session(trace(keras.models.load_model(path, compile=False)))
+
+
+def _open_savedmodel(path: Path, threads: int) -> Session:
+    set_tensorflow_threads(threads)
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))
+    signature = loaded.signatures["serving_default"]
+    (name,) = signature.structured_input_signature[1]
+
+    def call(x: Any, keep: Any = loaded) -> Any:
+        del keep  # the signature does not hold its variables; the module does
+        (y,) = signature(**{name: x}).values()
+        return y
+
+    return _tensorflow_session(call)
+
+
+def _tensorflow_session(call: Callable[[Any], Any]) -> Session:
+    import tensorflow as tf
+
+    state: dict[str, Any] = {}
+
+    def feed(x: Array) -> None:
+        state["x"] = tf.constant(x)
+
+    def invoke() -> None:
+        state["y"] = call(state["x"])
+
+    def output() -> Array:
+        return np.asarray(state["y"].numpy())
+
+    return Session(feed, invoke, output)
+
+
+_OPENERS: dict[str, Callable[[Path, int], Session]] = {
+    ".tflite": _open_litert,
+    ".h5": _open_hdf5,
+    ".savedmodel": _open_savedmodel,
+}
+TENSORFLOW_SUFFIXES = (".h5", ".savedmodel")
+LITERT_SUFFIXES = (".tflite",)

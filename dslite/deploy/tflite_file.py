@@ -1,0 +1,240 @@
+"""What a ``.tflite`` file says of itself, read from its flatbuffer without running it.
+
+Schema: https://github.com/tensorflow/tensorflow, ``schema.fbs``; the reader is LiteRT's own generated one.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dslite.errors import ModelFileError
+from dslite.records import TensorSpec
+
+_MAGIC_AT, _MAGIC = 4, b"TFL3"
+
+
+@dataclass(frozen=True, slots=True)
+class TfliteFile:
+    """Facts of one file.
+
+    Attributes:
+        inputs: shape and dtype of each, in order; kind ``unknown``.
+        outputs: likewise.
+        signatures: names of its signatures.
+        operators: how often each operator stands in the file; custom ones by their own name.
+        custom: names of operators that are not builtin.
+        params: elements of all constant weights; see `read`.
+        macs: multiply-accumulates of one inference, or None where an operator is not understood.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    signatures: tuple[str, ...]
+    operators: dict[str, int]
+    custom: tuple[str, ...]
+    params: int
+    macs: int | None
+
+
+def read(path: Path) -> TfliteFile:
+    """Read a file.
+
+    Parameters are the elements of constant tensors, longer than one, that enter convolutions, matrix products and
+    element-wise arithmetic, directly or through DEQUANTIZE; each tensor counts once. MACs are counted as in
+    `dslite.model.graph.count_macs`, from the shapes in the file.
+
+    Raises:
+        ModelFileError: where it is no TFLite file, or a broken one.
+    """
+    if path.is_dir():
+        raise ModelFileError(f"{path}: expected a .tflite file, got a folder")
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
+    if not _starts_right(content):
+        raise ModelFileError(f"{path}: expected a TFLite file (with {_MAGIC.decode()} at byte 4), got something else")
+    try:
+        return _read(content)
+    except ModelFileError:
+        raise
+    except Exception as error:
+        raise ModelFileError(
+            f"{path}: a broken TFLite file ({len(content)} bytes; {type(error).__name__}: {error}): "
+            f"copy or export it again"
+        ) from error
+
+
+def has_magic(path: Path) -> bool:
+    """Tell whether a file at least begins as a TFLite file does."""
+    with path.open("rb") as file:
+        return _starts_right(file.read(_MAGIC_AT + len(_MAGIC)))
+
+
+def _starts_right(content: bytes) -> bool:
+    return content[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC
+
+
+def _read(content: bytes) -> TfliteFile:
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    n_tensors = sum(model.Subgraphs(i).TensorsLength() for i in range(_bounded(model.SubgraphsLength(), content)))
+    _bounded(n_tensors, content)
+    for i in range(_bounded(model.BuffersLength(), content)):
+        model.Buffers(i).DataAsNumpy()  # raises where the file ends before the buffer does
+    graph = model.Subgraphs(0)
+    names = _operator_names(schema, model)
+    operators = [graph.Operators(i) for i in range(_bounded(graph.OperatorsLength(), content))]
+    named = [(names[operator.OpcodeIndex()], operator) for operator in operators]
+    signatures = tuple(model.SignatureDefs(i).SignatureKey().decode() for i in range(model.SignatureDefsLength()))
+    return TfliteFile(
+        inputs=tuple(_tensor_spec(graph, i) for i in graph.InputsAsNumpy().tolist()),
+        outputs=tuple(_tensor_spec(graph, i) for i in graph.OutputsAsNumpy().tolist()),
+        signatures=signatures,
+        operators=dict(Counter(name for (name, _), _ in named)),
+        custom=tuple(sorted({name for (name, custom), _ in named if custom})),
+        params=_params(model, graph, named),
+        macs=_macs(graph, named),
+    )
+
+
+def _bounded(count: int, content: bytes) -> int:
+    if not 0 <= count <= len(content) // 4:
+        raise ValueError(f"it claims {count} entries, more than fit")
+    return count
+
+
+def _operator_names(schema: Any, model: Any) -> list[tuple[str, bool]]:
+    """Give the name of each operator code, and whether it is a custom operator."""
+    by_code = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+    names = []
+    for i in range(model.OperatorCodesLength()):
+        operator_code = model.OperatorCodes(i)
+        # Files from before 2020 hold the code in the older, one-byte field.
+        code = max(operator_code.BuiltinCode(), operator_code.DeprecatedBuiltinCode())
+        custom = code == schema.BuiltinOperator.CUSTOM
+        names.append(((operator_code.CustomCode() or b"CUSTOM").decode() if custom else by_code[code], custom))
+    return names
+
+
+@cache
+def _dtypes() -> dict[int, str]:
+    from ai_edge_litert.schema_py_generated import TensorType
+
+    return {code: name.lower() for name, code in vars(TensorType).items() if isinstance(code, int)}
+
+
+def _tensor_spec(graph: Any, index: int) -> TensorSpec:
+    tensor = graph.Tensors(index)
+    return TensorSpec("unknown", tuple(_shape(tensor)), _dtypes()[tensor.Type()])
+
+
+def _shape(tensor: Any) -> list[int]:
+    return [int(tensor.Shape(i)) for i in range(tensor.ShapeLength())]
+
+
+def _inputs(graph: Any, operator: Any) -> list[Any]:
+    return [graph.Tensors(i) if i >= 0 else None for i in operator.InputsAsNumpy().tolist()]
+
+
+# -- parameters ---------------------------------------------------------------------------------------
+
+_WITH_WEIGHTS = frozenset(
+    [
+        "CONV_2D",
+        "CONV_3D",
+        "DEPTHWISE_CONV_2D",
+        "FULLY_CONNECTED",
+        "TRANSPOSE_CONV",
+        "BATCH_MATMUL",
+        "ADD",
+        "SUB",
+        "MUL",
+        "DIV",
+        "PRELU",
+    ]
+)
+
+
+def _params(model: Any, graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> int:
+    through = {o.Outputs(0): o.Inputs(0) for (name, _), o in named if name == "DEQUANTIZE"}
+    constants = set()
+    for (name, _), operator in named:
+        if name in _WITH_WEIGHTS:
+            for i in operator.InputsAsNumpy().tolist():
+                index = through.get(i, i)
+                if index >= 0 and model.Buffers(graph.Tensors(index).Buffer()).DataLength():
+                    constants.add(index)
+    sizes = (math.prod(_shape(graph.Tensors(index))) for index in constants)
+    return sum(size for size in sizes if size > 1)
+
+
+# -- multiply-accumulates -----------------------------------------------------------------------------
+
+_UNCOUNTED = frozenset(
+    [
+        "WHILE",
+        "IF",
+        "CALL",
+        "CALL_ONCE",
+        "CONV_3D_TRANSPOSE",
+        "LSTM",
+        "RNN",
+        "SVDF",
+        "BIDIRECTIONAL_SEQUENCE_LSTM",
+        "BIDIRECTIONAL_SEQUENCE_RNN",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "UNIDIRECTIONAL_SEQUENCE_RNN",
+        "STABLEHLO_CONVOLUTION",
+        "STABLEHLO_DOT_GENERAL",
+        "STABLEHLO_COMPOSITE",
+        "STABLEHLO_WHILE",
+        "DELEGATE",
+    ]
+)
+
+
+def _macs(graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> int | None:
+    if any(custom or name in _UNCOUNTED for (name, custom), _ in named):
+        return None
+    total = 0
+    for (name, _), operator in named:
+        count = _MACS.get(name)
+        if count:
+            shapes = [_shape(t) if t is not None else [] for t in _inputs(graph, operator)]
+            total += count(operator, shapes, _shape(graph.Tensors(operator.Outputs(0))))
+    return total
+
+
+def _transposes_first(operator: Any) -> bool:
+    from ai_edge_litert.schema_py_generated import BatchMatMulOptions
+
+    options = BatchMatMulOptions()
+    table = operator.BuiltinOptions()
+    if table is None:
+        return False
+    options.Init(table.Bytes, table.Pos)
+    return bool(options.AdjX())
+
+
+# Each takes the operator, the shapes of its inputs, and the shape of its output.
+_MACS: dict[str, Callable[[Any, list[list[int]], list[int]], int]] = {
+    # filter (channels out, height, width, channels in / groups)
+    "CONV_2D": lambda _, shapes, out: math.prod(out) * math.prod(shapes[1][1:]),
+    # filter (depth, height, width, channels in, channels out)
+    "CONV_3D": lambda _, shapes, out: math.prod(out) * math.prod(shapes[1][:-1]),
+    # filter (1, height, width, channels out)
+    "DEPTHWISE_CONV_2D": lambda _, shapes, out: math.prod(out) * math.prod(shapes[1][1:3]),
+    # weights (out, in)
+    "FULLY_CONNECTED": lambda _, shapes, out: math.prod(out) * shapes[1][-1],
+    # inputs: output shape, filter (channels out, height, width, channels in), x
+    "TRANSPOSE_CONV": lambda _, shapes, _out: math.prod(shapes[2]) * math.prod(shapes[1][:3]),
+    "BATCH_MATMUL": lambda operator, shapes, out: math.prod(out) * shapes[0][-2 if _transposes_first(operator) else -1],
+}

@@ -1,0 +1,71 @@
+"""Every error dslite raises on purpose.
+
+    DsliteError
+    ├── UserError               what was asked for cannot be done as asked: exit code 2
+    │   ├── AudioError          a file that is not usable audio
+    │   ├── ModelFileError      a model file or manifest that is broken or does not fit
+    │   ├── ReportError         a report of another schema, or no report
+    │   ├── SpecError           an option or setting outside its range
+    │   └── UnknownNameError    a plugin, option or device nobody provides
+    ├── PluginError             a plugin broke its contract: exit code 1
+    └── RunError                a well-formed request failed on the way: exit code 1
+        ├── ExportError
+        ├── MeasurementError
+        └── WriteError          a file could not be written; nothing half-written is left
+
+A message is one line and says what was expected, what was found, and what to do.
+"""
+
+from typing import ClassVar
+
+
+class DsliteError(Exception):
+    """Base of all; ``exit_code`` is what the command line ends with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UserError(DsliteError):
+    """The request cannot be carried out as it was made."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class AudioError(UserError):
+    """A file is not audio that can be read, or its samples cannot be used."""
+
+
+class ModelFileError(UserError):
+    """A model file or its manifest is missing, broken, or the two do not belong together."""
+
+
+class ReportError(UserError):
+    """A file is not a report this version reads."""
+
+
+class SpecError(UserError):
+    """A setting is unknown or outside its range."""
+
+
+class UnknownNameError(UserError):
+    """Nothing of this name is installed."""
+
+
+class PluginError(DsliteError):
+    """A plugin does not keep the contract of its hook."""
+
+
+class RunError(DsliteError):
+    """A well-formed request failed while it was carried out."""
+
+
+class ExportError(RunError):
+    """A model could not be exported."""
+
+
+class MeasurementError(RunError):
+    """A file could not be run or measured."""
+
+
+class WriteError(RunError):
+    """A file could not be written."""

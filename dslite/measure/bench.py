@@ -1,0 +1,166 @@
+"""Measure files: one run a file and target; a run that fails is a run with an error, and the next one starts."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from dslite import files
+from dslite.deploy import manifest, tflite_file
+from dslite.deploy.runtime import LITERT_SUFFIXES
+from dslite.errors import DsliteError, ModelFileError
+from dslite.measure import inputs
+from dslite.measure.statistics import summarise
+from dslite.records import Artifact, Device, Flag, Measurement, Part, Plan, Progress, Run, Target, TensorSpec
+
+_MACS_TOLERANCE = 1e-3
+
+
+def describe_file(path: Path) -> tuple[Artifact, str | None]:
+    """Describe a file that is to be measured, from its manifest or, where there is none, from itself.
+
+    Returns:
+        The artifact, and why it could not be understood, or None. A broken TFLite file is still described as far
+        as it goes: measuring it then says what its runtime makes of it.
+
+    Raises:
+        ModelFileError: where it does not exist, does not fit its manifest, or is no TFLite file at all.
+    """
+    manifest.check_exists(path)
+    if manifest.manifest_path(path).exists() or path.suffix not in LITERT_SUFFIXES:
+        return manifest.read(path), None
+    artifact = replace(undescribed(path), sha256=files.sha256(path), size_bytes=files.size_bytes(path))
+    try:
+        facts = tflite_file.read(path)
+    except ModelFileError as error:
+        if not tflite_file.has_magic(path):
+            raise
+        return artifact, str(error)
+    if len(facts.inputs) != 1:
+        raise ModelFileError(f"{path}: expected a file with one input, got {len(facts.inputs)}")
+    return replace(artifact, input=facts.inputs[0], output=facts.outputs[0], params=facts.params), None
+
+
+def undescribed(path: Path, backbone: str | None = None, exporter: str | None = None, part: Part = "whole") -> Artifact:
+    """Describe a file of which nothing else is known: a foreign one, or one whose export failed."""
+    unknown = TensorSpec("unknown", (1,), "float32")
+    return Artifact(
+        path=str(path),
+        sha256="",
+        size_bytes=0,
+        backbone=backbone,
+        weights=None,
+        compressors=(),
+        exporter=exporter,
+        part=part,
+        input=unknown,
+        output=unknown,
+        labels=(),
+        chunk=None,
+        frontend=None,
+        params=None,
+        macs=None,
+    )
+
+
+def run(
+    artifact: Artifact,
+    broken: str | None,
+    target: Target,
+    plan: Plan,
+    audio: Sequence[Path],
+    progress: Progress,
+) -> Run:
+    """Measure one file on the first device of a target.
+
+    Args:
+        artifact: the file.
+        broken: why it could not be understood, if so; see `describe_file`.
+        target: where to measure.
+        plan: how; its inputs are filled in here.
+        audio: files to feed it with, or none for the synthetic chunk.
+        progress: told what happens.
+
+    Returns:
+        The run; with an `error` where it failed.
+    """
+    device: Device | None = None
+    counted = _counted(artifact, broken)
+    flags = _flags(artifact, counted)
+    try:
+        device = target.devices()[0]
+        flags += _thread_flags(plan, device)
+        x, source = inputs.prepare(artifact, audio)
+        with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
+            place = Path(folder) / "inputs.npy"
+            np.save(place, x)
+            measured = target.run(artifact, device, replace(plan, input_path=str(place), input=source), progress)
+    except DsliteError as error:
+        reason = f"{error}; {broken}" if broken else str(error)
+        return Run(artifact, target.name, device, plan, tuple(counted), tuple(flags), reason)
+    return Run(
+        artifact,
+        target.name,
+        device,
+        replace(plan, input=source),
+        (*(_with_statistics(m) for m in measured), *counted),
+        tuple(flags),
+    )
+
+
+def _with_statistics(measurement: Measurement) -> Measurement:
+    if not measurement.samples:
+        return measurement
+    statistics = summarise(measurement.samples)
+    return replace(measurement, value=statistics["p50"], statistics=statistics)
+
+
+def _counted(artifact: Artifact, broken: str | None) -> list[Measurement]:
+    """Give what is counted rather than timed, each count with its method."""
+    found = [Measurement("size", artifact.size_bytes, "bytes", "bytes on disk")]
+    if artifact.params is not None:
+        of = "the Keras model, all of them" if artifact.backbone or artifact.exporter else "the file's weight tensors"
+        found.append(Measurement("parameters", artifact.params, "count", f"counted from {of}"))
+    if artifact.macs is not None:
+        found += _macs_and_flops(artifact.macs, "the Keras model's graph, at export")
+    if Path(artifact.path).suffix in LITERT_SUFFIXES and not broken:
+        try:
+            macs = tflite_file.read(Path(artifact.path)).macs
+        except ModelFileError:
+            macs = None  # the run itself will tell
+        if macs is not None:
+            found += _macs_and_flops(macs, "the operators of the .tflite file")
+    return found
+
+
+def _macs_and_flops(macs: int, source: str) -> list[Measurement]:
+    counted = "multiply-accumulates of convolutions and matrix products"
+    return [
+        Measurement("macs", macs, "count", f"{counted}, batch 1, counted from {source}"),
+        Measurement("flops", 2 * macs, "count", f"2 for each of the {counted}, counted from {source}"),
+    ]
+
+
+def _flags(artifact: Artifact, counted: Sequence[Measurement]) -> list[Flag]:
+    macs = [m.value for m in counted if m.metric == "macs"]
+    if macs and max(macs) - min(macs) > _MACS_TOLERANCE * max(macs):
+        return [
+            Flag(
+                "macs_disagree",
+                f"{Path(artifact.path).name}: the Keras graph has {macs[0]:,.0f} MACs, the file {macs[1]:,.0f}",
+            )
+        ]
+    return []
+
+
+def _thread_flags(plan: Plan, device: Device) -> list[Flag]:
+    if plan.threads <= device.cpus:
+        return []
+    return [
+        Flag(
+            "threads_exceed_cores",
+            f"{plan.threads} threads on {device.cpus} cores: they wait for each other, which costs time",
+        )
+    ]

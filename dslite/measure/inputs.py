@@ -1,0 +1,74 @@
+"""What a file is fed while it is measured: the user's audio, or the synthetic chunk."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dslite.audio.load import load_chunks, synthetic_chunk
+from dslite.codec import from_json
+from dslite.deploy.runtime import Array
+from dslite.errors import AudioError, ModelFileError
+from dslite.recipe import ChunkSpec, FrontendSpec
+from dslite.records import Artifact
+
+MAX_CHUNKS = 32
+
+
+def prepare(artifact: Artifact, audio: Sequence[Path]) -> tuple[Array, str]:
+    """Make the inputs of one file.
+
+    Args:
+        artifact: what goes in, and how audio becomes it.
+        audio: files to cut into chunks, at most `MAX_CHUNKS` are used; empty for the synthetic chunk.
+
+    Returns:
+        ``(k, *shape of the input)`` of the file's dtype, and one sentence on where it is from.
+
+    Raises:
+        ModelFileError: where audio cannot be turned into this file's input.
+    """
+    if artifact.input.kind not in ("audio", "image"):
+        if audio:
+            raise ModelFileError(
+                f"{artifact.path}: how audio becomes its input is not known without a manifest: leave --audio away"
+            )
+        return _random(artifact), "random numbers, seed 0: floats in [-1, 1), integers over their whole range"
+    chunk = from_json(ChunkSpec, artifact.chunk, "chunk")
+    frontend = from_json(FrontendSpec, artifact.frontend, "frontend")
+    rate = frontend.sample_rate_hz
+    if audio:
+        pieces = load_chunks(audio, chunk, rate, MAX_CHUNKS)
+        if not len(pieces):
+            raise AudioError("expected audio of at least one chunk, got only files that the chunk settings drop")
+        source = f"{len(pieces)} chunk{'s' if len(pieces) > 1 else ''} of the given audio, in turn"
+    else:
+        pieces = synthetic_chunk(chunk.n_samples(rate), rate)[np.newaxis]
+        source = "the synthetic chunk: a gliding tone with harmonics, in noise"
+    if artifact.input.kind == "audio":
+        return pieces[:, np.newaxis], source
+    return _pictures(pieces, frontend), f"pictures of {source}"
+
+
+def _pictures(pieces: Array, frontend: FrontendSpec) -> Array:
+    import tensorflow as tf
+
+    from dslite.audio.frontend import picture
+
+    return np.asarray(picture(tf.constant(pieces), frontend).numpy())[:, np.newaxis]
+
+
+def _random(artifact: Artifact) -> Array:
+    shape = (1, *artifact.input.shape)
+    generator = np.random.default_rng(0)
+    try:
+        dtype: np.dtype[Any] = np.dtype(artifact.input.dtype)
+    except TypeError:
+        raise ModelFileError(f"{artifact.path}: cannot make inputs of type {artifact.input.dtype}") from None
+    if np.issubdtype(dtype, np.floating):
+        return generator.uniform(-1, 1, shape).astype(dtype)
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)
+        return generator.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
+    return np.zeros(shape, dtype)

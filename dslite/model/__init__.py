@@ -1,0 +1,1 @@
+"""Backbone, head and front end put together as one Keras model."""

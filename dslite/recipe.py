@@ -1,0 +1,192 @@
+"""What a system is made of, as data: chunks, spectrogram front end, head. `REFERENCE` is the published one.
+
+Source of every reference value: S. Amiriparian et al., "DeepSpectrumLite: A Power-Efficient Transfer Learning
+Framework for Embedded Speech and Audio Processing From Decentralized Data", Frontiers in Artificial Intelligence
+5:856232, 2022, section 2.1 and Table 2. What the paper leaves open is marked so below.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from dslite.errors import SpecError
+
+ColourMap = Literal["viridis", "cividis", "inferno", "magma", "plasma", "none"]
+Resize = Literal["bilinear", "nearest"]
+MelScale = Literal["slaney", "htk"]
+Short = Literal["pad", "drop"]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise SpecError(message)
+
+
+def _require_choice(name: str, value: object, annotation: object) -> None:
+    choices = get_args(annotation)
+    _require(value in choices, f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSpec:
+    """How audio is cut into pieces of one length.
+
+    Attributes:
+        length_s: of a chunk; 3.0 s is the paper's most common value (Table 2).
+        hop_s: from the start of a chunk to the next; None is half the length (open in the paper).
+        short: a file shorter than a chunk is padded with zeros at its end, or dropped.
+        tail: what is left behind the last whole chunk is padded to one more, or dropped.
+    """
+
+    length_s: float = 3.0
+    hop_s: float | None = None
+    short: Short = "pad"
+    tail: Short = "pad"
+
+    def __post_init__(self) -> None:
+        _require(0 < self.length_s <= 3600, f"chunk length: expected 0 to 3600 s, got {self.length_s}")
+        _require(self.hop_s is None or self.hop_s > 0, f"chunk hop: expected more than 0 s, got {self.hop_s}")
+        _require_choice("short", self.short, Short)
+        _require_choice("tail", self.tail, Short)
+
+    def n_samples(self, sample_rate_hz: int) -> int:
+        """Count the samples of a chunk."""
+        return round(self.length_s * sample_rate_hz)
+
+    def hop_samples(self, sample_rate_hz: int) -> int:
+        """Count the samples from a chunk's start to the next."""
+        hop_s = self.length_s / 2 if self.hop_s is None else self.hop_s
+        return max(1, round(hop_s * sample_rate_hz))
+
+
+@dataclass(frozen=True, slots=True)
+class FrontendSpec:
+    """How a chunk becomes a picture.
+
+    Attributes:
+        sample_rate_hz: of the audio that goes in.
+        window_s: length of the Hann window (periodic).
+        hop_s: from a window's start to the next.
+        n_fft: points of the Fourier transform; None is the window's length (open in the paper).
+        n_mels: Mel bins.
+        f_min_hz: lower edge of the lowest Mel filter.
+        f_max_hz: upper edge of the highest; None is half the sample rate.
+        mel_scale: ``slaney`` as librosa's default, or ``htk`` (open in the paper).
+        mel_norm: whether each filter has area 1 (Slaney), as librosa's default (open in the paper).
+        power_floor: powers below are raised to it before the logarithm; librosa's ``amin`` (open in the paper).
+        top_db: what lies further below a picture's maximum is cut; librosa's default (open in the paper).
+        colour_map: by matplotlib's name, or ``none`` for three equal channels.
+        size_px: height and width of the picture.
+        resize: interpolation from (Mel bins, frames) to the picture.
+    """
+
+    sample_rate_hz: int = 16_000
+    window_s: float = 0.032
+    hop_s: float = 0.016
+    n_fft: int | None = None
+    n_mels: int = 128
+    f_min_hz: float = 0.0
+    f_max_hz: float | None = None
+    mel_scale: MelScale = "slaney"
+    mel_norm: bool = True
+    power_floor: float = 1e-10
+    top_db: float = 80.0
+    colour_map: ColourMap = "viridis"
+    size_px: int = 224
+    resize: Resize = "bilinear"
+
+    def __post_init__(self) -> None:
+        _require(1000 <= self.sample_rate_hz <= 384_000, f"sample rate: got {self.sample_rate_hz} Hz")
+        _require(self.window_samples >= 2, f"window: expected at least 2 samples, got {self.window_s} s")
+        _require(self.hop_samples >= 1, f"hop: expected at least 1 sample, got {self.hop_s} s")
+        _require(
+            self.fft_length >= self.window_samples,
+            f"n_fft: expected at least the window's {self.window_samples} samples, got {self.n_fft}",
+        )
+        _require(1 <= self.n_mels <= 1024, f"Mel bins: expected 1 to 1024, got {self.n_mels}")
+        _require(
+            0 <= self.f_min_hz < self.top_hz <= self.sample_rate_hz / 2,
+            f"range: expected 0 <= f_min < f_max <= {self.sample_rate_hz / 2:g} Hz, "
+            f"got {self.f_min_hz:g} to {self.top_hz:g}",
+        )
+        _require(0 < self.power_floor < 1, f"power floor: expected 0 to 1, got {self.power_floor}")
+        _require(0 < self.top_db <= 200, f"top_db: expected 0 to 200 dB, got {self.top_db}")
+        _require(8 <= self.size_px <= 4096, f"picture size: expected 8 to 4096 px, got {self.size_px}")
+        _require_choice("mel_scale", self.mel_scale, MelScale)
+        _require_choice("colour_map", self.colour_map, ColourMap)
+        _require_choice("resize", self.resize, Resize)
+
+    @property
+    def window_samples(self) -> int:
+        """Count the samples of a window."""
+        return round(self.window_s * self.sample_rate_hz)
+
+    @property
+    def hop_samples(self) -> int:
+        """Count the samples from a window's start to the next."""
+        return round(self.hop_s * self.sample_rate_hz)
+
+    @property
+    def fft_length(self) -> int:
+        """Give the points of the Fourier transform."""
+        return self.window_samples if self.n_fft is None else self.n_fft
+
+    @property
+    def top_hz(self) -> float:
+        """Give the upper edge of the highest Mel filter."""
+        return self.sample_rate_hz / 2 if self.f_max_hz is None else self.f_max_hz
+
+    def n_frames(self, n_samples: int) -> int:
+        """Count the whole windows in a chunk (no padding at its edges).
+
+        Raises:
+            SpecError: where the chunk is shorter than a window.
+        """
+        _require(
+            n_samples >= self.window_samples,
+            f"chunk: expected at least one window of {self.window_s:g} s, got {n_samples} samples",
+        )
+        return 1 + (n_samples - self.window_samples) // self.hop_samples
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSpec:
+    """The small network behind the backbone.
+
+    Attributes:
+        n_hidden: units of the hidden layer, activated by AReLU.
+        dropout: rate behind the hidden layer.
+        output: ``softmax`` for classes, ``linear`` for regression.
+    """
+
+    n_hidden: int = 512
+    dropout: float = 0.25
+    output: Literal["softmax", "linear"] = "softmax"
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.n_hidden <= 65_536, f"hidden units: expected 1 to 65536, got {self.n_hidden}")
+        _require(0 <= self.dropout < 1, f"dropout: expected 0 to below 1, got {self.dropout}")
+        _require_choice("output", self.output, Literal["softmax", "linear"])
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A whole system but for its backbone."""
+
+    chunk: ChunkSpec = ChunkSpec()
+    frontend: FrontendSpec = FrontendSpec()
+    head: HeadSpec = HeadSpec()
+
+    @property
+    def chunk_samples(self) -> int:
+        """Count the samples of a chunk.
+
+        Raises:
+            SpecError: where a chunk is shorter than a window.
+        """
+        n_samples = self.chunk.n_samples(self.frontend.sample_rate_hz)
+        self.frontend.n_frames(n_samples)
+        return n_samples
+
+
+REFERENCE = Recipe()
+"""The published system: every default above. Its backbone is DenseNet121."""

@@ -1,0 +1,318 @@
+"""The records that plugins return and reports are made of. Standard library only.
+
+Frozen, SI units throughout (seconds, bytes, hertz, counts). Records of data go to JSON and back with
+`dslite.codec`; records of plugins hold functions and only describe themselves (`describe`).
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from dslite.codec import plain
+
+OptionValue: TypeAlias = bool | int | float | str
+Options: TypeAlias = Mapping[str, OptionValue]
+Progress: TypeAlias = Callable[[str, float], None]
+"""Called with what is being done and the fraction done, 0 to 1."""
+
+Part = Literal["whole", "frontend", "cnn"]
+"""What of the system a file holds: audio to probabilities, audio to picture, or picture to probabilities."""
+
+Scaling = Literal["torch", "tf", "caffe", "none"]
+"""How a backbone wants its pictures, by the names of ``keras.applications``; see `dslite.model.layers`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting of a plugin, given after its name: ``mobilenet_v2:alpha=0.35``.
+
+    Attributes:
+        name: what the user types.
+        default: its value where the user says nothing; its type is the option's type.
+        help: one sentence.
+    """
+
+    name: str
+    default: OptionValue
+    help: str
+
+
+# -- what plugins return: one record type a hook ------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """An image CNN without its classifier.
+
+    Attributes:
+        name: unique among backbones, in snake case.
+        build: ``build(input_shape, weights, options) -> tf_keras.Model``. ``input_shape`` is
+            ``(height, width, 3)``; ``weights`` is ``None`` (random), ``"imagenet"`` or the path of a weight
+            file; the model maps pictures float32 ``(n, height, width, 3)``, scaled as `scaling` says, to
+            feature maps float32 ``(n, h, w, n_features)``.
+        scaling: how pictures of range [0, 255] are scaled before the backbone; dslite does the scaling.
+        n_features: channels of the feature map, with default options.
+        min_size_px: smallest height and width `build` accepts.
+        licence: of the code and, where it ships any, the weights.
+        source: the publication, or an address.
+        options: what may follow the name.
+    """
+
+    name: str
+    build: Callable[[tuple[int, int, int], str | None, Options], Any]
+    scaling: Scaling
+    n_features: int
+    min_size_px: int
+    licence: str
+    source: str
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Augmenter:
+    """Changes a whole batch of pictures and labels with TensorFlow operations.
+
+    Attributes:
+        name: unique among augmenters.
+        apply: ``apply(images, labels, strength, seed) -> (images, labels)``. ``images`` float32
+            ``(n, height, width, 3)`` in [0, 255]; ``labels`` float32 ``(n, classes)``; ``strength`` float32
+            ``(n,)`` in [0, 1], where 0 leaves the sample as it is; ``seed`` int32 ``(2,)``.
+        source: the publication, or an address.
+        options: what may follow the name.
+    """
+
+    name: str
+    apply: Callable[[Any, Any, Any, Any], tuple[Any, Any]]
+    source: str
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compressor:
+    """Makes a Keras model smaller or faster.
+
+    Attributes:
+        name: unique among compressors.
+        compress: ``compress(model, finetune, options) -> tf_keras.Model``; ``finetune(model)`` trains the
+            model it is given in place, with dslite's own training loop.
+        source: the publication, or an address.
+        options: what may follow the name.
+    """
+
+    name: str
+    compress: Callable[[Any, Callable[[Any], None], Options], Any]
+    source: str
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """Writes a Keras model as a file.
+
+    Attributes:
+        name: unique among exporters.
+        suffix: of the file or folder it writes, with its dot; targets choose what they can run by it.
+        export: ``export(model, path, calibration, options) -> None`` writes `model` (one input, one output)
+            to `path`, which does not exist yet. ``calibration`` yields input arrays float32 of the model's
+            input shape with batch 1, or is ``None``.
+        needs_calibration: whether ``calibration`` must be given.
+        source: what the format is, or an address.
+        options: what may follow the name.
+    """
+
+    name: str
+    suffix: str
+    export: Callable[[Any, str, Iterable[Any] | None, Options], None]
+    needs_calibration: bool
+    source: str
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place where files are run and measured.
+
+    Attributes:
+        name: unique among targets.
+        suffixes: the file formats it runs, such as ``(".tflite",)``.
+        devices: ``devices() -> [Device]``, quickly and without starting anything.
+        run: ``run(artifact, device, plan, progress) -> [Measurement]``, in a process of its own: a model that
+            crashes its runtime raises `MeasurementError` here.
+        source: what runs the file.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    devices: Callable[[], Sequence["Device"]]
+    run: Callable[["Artifact", "Device", "Plan", Progress], Sequence["Measurement"]]
+    source: str
+    options: tuple[Option, ...] = ()
+
+
+PluginRecord: TypeAlias = Backbone | Augmenter | Compressor | Exporter | Target
+
+
+# -- what files, devices and reports are described by -------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """The input or output of a file.
+
+    Attributes:
+        kind: ``audio`` samples in [-1, 1], ``image`` in [0, 255], ``probabilities``, ``values`` of a
+            regression, or ``unknown`` for a foreign file.
+        shape: with batch 1 first.
+        dtype: by its numpy name.
+    """
+
+    kind: Literal["audio", "image", "probabilities", "values", "unknown"]
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An exported file and what is known of it; its manifest holds exactly this.
+
+    Attributes:
+        path: of the file or folder; in a manifest, its bare name.
+        sha256: of the file's bytes; of a folder, see `dslite.files.sha256`.
+        size_bytes: of the file, or of all files in the folder.
+        backbone: name and options it was built from, or None for a foreign file.
+        weights: ``none`` (random), ``imagenet``, or the name of the weight file.
+        compressors: names and options, in the order they were applied.
+        exporter: name and options.
+        part: what of the system the file holds.
+        input: what goes in.
+        output: what comes out.
+        labels: of the classes, in the order of the output; empty for a regression or a picture.
+        chunk: the fields of `dslite.recipe.ChunkSpec`, or None for a foreign file.
+        frontend: the fields of `dslite.recipe.FrontendSpec`, or None for a foreign file.
+        params: parameters of the Keras model (a foreign file: of the file's weight tensors).
+        macs: multiply-accumulates of one inference, batch 1.
+    """
+
+    path: str
+    sha256: str
+    size_bytes: int
+    backbone: str | None
+    weights: str | None
+    compressors: tuple[str, ...]
+    exporter: str | None
+    part: Part
+    input: TensorSpec
+    output: TensorSpec
+    labels: tuple[str, ...]
+    chunk: dict[str, Any] | None
+    frontend: dict[str, Any] | None
+    params: int | None
+    macs: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A machine that measures: this host, or a phone."""
+
+    id: str
+    model: str
+    os: str
+    abi: str
+    cpus: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a file is measured.
+
+    Attributes:
+        threads: for the runtime.
+        warmup_runs: untimed runs after the first, at least.
+        warmup_s: seconds of untimed runs, at least.
+        runs: timed runs, at least.
+        min_s: seconds of timed runs, at least.
+        max_s: stop timing after so many seconds, whatever `runs` says.
+        timeout_s: give a process up after so many seconds.
+        memory: whether to measure memory, in a process of its own.
+        input_path: a ``.npy`` file ``(k, *shape of the input)``: the inputs, used in turn; empty in a report.
+        input: in words, where these inputs come from.
+    """
+
+    threads: int
+    warmup_runs: int = 1
+    warmup_s: float = 0.5
+    runs: int = 50
+    min_s: float = 1.0
+    max_s: float = 150.0
+    timeout_s: float = 600.0
+    memory: bool = True
+    input_path: str = ""
+    input: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One figure and how it was got.
+
+    Attributes:
+        metric: one of ``latency``, ``first_latency``, ``init_time`` (s), ``memory_delta``,
+            ``memory_anonymous_delta``, ``memory_process``, ``size`` (bytes), ``parameters``, ``macs``, ``flops``
+            (counts); plugins may add their own.
+        value: of a series, its median.
+        unit: ``s``, ``bytes`` or ``count``.
+        method: one sentence a reader can repeat the measurement from.
+        samples: every sample taken, in order; empty for what is counted, not sampled.
+        statistics: of the samples: n, mean, std, min, p50, p90, max; empty without samples.
+    """
+
+    metric: str
+    value: float
+    unit: str
+    method: str
+    samples: tuple[float, ...] = ()
+    statistics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Something a reader of a figure must know."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One file measured on one device; a run that failed has an `error` and keeps what it had measured."""
+
+    artifact: Artifact
+    target: str
+    device: Device | None
+    plan: Plan
+    measurements: tuple[Measurement, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BenchReport:
+    """What ``dslite bench -o`` writes. `schema` counts up with every change old readers would stumble over."""
+
+    schema: int
+    created: str
+    dslite: str
+    commit: str | None
+    command: str
+    environment: dict[str, Any]
+    runs: tuple[Run, ...]
+
+
+def describe(record: PluginRecord) -> dict[str, Any]:
+    """Give what a plugin record says of itself, without its functions, JSON-ready."""
+    return {
+        f.name: plain(getattr(record, f.name))
+        for f in dataclasses.fields(record)
+        if not callable(getattr(record, f.name))
+    }

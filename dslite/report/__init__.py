@@ -1,0 +1,1 @@
+"""Reports as JSON, tables, and the paper's figures."""

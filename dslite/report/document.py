@@ -1,0 +1,69 @@
+"""Reports as JSON files, with a version."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dslite import __version__, files
+from dslite.codec import from_json, to_json
+from dslite.errors import ReportError, SpecError
+from dslite.measure.environment import commit, environment
+from dslite.records import BenchReport, Run
+
+SCHEMA = 1
+
+
+def report(runs: Sequence[Run], command: str) -> BenchReport:
+    """Make a report of runs: when, with which dslite, on what machine; files go by their bare names."""
+    return BenchReport(
+        schema=SCHEMA,
+        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        dslite=__version__,
+        commit=commit(),
+        command=command,
+        environment=environment(),
+        runs=tuple(_without_folders(r) for r in runs),
+    )
+
+
+def _without_folders(run: Run) -> Run:
+    artifact = replace(run.artifact, path=Path(run.artifact.path).name)
+    return replace(run, artifact=artifact, plan=replace(run.plan, input_path=""))
+
+
+def to_text(bench_report: BenchReport) -> str:
+    """Give a report as JSON text."""
+    return json.dumps(to_json(bench_report), indent=1) + "\n"
+
+
+def write(bench_report: BenchReport, path: Path) -> None:
+    """Write a report, whole or not at all."""
+    files.write_text(path, to_text(bench_report))
+
+
+def read(path: Path) -> BenchReport:
+    """Read a report.
+
+    Raises:
+        ReportError: where the file is missing, no report, or of a schema this version does not read.
+    """
+    try:
+        data: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ReportError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{path}: expected a report written by `dslite bench -o`: {error}") from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if not isinstance(schema, int) or "runs" not in data:
+        raise ReportError(f"{path}: expected a report written by `dslite bench -o`, got other JSON")
+    if schema > SCHEMA:
+        raise ReportError(f"{path}: schema {schema} is newer than this dslite reads ({SCHEMA}): update dslite")
+    if schema < SCHEMA:
+        raise ReportError(f"{path}: schema {schema} was never released: expected {SCHEMA}")
+    try:
+        return from_json(BenchReport, data, "report")
+    except SpecError as error:
+        raise ReportError(f"{path}: {error}") from None

@@ -1,0 +1,83 @@
+"""The paper's Table 5, and which of our runs stands against which of its columns.
+
+Source: DeepSpectrumLite (2022), section 3.4 and Table 5. The paper reports means of 50 runs.
+"""
+
+from dataclasses import dataclass
+
+from dslite.records import Part, Run
+
+BACKBONE = "densenet121"
+
+
+@dataclass(frozen=True, slots=True)
+class PaperFigures:
+    """One column of Table 5, in SI units; None where the paper has a dash."""
+
+    mean_s: float
+    flops: float | None
+    params: float | None
+    memory_bytes: float
+    size_bytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of our table: what is exported, where it runs, and the paper's figures for it, if it has any."""
+
+    title: str
+    part: Part
+    exporter: str
+    target: str
+    paper: PaperFigures | None
+
+
+TABLE_5 = (
+    Row(
+        "Preprocessing (TFLite)",
+        "frontend",
+        "tflite-float32",
+        "host-litert",
+        PaperFigures(7.1e-3, None, None, 4.5e6, 150.0e3),
+    ),
+    Row(
+        "TensorFlow model",
+        "cnn",
+        "hdf5",
+        "host-tensorflow",
+        PaperFigures(240.0e-3, 3.1e9, 7.6e6, 116.5e6, 82.1e6),
+    ),
+    Row(
+        "TFLite model",
+        "cnn",
+        "tflite-float32",
+        "host-litert",
+        PaperFigures(89.7e-3, None, 7.6e6, 185.4e6, 30.0e6),
+    ),
+    Row("TFLite, end to end", "whole", "tflite-float32", "host-litert", None),
+)
+"""The last row is what an app ships: preprocessing and model in one file. The paper does not measure it."""
+
+NOTES = (
+    (
+        "paper: means of 50 runs with 4 threads on a 2.3 GHz quad-core Intel Core i5; its phone (moto e7 plus) "
+        "took 242.0 ms and 292.8 MB for the TFLite model"
+    ),
+    (
+        "the paper's FLOPs: DenseNet121 has 2.83 G multiply-accumulates, which is 5.67 G FLOPs at 2 each; the 3.1 G "
+        "printed there is nearer the former. Its HDF5 file holds optimizer state, ours does not"
+    ),
+)
+
+
+def row_of(run: Run) -> Row | None:
+    """Find the row of Table 5 that a run belongs to."""
+    wanted = (run.artifact.part, run.artifact.exporter, run.target)
+    return next((row for row in TABLE_5 if (row.part, row.exporter, row.target) == wanted), None)
+
+
+def figures_for(run: Run) -> PaperFigures | None:
+    """Give the paper's figures for a run, where it measured the same."""
+    row = row_of(run)
+    comparable = run.artifact.backbone in (BACKBONE, None) and not run.artifact.compressors
+    return row.paper if row and comparable else None

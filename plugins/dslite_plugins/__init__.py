@@ -1,0 +1,1 @@
+"""The built-in plugins, found by entry points exactly as a third party's are."""
