@@ -43,8 +43,8 @@ def command(
 ) -> None:
     """Export a model as a file, with its manifest.
 
-    The manifest is OUTPUT.json; the pair is all that `dslite predict` and `dslite bench` need. ImageNet scaling and, in a whole file, the
-    spectrogram front end are inside: audio in [-1, 1] goes in as float32 (1, samples).
+    The manifest is OUTPUT.json; the pair is all that `dslite predict` and `dslite bench` need. ImageNet scaling and,
+    in a whole file, the spectrogram front end are inside: audio in [-1, 1] goes in as float32 (1, samples).
     """
     wanted = building.system(backbone, model, recipe)
     _check_output(output, building.get_exporter(exporter)[0].suffix, force=force)

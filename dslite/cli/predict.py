@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 def command(file: Path, audio: tuple[Path, ...], threads: int, form: str | None) -> None:
     """Predict audio with an exported file.
 
-    FILE needs its manifest beside it. Gives probabilities for each chunk of AUDIO and for each audio file: a file's probabilities are the mean of its chunks'. Audio that cannot be used is named on standard error, the
-    other files are predicted all the same, and the exit code is 2.
+    FILE needs its manifest beside it. Gives probabilities for each chunk of AUDIO and for each audio file, which has
+    the mean of its chunks. Audio that cannot be used is named on standard error, the other files are predicted all
+    the same, and the exit code is 2.
     """
     from dslite.deploy import manifest
     from dslite.deploy.predict import check_predicts, predict
@@ -81,16 +82,16 @@ def _as_dict(artifact: Artifact, prediction: "Prediction") -> dict[str, Any]:
         "file": str(prediction.path),
         **described(prediction.mean),
         "chunks": [
-            {"start_s": start_s, "end_s": start_s + prediction.length_s, **described(outputs)}
-            for start_s, outputs in zip(prediction.starts_s, prediction.chunks, strict=True)
+            {"start_s": start_s, "end_s": end_s, **described(outputs)}
+            for (start_s, end_s), outputs in zip(prediction.spans_s, prediction.chunks, strict=True)
         ],
     }
 
 
 def _rows(artifact: Artifact, prediction: "Prediction") -> Iterator[tuple[str, float | None, float | None, str, Any]]:
     """Give level, start, end, label and outputs of each chunk, then of the file."""
-    for start_s, outputs in zip(prediction.starts_s, prediction.chunks, strict=True):
-        yield "chunk", start_s, start_s + prediction.length_s, _label(artifact, outputs), outputs
+    for (start_s, end_s), outputs in zip(prediction.spans_s, prediction.chunks, strict=True):
+        yield "chunk", start_s, end_s, _label(artifact, outputs), outputs
     yield "file", None, None, _label(artifact, prediction.mean), prediction.mean
 
 

@@ -20,15 +20,13 @@ class Prediction:
 
     Attributes:
         path: of the audio.
-        starts_s: where each chunk begins, ``(k,)``.
-        length_s: of a chunk.
+        spans_s: where each chunk begins and ends, ``(k,)`` pairs; padding behind the audio is not counted.
         chunks: output for each chunk, float32 ``(k, n)``.
         mean: of the chunks, float32 ``(n,)``: the output for the file.
     """
 
     path: Path
-    starts_s: tuple[float, ...]
-    length_s: float
+    spans_s: tuple[tuple[float, float], ...]
     chunks: npt.NDArray[np.float32]
     mean: npt.NDArray[np.float32]
 
@@ -55,9 +53,12 @@ def predict(session: Session, artifact: Artifact, path: Path) -> Prediction:
     """
     spec = from_json(ChunkSpec, artifact.chunk, "chunk")
     rate = from_json(FrontendSpec, artifact.frontend, "frontend").sample_rate_hz
-    pieces = chunks(load(path, rate), spec, rate)
+    samples = load(path, rate)
+    pieces = chunks(samples, spec, rate)
     if not len(pieces):
         raise AudioError(f"{path}: shorter than a chunk of {spec.length_s:g} s, and the model's manifest drops those")
     outputs = np.concatenate([session.run(piece[np.newaxis]) for piece in pieces])
-    hop_s = spec.hop_samples(rate) / rate
-    return Prediction(path, tuple(i * hop_s for i in range(len(pieces))), spec.length_s, outputs, outputs.mean(axis=0))
+    starts = [i * spec.hop_samples(rate) for i in range(len(pieces))]
+    ends = [min(start + pieces.shape[1], len(samples)) for start in starts]
+    spans_s = tuple((start / rate, end / rate) for start, end in zip(starts, ends, strict=True))
+    return Prediction(path, spans_s, outputs, outputs.mean(axis=0))

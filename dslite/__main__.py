@@ -1,0 +1,5 @@
+"""``python -m dslite`` is ``dslite``."""
+
+from dslite.cli import main
+
+main()
