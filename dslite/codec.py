@@ -1,6 +1,8 @@
 """Records of data to JSON and back. Standard library only."""
 
+import contextlib
 import dataclasses
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -9,6 +11,7 @@ from typing import Any, Literal, TypeVar, cast
 from dslite.errors import SpecError
 
 R = TypeVar("R")
+_LARGEST_FLOAT = sys.float_info.max
 
 
 def to_json(record: Any) -> dict[str, Any]:
@@ -33,11 +36,15 @@ def from_json(record_type: type[R], data: Any, where: str = "") -> R:
     Raises:
         SpecError: where a field is missing, unknown or of another type; the message names its path.
     """
-    return cast(R, _typed(record_type, data, where or record_type.__name__))
+    return cast(R, typed(record_type, data, where or record_type.__name__))
 
 
-def _typed(annotation: Any, data: Any, where: str) -> Any:
-    """Check `data` against one annotation: a record, a scalar, or one of the forms in `_FORMS`."""
+def typed(annotation: Any, data: Any, where: str) -> Any:
+    """Give `data` as the type an annotation names: a record, a scalar, a union, literal, tuple or dict of such.
+
+    Raises:
+        SpecError: where it is of another type; the message begins with `where`.
+    """
     if dataclasses.is_dataclass(annotation):
         return _record(annotation, data, where)
     form = _FORMS.get(typing.get_origin(annotation))
@@ -46,17 +53,21 @@ def _typed(annotation: Any, data: Any, where: str) -> Any:
     if annotation is Any:
         return data
     is_bool = isinstance(data, bool)
-    if annotation is float and isinstance(data, int) and not is_bool:
-        return float(data)
+    if annotation is float and isinstance(data, int) and not is_bool and abs(data) <= _LARGEST_FLOAT:
+        return data  # whole numbers stay whole, in JSON too
     if not isinstance(data, annotation) or (is_bool and annotation is not bool):
         raise SpecError(f"{where}: expected {annotation.__name__}, got {data!r}")
     return data
 
 
-def _optional(arguments: tuple[Any, ...], data: Any, where: str) -> Any:
+def _union(arguments: tuple[Any, ...], data: Any, where: str) -> Any:
     if data is None and type(None) in arguments:
         return None
-    return _typed(next(a for a in arguments if a is not type(None)), data, where)
+    wanted = [a for a in arguments if a is not type(None)]
+    for annotation in wanted[:-1]:
+        with contextlib.suppress(SpecError):
+            return typed(annotation, data, where)
+    return typed(wanted[-1], data, where)
 
 
 def _literal(arguments: tuple[Any, ...], data: Any, where: str) -> Any:
@@ -68,16 +79,16 @@ def _literal(arguments: tuple[Any, ...], data: Any, where: str) -> Any:
 def _tuple(arguments: tuple[Any, ...], data: Any, where: str) -> Any:
     if not isinstance(data, list | tuple):
         raise SpecError(f"{where}: expected a list, got {data!r}")
-    return tuple(_typed(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(data))
+    return tuple(typed(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(data))
 
 
 def _dict(arguments: tuple[Any, ...], data: Any, where: str) -> Any:
     if not isinstance(data, Mapping):
         raise SpecError(f"{where}: expected an object, got {data!r}")
-    return {str(k): _typed(arguments[1], v, f"{where}.{k}") for k, v in data.items()}
+    return {str(k): typed(arguments[1], v, f"{where}.{k}") for k, v in data.items()}
 
 
-_FORMS = {types.UnionType: _optional, typing.Union: _optional, Literal: _literal, tuple: _tuple, dict: _dict}
+_FORMS = {types.UnionType: _union, typing.Union: _union, Literal: _literal, tuple: _tuple, dict: _dict}
 
 
 def _record(record_type: Any, data: Any, where: str) -> Any:
@@ -95,4 +106,4 @@ def _record(record_type: Any, data: Any, where: str) -> Any:
     if missing:
         raise SpecError(f"{where}: field {missing[0]!r} is missing")
     hints = typing.get_type_hints(record_type)
-    return record_type(**{k: _typed(hints[k], v, f"{where}.{k}") for k, v in data.items()})
+    return record_type(**{k: typed(hints[k], v, f"{where}.{k}") for k, v in data.items()})

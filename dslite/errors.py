@@ -25,6 +25,11 @@ class DsliteError(Exception):
     exit_code: ClassVar[int] = 1
 
 
+def first_line(error: BaseException) -> str:
+    """Give the first line of a foreign error's text, or its type where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 class UserError(DsliteError):
     """The request cannot be carried out as it was made."""
 

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -23,25 +24,43 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     Raises:
         WriteError: where the system refuses to write (no such folder, no permission, disk full).
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # through a link to what it points at
+    special = path.exists() and not path.is_file() and not path.is_dir()  # /dev/stdout: written into, never replaced
     try:
-        place = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", dir=path.parent))
+        place = Path(tempfile.mkdtemp(prefix=".dslite-", dir=None if special else path.parent))
     except OSError as error:
         raise _write_error(path, error) from error
     try:
-        yield place / path.name
-        if path.is_dir():
-            path.rename(place / "replaced")
-        (place / path.name).rename(path)
+        new = place / "new" / path.name
+        new.parent.mkdir()
+        yield new
+        if special:
+            path.write_bytes(new.read_bytes())
+        else:
+            _put_in_place(new, path, place / "old")
     except OSError as error:
         raise _write_error(path, error) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
+def _put_in_place(new: Path, path: Path, old: Path) -> None:
+    new.lstat()  # where nothing was written, say so before anything moves
+    if path.is_dir():
+        if not new.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
+
+
 def _write_error(path: Path, error: OSError) -> WriteError:
     if error.errno in _NO_SPACE:
-        return WriteError(f"cannot write {path}: the disk is full; nothing was left behind")
+        return WriteError(f"cannot write {path}: the disk (or the temporary folder's) is full; nothing was left")
     return WriteError(f"cannot write {path}: {error.strerror or error}")
 
 

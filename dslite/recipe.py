@@ -44,7 +44,7 @@ class ChunkSpec:
 
     def __post_init__(self) -> None:
         _require(0 < self.length_s <= 3600, f"chunk length: expected 0 to 3600 s, got {self.length_s}")
-        _require(self.hop_s is None or self.hop_s > 0, f"chunk hop: expected more than 0 s, got {self.hop_s}")
+        _require(self.hop_s is None or 0 < self.hop_s <= 3600, f"chunk hop: expected 0 to 3600 s, got {self.hop_s}")
         _require_choice("short", self.short, Short)
         _require_choice("tail", self.tail, Short)
 
@@ -95,7 +95,12 @@ class FrontendSpec:
     resize: Resize = "bilinear"
 
     def __post_init__(self) -> None:
-        _require(1000 <= self.sample_rate_hz <= 384_000, f"sample rate: got {self.sample_rate_hz} Hz")
+        _require(
+            1000 <= self.sample_rate_hz <= 384_000,
+            f"sample rate: expected 1000 to 384000 Hz, got {self.sample_rate_hz}",
+        )
+        _require(0 < self.window_s <= 60, f"window: expected 0 to 60 s, got {self.window_s}")
+        _require(0 < self.hop_s <= 60, f"hop: expected 0 to 60 s, got {self.hop_s}")
         _require(self.window_samples >= 2, f"window: expected at least 2 samples, got {self.window_s} s")
         _require(self.hop_samples >= 1, f"hop: expected at least 1 sample, got {self.hop_s} s")
         _require(

@@ -5,18 +5,21 @@ hook. So each plugin gets a plugin manager of its own here, its hooks are called
 and only then are they taken, all or none. What failed is kept, with its reason.
 """
 
+import contextlib
 import difflib
 import os
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pluggy
 
 from dslite import hookspecs
+from dslite.codec import plain, typed
 from dslite.errors import PluginError, SpecError, UnknownNameError
 from dslite.records import (
     Augmenter,
@@ -130,7 +133,10 @@ def registry() -> Registry:
 
 
 def _distribution(point: EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else ("unknown", "")
+    if point.dist is None:
+        return "unknown", ""
+    name, version = point.dist.name, point.dist.version  # both None where an uninstall was interrupted
+    return name or "unknown", version or ""
 
 
 def load(point: EntryPoint, taken: dict[tuple[Kind, str], str]) -> Plugin:
@@ -143,15 +149,23 @@ def load(point: EntryPoint, taken: dict[tuple[Kind, str], str]) -> Plugin:
     distribution = " ".join(_distribution(point)).strip()
     start = time.perf_counter()
     try:
-        module = point.load()
-        records = _collect(module, point.name)
+        with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints must not end up in our JSON
+            module = point.load()
+            records = _collect(module, point.name)
         _check_names(records, taken)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does, the others live on
-        reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {_text(error)}"
         reason = " ".join(reason.split())
         return Plugin(point.name, point.value, distribution, time.perf_counter() - start, error=reason)
     taken.update({(kind, r.name): point.name for kind, group in records.items() for r in group})
     return Plugin(point.name, point.value, distribution, time.perf_counter() - start, records=records)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a plugin's own error class may fail at anything
+        return "its message cannot be told"
 
 
 def _collect(module: Any, name: str) -> dict[Kind, tuple[PluginRecord, ...]]:
@@ -176,7 +190,9 @@ def _collect(module: Any, name: str) -> dict[Kind, tuple[PluginRecord, ...]]:
 def _call(manager: pluggy.PluginManager, kind: Kind) -> tuple[PluginRecord, ...]:
     expected = _RECORD_TYPE[kind]
     records: list[PluginRecord] = []
-    for answer in getattr(manager.hook, f"dslite_{kind}")():
+    # Called one by one: pluggy's own call drops None, which is what a hook without `return` gives.
+    for implementation in getattr(manager.hook, f"dslite_{kind}").get_hookimpls():
+        answer = implementation.function()
         if not isinstance(answer, Iterable) or isinstance(answer, str):
             raise PluginError(
                 f"dslite_{kind} must return an iterable of dslite.records.{expected.__name__}, "
@@ -187,8 +203,23 @@ def _call(manager: pluggy.PluginManager, kind: Kind) -> tuple[PluginRecord, ...]
                 raise PluginError(
                     f"dslite_{kind} must return dslite.records.{expected.__name__} records, got {record!r}"
                 )
+            _check_fields(record, kind)
             records.append(record)
     return tuple(records)
+
+
+def _check_fields(record: PluginRecord, kind: Kind) -> None:
+    for name, hint in get_type_hints(type(record)).items():
+        value = getattr(record, name)
+        where = f"{kind[:-1]} {record.name!r}: {name}"
+        if get_origin(hint) is Callable:
+            if not callable(value):
+                raise PluginError(f"{where}: expected a function, got {value!r}")
+            continue
+        try:
+            typed(hint, plain(value), where)
+        except SpecError as error:
+            raise PluginError(str(error)) from None
 
 
 def _check_names(records: dict[Kind, tuple[PluginRecord, ...]], taken: dict[tuple[Kind, str], str]) -> None:

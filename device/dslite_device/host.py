@@ -14,7 +14,6 @@ import tempfile
 import threading
 from collections.abc import Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import IO, Any
 
 import psutil
@@ -136,10 +135,10 @@ def _child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> dic
             if child.stdout:
                 child.stdout.close()
         if timed_out.is_set():
-            raise MeasurementError(f"{Path(artifact.path).name}: gave up after {plan.timeout_s:g} s ({mode} pass)")
+            raise MeasurementError(f"gave up after {plan.timeout_s:g} s ({mode} pass)")
         if code == 0 and result and "error" not in result:
             return result
-        raise MeasurementError(f"{Path(artifact.path).name}: {_reason(code, result, log)}")
+        raise MeasurementError(_reason(code, result, log))
 
 
 def _read(child: subprocess.Popen[str], progress: Progress) -> dict[str, Any]:

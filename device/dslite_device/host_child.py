@@ -18,7 +18,7 @@ from dslite.deploy.runtime import (
     open_session,
     set_tensorflow_threads,
 )
-from dslite.errors import DsliteError
+from dslite.errors import DsliteError, first_line
 from dslite.measure.memory import METHOD, measure_memory
 from dslite.measure.protocol import measure_latency
 from dslite.records import Plan
@@ -32,8 +32,7 @@ def main() -> None:
     except DsliteError as error:
         result = {"error": str(error)}
     except Exception as error:  # noqa: BLE001 - the parent makes a row of it
-        first = next((line for line in str(error).splitlines() if line.strip()), "")
-        result = {"error": f"{type(error).__name__}: {first}"}
+        result = {"error": f"{type(error).__name__}: {first_line(error)}"}
     _say({"result": result})
 
 

@@ -163,9 +163,10 @@ def audio_files(path: Path) -> list[Path]:
     """Give a file as it is, or the audio files of a folder and its folders, sorted.
 
     Raises:
-        AudioError: where there is none.
+        AudioError: where there is none, or the file cannot be opened.
     """
     if not path.is_dir():
+        _check_readable(path)
         return [path]
     found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not found:

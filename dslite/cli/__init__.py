@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from dslite import __version__
-from dslite.errors import DsliteError
+from dslite.errors import DsliteError, first_line
 from dslite.native import debug
 
 _COMMANDS = ("bench", "completion", "export", "image", "list", "plugins", "predict", "show")
@@ -20,18 +20,20 @@ _TERMINATED = 143
 
 
 class _LazyGroup(click.Group):
-    """Imports ``dslite.cli.NAME`` when command NAME is asked for."""
+    """Imports ``dslite.cli.commands.NAME`` when command NAME is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS and ctx.resilient_parsing:
+            return None  # the shell completes: no word about a slip before the one it asks for
         if cmd_name not in _COMMANDS:
             near = difflib.get_close_matches(cmd_name, _COMMANDS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(_COMMANDS)}"
             raise click.UsageError(f"No such command {cmd_name!r}: {hint}", ctx)
-        command: click.Command = importlib.import_module(f"dslite.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"dslite.cli.commands.{cmd_name}").command
         return command
 
 
@@ -88,5 +90,5 @@ def _explain(error: Exception) -> tuple[str, int]:
         return error.format_message(), error.exit_code
     if isinstance(error, DsliteError):
         return str(error), error.exit_code
-    first = next((line for line in str(error).splitlines() if line.strip()), "")
-    return f"a defect in dslite or a plugin: {type(error).__name__}: {first} (DSLITE_DEBUG=1 shows where)", 1
+    what = f"{type(error).__name__}: {first_line(error)}"
+    return f"a defect in dslite or a plugin: {what} (DSLITE_DEBUG=1 shows where)", 1

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from dslite.records import Progress as Report
 
-_PIPED_WIDTH = 200
+_PIPED_WIDTH = 2000
 """Characters a line may have where nobody looks at it: `grep` and `awk` want rows unbroken."""
 
 
@@ -55,6 +55,7 @@ def progress(steps: int = 1) -> Iterator["Steps"]:
         TimeElapsedColumn(),
         console=console,
         transient=True,
+        refresh_per_second=4,  # drawing takes time from what is being measured
         disable=not console.is_terminal,
     )
     with bar:

@@ -29,6 +29,23 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON t
 PATH = click.Path(path_type=Path)
 
 
+class OutputPath(click.Path):
+    """A file that will be written: its folder must be there, which is told before anything long starts."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Give the path, or fail."""
+        path = Path(str(super().convert(value, param, ctx)))
+        if not path.parent.is_dir():
+            self.fail(f"the folder {path.parent} does not exist: make it first", param, ctx)
+        return path
+
+
+OUTPUT = OutputPath()
+
+
 class PluginName(click.types.StringParamType):
     """The name of a plugin, maybe with options; the shell completes it."""
 
@@ -103,7 +120,7 @@ def _with_options(function: Any, options: tuple[tuple[str, str, Any, Any, str], 
 _MODEL_OPTIONS: tuple[tuple[str, str, Any, Any, str], ...] = (
     ("--weights", "weights", str, "none", "Of the backbone: none (random), imagenet, or a weight file."),
     ("--labels", "labels", str, None, "Names of the classes, comma-separated."),
-    ("--classes", "n_classes", int, None, "Number of classes, where they have no names.  [default: 4]"),
+    ("--classes", "n_classes", click.IntRange(2), None, "Number of classes, where they have no names.  [default: 4]"),
     ("--hidden", "n_hidden", int, _HEAD.n_hidden, "Units of the hidden layer."),
     ("--dropout", "dropout", float, _HEAD.dropout, "Rate behind the hidden layer."),
     ("--seed", "seed", int, 0, "Of random weights."),
@@ -145,7 +162,7 @@ def _weights(text: str) -> str:
 
 def _labels(names: str | None, n_classes: int | None, *, regression: bool) -> tuple[str, ...]:
     if regression:
-        if names or n_classes:
+        if names is not None or n_classes is not None:
             raise SpecError("--regression has one output and no classes: leave --labels and --classes away")
         return ()
     if names is None:

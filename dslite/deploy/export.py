@@ -1,5 +1,6 @@
 """Write a model as a file with its manifest, both whole or not at all."""
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 from dslite import files
 from dslite.codec import to_json
 from dslite.deploy import manifest
-from dslite.errors import DsliteError, ExportError, PluginError
+from dslite.errors import DsliteError, ExportError, PluginError, first_line
 from dslite.recipe import Recipe
 from dslite.records import Artifact, Exporter, Options, Part, TensorSpec
+
+_DISK_FULL = "No space left on device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,9 @@ def _run(exporter: Exporter, model: Any, place: Path, calibration: Iterable[Any]
     except (DsliteError, OSError):
         raise
     except Exception as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), "")
-        raise ExportError(f"exporter {exporter.name} failed: {type(error).__name__}: {reason}") from error
+        if _DISK_FULL in str(error):  # TensorFlow's own writer, here or in its temporary folder
+            raise OSError(errno.ENOSPC, _DISK_FULL) from error
+        raise ExportError(f"exporter {exporter.name} failed: {type(error).__name__}: {first_line(error)}") from error
     if not place.exists():
         raise PluginError(f"exporter {exporter.name} wrote nothing to the path it was given: mend its export function")
 

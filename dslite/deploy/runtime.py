@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dslite.errors import ModelFileError
+from dslite.errors import ModelFileError, first_line
 
 Array = npt.NDArray[Any]
 
@@ -37,6 +37,10 @@ class Session:
 def open_session(path: Path, threads: int) -> Session:
     """Open a file by its suffix: ``.tflite`` in LiteRT, ``.h5`` and ``.savedmodel`` in TensorFlow.
 
+    Args:
+        path: of the file.
+        threads: for LiteRT. TensorFlow's are set once a process, before all else: `set_tensorflow_threads`.
+
     Raises:
         ModelFileError: where the suffix is another, or the runtime refuses the file. A truncated TFLite file can
             crash LiteRT and this process with it: check a manifest first, or use a process of its own.
@@ -47,8 +51,7 @@ def open_session(path: Path, threads: int) -> Session:
     try:
         return opener(path, threads)
     except Exception as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ModelFileError(f"{path}: its runtime refuses it: {reason}") from error
+        raise ModelFileError(f"{path}: its runtime refuses it: {first_line(error)}") from error
 
 
 def _open_litert(path: Path, threads: int) -> Session:
@@ -69,8 +72,7 @@ def set_tensorflow_threads(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def _open_hdf5(path: Path, threads: int) -> Session:
-    set_tensorflow_threads(threads)
+def _open_hdf5(path: Path, _threads: int) -> Session:
     import dslite.model.layers
     from dslite.model.graph import trace
     from dslite.model.keras import keras
@@ -79,8 +81,7 @@ def _open_hdf5(path: Path, threads: int) -> Session:
     return _tensorflow_session(trace(keras.models.load_model(path, compile=False)))
 
 
-def _open_savedmodel(path: Path, threads: int) -> Session:
-    set_tensorflow_threads(threads)
+def _open_savedmodel(path: Path, _threads: int) -> Session:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(path))

@@ -11,7 +11,7 @@ from dslite import files
 from dslite.deploy import manifest, tflite_file
 from dslite.deploy.runtime import LITERT_SUFFIXES
 from dslite.errors import DsliteError, ModelFileError
-from dslite.measure import inputs
+from dslite.measure.inputs import Inputs
 from dslite.measure.statistics import summarise
 from dslite.records import Artifact, Device, Flag, Measurement, Part, Plan, Progress, Run, Target, TensorSpec
 
@@ -65,46 +65,40 @@ def undescribed(path: Path, backbone: str | None = None, exporter: str | None = 
     )
 
 
-def run(
-    artifact: Artifact,
-    broken: str | None,
-    target: Target,
-    plan: Plan,
-    audio: Sequence[Path],
-    progress: Progress,
-) -> Run:
+def run(artifact: Artifact, broken: str | None, target: Target, plan: Plan, inputs: Inputs, progress: Progress) -> Run:
     """Measure one file on the first device of a target.
 
     Args:
         artifact: the file.
         broken: why it could not be understood, if so; see `describe_file`.
         target: where to measure.
-        plan: how; its inputs are filled in here.
-        audio: files to feed it with, or none for the synthetic chunk.
+        plan: how; where its inputs are is filled in here.
+        inputs: what the file is fed.
         progress: told what happens.
 
     Returns:
         The run; with an `error` where it failed.
     """
+    plan = replace(plan, input=inputs.source)
     device: Device | None = None
     counted = _counted(artifact, broken)
     flags = _flags(artifact, counted)
     try:
         device = target.devices()[0]
         flags += _thread_flags(plan, device)
-        x, source = inputs.prepare(artifact, audio)
         with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
             place = Path(folder) / "inputs.npy"
-            np.save(place, x)
-            measured = target.run(artifact, device, replace(plan, input_path=str(place), input=source), progress)
+            np.save(place, inputs.arrays)
+            measured = target.run(artifact, device, replace(plan, input_path=str(place)), progress)
     except DsliteError as error:
-        reason = f"{error}; {broken}" if broken else str(error)
+        reasons = dict.fromkeys((str(error), broken or ""))
+        reason = "; ".join(text.removeprefix(f"{artifact.path}: ") for text in reasons if text)
         return Run(artifact, target.name, device, plan, tuple(counted), tuple(flags), reason)
     return Run(
         artifact,
         target.name,
         device,
-        replace(plan, input=source),
+        plan,
         (*(_with_statistics(m) for m in measured), *counted),
         tuple(flags),
     )

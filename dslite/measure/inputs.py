@@ -1,6 +1,7 @@
 """What a file is fed while it is measured: the user's audio, or the synthetic chunk."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,28 @@ from dslite.records import Artifact
 MAX_CHUNKS = 32
 
 
-def prepare(artifact: Artifact, audio: Sequence[Path]) -> tuple[Array, str]:
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What one file is fed.
+
+    Attributes:
+        arrays: ``(k, *shape of the input)`` of the file's dtype.
+        source: in words, where they come from.
+    """
+
+    arrays: Array
+    source: str
+
+
+def prepare(artifact: Artifact, audio: Sequence[Path]) -> Inputs:
     """Make the inputs of one file.
 
     Args:
         artifact: what goes in, and how audio becomes it.
         audio: files to cut into chunks, at most `MAX_CHUNKS` are used; empty for the synthetic chunk.
 
-    Returns:
-        ``(k, *shape of the input)`` of the file's dtype, and one sentence on where it is from.
-
     Raises:
+        AudioError: where the audio cannot be used.
         ModelFileError: where audio cannot be turned into this file's input.
     """
     if artifact.input.kind not in ("audio", "image"):
@@ -34,7 +46,7 @@ def prepare(artifact: Artifact, audio: Sequence[Path]) -> tuple[Array, str]:
             raise ModelFileError(
                 f"{artifact.path}: how audio becomes its input is not known without a manifest: leave --audio away"
             )
-        return _random(artifact), "random numbers, seed 0: floats in [-1, 1), integers over their whole range"
+        return Inputs(_random(artifact), "random numbers, seed 0: floats in [-1, 1), integers over their whole range")
     chunk = from_json(ChunkSpec, artifact.chunk, "chunk")
     frontend = from_json(FrontendSpec, artifact.frontend, "frontend")
     rate = frontend.sample_rate_hz
@@ -47,8 +59,8 @@ def prepare(artifact: Artifact, audio: Sequence[Path]) -> tuple[Array, str]:
         pieces = synthetic_chunk(chunk.n_samples(rate), rate)[np.newaxis]
         source = "the synthetic chunk: a gliding tone with harmonics, in noise"
     if artifact.input.kind == "audio":
-        return pieces[:, np.newaxis], source
-    return _pictures(pieces, frontend), f"pictures of {source}"
+        return Inputs(pieces[:, np.newaxis], source)
+    return Inputs(_pictures(pieces, frontend), f"pictures of {source}")
 
 
 def _pictures(pieces: Array, frontend: FrontendSpec) -> Array:

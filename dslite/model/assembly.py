@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dslite.errors import DsliteError, ExportError, PluginError, SpecError
+from dslite.errors import DsliteError, ExportError, PluginError, SpecError, first_line
 from dslite.model.keras import keras
 from dslite.model.layers import AReLU, ImageNetScaling, SpectrogramPicture
 from dslite.recipe import HeadSpec, Recipe
@@ -51,10 +51,9 @@ def _build(backbone: Backbone, size_px: int, weights: str | None, options: Optio
     except DsliteError:
         raise
     except Exception as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), "")
         raise ExportError(
             f"backbone {backbone.name} could not be built with weights {weights or 'none'}: "
-            f"{type(error).__name__}: {reason}"
+            f"{type(error).__name__}: {first_line(error)}"
         ) from error
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from dslite.errors import ExportError
+from dslite.errors import ExportError, first_line
 
 
 def trace(model: Any) -> Any:
@@ -59,15 +59,28 @@ def to_tflite(model: Any, configure: Callable[[Any], None] | None = None) -> byt
         except tf.errors.OpError:
             raise
         except Exception as error:
-            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise ExportError(f"TFLite has no builtin operator for a part of this model: {reason}") from error
+            raise ExportError(f"TFLite has no builtin operator for a part of it: {first_line(error)}") from error
     return converted
 
 
 # -- multiply-accumulates -----------------------------------------------------------------------------
 
-UNCOUNTED = frozenset({"Einsum", "XlaConvV2", "XlaDotV2", "CudnnRNNV3", "While", "StatelessWhile"})
-"""Operators that multiply and accumulate in ways not counted here: a graph with one is refused, not guessed."""
+UNCOUNTED = frozenset(
+    {
+        "CudnnRNNV3",
+        "Einsum",
+        "PartitionedCall",
+        "StatefulPartitionedCall",
+        "StatelessWhile",
+        "While",
+        "XlaConvV2",
+        "XlaDotV2",
+    }
+)
+"""Operators that multiply and accumulate in ways not counted here: a graph with one gives no count, not a guess.
+
+Keras puts grouped convolutions into a function of their own, traced without the batch size: a PartitionedCall.
+"""
 
 
 def count_macs(function: Any) -> int | None:
@@ -80,16 +93,14 @@ def count_macs(function: Any) -> int | None:
         function: from `trace` or `freeze`.
 
     Returns:
-        The count, or None where the graph has an operator of `UNCOUNTED`.
+        The count, or None where the graph has an operator of `UNCOUNTED` or a shape that is not known.
     """
-    total = 0
-    for operation in function.graph.get_operations():
-        if operation.type in UNCOUNTED:
-            return None
-        count = _MACS.get(operation.type)
-        if count:
-            total += count(operation)
-    return total
+    operations = function.graph.get_operations()
+    counted = [operation for operation in operations if operation.type in _MACS]
+    tensors = [tensor for operation in counted for tensor in (*operation.inputs, *operation.outputs)]
+    if any(o.type in UNCOUNTED for o in operations) or not all(t.shape.is_fully_defined() for t in tensors):
+        return None
+    return sum(_MACS[operation.type](operation) for operation in counted)
 
 
 def _shape(tensor: Any) -> list[int]:

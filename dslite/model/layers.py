@@ -30,8 +30,10 @@ class AReLU(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, x: Any) -> Any:
         """Apply it: float32 of any shape, the same shape out."""
-        negative = tf.clip_by_value(self.alpha, 0.01, 0.99) * tf.minimum(x, 0.0)
-        return (1.0 + tf.sigmoid(self.beta)) * tf.maximum(x, 0.0) + negative
+        # The gain is above 1 and the slope below, so the larger product is the right branch on either side of 0. With a
+        # sum of two branches the TFLite converter computes the layer before twice.
+        gain, slope = 1.0 + tf.sigmoid(self.beta), tf.clip_by_value(self.alpha, 0.01, 0.99)
+        return tf.maximum(gain * x, slope * x)
 
 
 @register

@@ -13,7 +13,7 @@ import click
 
 from dslite.cli import building
 from dslite.cli.console import Steps, out, progress
-from dslite.cli.options import PATH, ModelRequest, PluginName, json_option, model_options, recipe_options
+from dslite.cli.options import OUTPUT, PATH, ModelRequest, PluginName, json_option, model_options, recipe_options
 from dslite.errors import DsliteError, SpecError, WriteError
 from dslite.native import native_output_hidden
 from dslite.recipe import Recipe
@@ -77,7 +77,7 @@ class _Case:
 @click.option("--timeout", type=click.FloatRange(1), default=600.0, show_default=True, help="Seconds for one process.")
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Measure memory, in a process of its own.")
 @click.option("--audio", type=PATH, help="File or folder to measure with, instead of the synthetic chunk.")
-@click.option("-o", "--output", type=PATH, help="Write the report, JSON, with every sample.")
+@click.option("-o", "--output", type=OUTPUT, help="Write the report, JSON, with every sample.")
 @click.option("--keep", type=PATH, help="Keep the exported files in this folder.")
 @model_options
 @recipe_options
@@ -111,9 +111,10 @@ def command(
     FILES are exported ones with their manifest, or any .tflite with one input. Each file runs in fresh processes,
     one for time and one for memory. One that fails is a row with its error, and the exit code is 1.
     """
-    from dslite.audio.load import audio_files
+    from dslite.audio.load import audio_files, load_chunks
     from dslite.measure.bench import describe_file
     from dslite.measure.environment import cpu_count
+    from dslite.measure.inputs import MAX_CHUNKS
     from dslite.report import document
 
     if output and output.is_dir():
@@ -138,11 +139,12 @@ def command(
         memory=memory,
     )
     sounds = audio_files(audio) if audio else []
+    load_chunks(sounds, recipe.chunk, recipe.frontend.sample_rate_hz, MAX_CHUNKS)  # bad audio is told at once
     described = {path: describe_file(path) for path in files}  # wrong names are told before anything long starts
     done: list[Run] = []
     interrupted = False
     try:
-        with _folder(keep) as folder, progress(1 + 2 * len(cases)) as steps, native_output_hidden():
+        with _folder(keep) as folder, native_output_hidden(), progress(_count_steps(cases)) as steps:
             done.extend(_measure_all(cases, described, plan, sounds, folder, steps))
     except KeyboardInterrupt:
         if not done:
@@ -222,6 +224,11 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
+def _count_steps(cases: Sequence[_Case]) -> int:
+    exports = {case.exported_name for case in cases if case.system}
+    return len(cases) + len(exports) + bool(exports)  # measuring, exporting, building
+
+
 def _measure_all(
     cases: Sequence[_Case],
     described: dict[Path, tuple[Artifact, str | None]],
@@ -232,15 +239,20 @@ def _measure_all(
 ) -> Iterator[Run]:
     """Export what has to be, all of it before the first measurement, then measure case by case."""
     from dslite.measure import bench
+    from dslite.measure.inputs import prepare
 
     exports = _Exports(folder, steps)
     ready = [described[case.file] if case.file is not None else exports.artifact(case) for case in cases]
-    for case, (artifact, problem) in zip(cases, ready, strict=True):
+    fed = [
+        None if problem and case.system else prepare(artifact, sounds)
+        for case, (artifact, problem) in zip(cases, ready, strict=True)
+    ]
+    for case, (artifact, problem), inputs in zip(cases, ready, fed, strict=True):
         report = steps.start(f"{Path(artifact.path).name} on {case.target.name}")
-        if case.file is None and problem:
+        if inputs is None:
             yield Run(artifact, case.target.name, None, plan, error=problem)
         else:
-            yield bench.run(artifact, problem, case.target, plan, sounds, report)
+            yield bench.run(artifact, problem, case.target, plan, inputs, report)
 
 
 class _Exports:

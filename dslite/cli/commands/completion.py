@@ -4,7 +4,7 @@ import click
 from click.shell_completion import get_completion_class
 
 
-@click.command(epilog='Example, for this shell and, in ~/.bashrc, for every one: eval "$(dslite completion bash)"')
+@click.command(epilog='Example: eval "$(dslite completion bash)"  (in ~/.bashrc: for every shell)')
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:

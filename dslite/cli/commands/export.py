@@ -6,7 +6,7 @@ import click
 
 from dslite.cli import building
 from dslite.cli.console import print_json, progress
-from dslite.cli.options import PATH, ModelRequest, PluginName, json_option, model_options, recipe_options
+from dslite.cli.options import OUTPUT, ModelRequest, PluginName, json_option, model_options, recipe_options
 from dslite.codec import to_json
 from dslite.errors import SpecError
 from dslite.native import native_output_hidden
@@ -19,7 +19,7 @@ from dslite.records import Part
 )
 @click.option("--backbone", type=PluginName("backbones"), required=True, help="`dslite list backbones` names them.")
 @click.option("--exporter", type=PluginName("exporters"), required=True, help="`dslite list exporters` names them.")
-@click.option("-o", "--output", type=PATH, required=True, help="File to write, with the exporter's suffix.")
+@click.option("-o", "--output", type=OUTPUT, required=True, help="File to write, with the exporter's suffix.")
 @click.option(
     "--part",
     type=click.Choice(["whole", "frontend", "cnn"]),
@@ -48,7 +48,7 @@ def command(
     """
     wanted = building.system(backbone, model, recipe)
     _check_output(output, building.get_exporter(exporter)[0].suffix, force=force)
-    with progress(3) as steps, native_output_hidden():
+    with native_output_hidden(), progress(3) as steps:
         cnn = None
         if part != "frontend":
             steps.start(f"building {backbone}")

@@ -34,14 +34,16 @@ def command(file: Path, audio: tuple[Path, ...], threads: int, form: str | None)
     """
     from dslite.deploy import manifest
     from dslite.deploy.predict import check_predicts, predict
-    from dslite.deploy.runtime import open_session
+    from dslite.deploy.runtime import TENSORFLOW_SUFFIXES, open_session, set_tensorflow_threads
 
     artifact = manifest.read(file)
     check_predicts(artifact)
     predictions: list[Prediction] = []
     problems: list[str] = []
-    with progress(len(audio) + 1) as steps, native_output_hidden():
+    with native_output_hidden(), progress(len(audio) + 1) as steps:
         steps.start(f"opening {file.name}")
+        if file.suffix in TENSORFLOW_SUFFIXES:
+            set_tensorflow_threads(threads)
         session = open_session(file, threads)
         for path in audio:
             steps.start(path.name)

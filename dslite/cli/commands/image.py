@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from dslite.cli.console import print_json, progress
-from dslite.cli.options import PATH, json_option, recipe_options
+from dslite.cli.options import OUTPUT, PATH, json_option, recipe_options
 from dslite.errors import AudioError
 from dslite.native import native_output_hidden
 from dslite.recipe import Recipe
@@ -14,7 +14,7 @@ from dslite.recipe import Recipe
 @click.command(epilog="Example: dslite image speech.wav -o speech.png --colour-map magma")
 @click.argument("audio", type=PATH)
 @click.option(
-    "-o", "--output", type=PATH, required=True, help="PNG; of several chunks: NAME-000.png, NAME-001.png, ..."
+    "-o", "--output", type=OUTPUT, required=True, help="PNG; of several chunks: NAME-000.png, NAME-001.png, ..."
 )
 @recipe_options
 @json_option
@@ -33,7 +33,7 @@ def command(audio: Path, output: Path, recipe: Recipe, as_json: bool) -> None:
         )
     hop_s = recipe.chunk.hop_samples(rate) / rate
     written: list[tuple[Path, float, float]] = []
-    with progress(len(pieces) + 1) as steps, native_output_hidden():
+    with native_output_hidden(), progress(len(pieces) + 1) as steps:
         steps.start("starting TensorFlow")
         from dslite.audio.png import write_picture
 

@@ -1,0 +1,145 @@
+"""What the tests share: settings, real audio where this machine has it, and a small system exported for real."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import settings
+
+from dslite.audio.load import synthetic_chunk
+from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
+from dslite.records import Artifact, Backbone, Options, Part
+from dslite.registry import registry
+
+# No deadline: the first call into TensorFlow or librosa takes seconds, and the machines are shared.
+settings.register_profile("dslite", deadline=None)
+settings.load_profile("dslite")
+
+_SETS = ("emodb", "fsdd", "esc10")
+_FILES_PER_SET = 7
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    named = os.environ.get("DSLITE_TEST_DATA")
+    if not named:
+        pytest.skip("DSLITE_TEST_DATA is not set: it names the folder with real audio and weights")
+    folder = Path(named)
+    if not (folder / "audio").is_dir():
+        pytest.fail(f"DSLITE_TEST_DATA={named}: expected a folder with a folder 'audio' in it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_audio(data_dir: Path) -> list[Path]:
+    """Of each set its shortest file, its longest, and five between: three sample rates, two containers."""
+    paths: list[Path] = []
+    for name in _SETS:
+        folder = data_dir / "audio" / name
+        with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+            rows = sorted(csv.DictReader(file), key=lambda row: (float(row["seconds"]), row["file"]))
+        picks = np.linspace(0, len(rows) - 1, _FILES_PER_SET).round().astype(int)
+        paths += [folder / rows[i]["file"] for i in picks]
+    return paths
+
+
+@dataclass(frozen=True)
+class SmallSystem:
+    """A system of two convolutions, exported for real: what the reference path does, in a second."""
+
+    cnn: Any
+    recipe: Recipe
+    files: dict[tuple[str, str], Artifact]  # by part and exporter
+
+    def path(self, part: str, exporter: str) -> Path:
+        return Path(self.files[part, exporter].path)
+
+
+def small_backbone() -> Backbone:
+    def build(input_shape: tuple[int, int, int], weights: str | None, options: Options) -> Any:
+        from dslite.model.keras import keras
+
+        image = keras.Input(input_shape)
+        x = keras.layers.Conv2D(8, 3, strides=2, use_bias=False)(image)
+        x = keras.layers.BatchNormalization()(x)
+        x = keras.layers.DepthwiseConv2D(3, strides=2, activation="relu")(x)
+        return keras.Model(image, x)
+
+    return Backbone("small", build, "torch", 8, 16, "Apache-2.0", "tests")
+
+
+@pytest.fixture(scope="session")
+def small_system(tmp_path_factory: pytest.TempPathFactory) -> SmallSystem:
+    from dslite.deploy.export import Provenance, export
+    from dslite.model.assembly import build_cnn, build_part
+    from dslite.model.keras import keras
+
+    folder = tmp_path_factory.mktemp("small")
+    recipe = Recipe(ChunkSpec(length_s=1.0), FrontendSpec(size_px=64), HeadSpec(n_hidden=16))
+    keras.utils.set_random_seed(1)
+    cnn = build_cnn(small_backbone(), {}, 64, recipe.head, 3, None)
+    files: dict[tuple[str, str], Artifact] = {}
+    parts: tuple[Part, ...] = ("whole", "frontend", "cnn")
+    for part in parts:
+        for name in ("tflite-float32", "hdf5", "savedmodel"):
+            exporter = registry().get("exporters", name)
+            path = folder / f"{part}{exporter.suffix}"
+            provenance = Provenance("small", "none", part, recipe, ("a", "b", "c"), name)
+            files[part, name] = export(build_part(part, recipe, cnn), exporter, {}, path, provenance)
+    return SmallSystem(cnn, recipe, files)
+
+
+def run_dslite(
+    *words: object, cwd: Path | None = None, environment: dict[str, str] | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run the real command in a process of its own, without a terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "dslite", *map(str, words)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture
+def dslite_command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    return run_dslite
+
+
+@pytest.fixture(scope="session")
+def tone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2.5 s of sound, alone in its folder."""
+    path = tmp_path_factory.mktemp("a sound") / "tone.wav"
+    soundfile.write(path, synthetic_chunk(40_000, 16_000), 16_000, subtype="FLOAT")
+    return path
+
+
+@pytest.fixture(scope="session")
+def foreign(small_system: SmallSystem, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A .tflite file without a manifest."""
+    path = tmp_path_factory.mktemp("foreign") / "foreign.tflite"
+    shutil.copy(small_system.path("cnn", "tflite-float32"), path)
+    return path
+
+
+@pytest.fixture
+def git_head() -> Callable[[], str | None]:
+    def ask() -> str | None:
+        done = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    return ask

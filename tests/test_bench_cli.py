@@ -1,0 +1,231 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from dslite.deploy import manifest
+from dslite.errors import ReportError
+from dslite.records import BenchReport
+from dslite.report import document
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+QUICK = ("--runs", 3, "--min-seconds", 0, "--warmup-seconds", 0, "--threads", 1)
+
+
+def test_a_file_gives_a_table_and_a_report_that_can_be_read(
+    small_system: Any, tmp_path: Path, dslite_command: Command
+) -> None:
+    path = small_system.path("whole", "tflite-float32")
+    done = dslite_command("bench", path, *QUICK, "-o", tmp_path / "report.json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "TFLite, end to end" in done.stdout
+    report = document.read(tmp_path / "report.json")
+    (run,) = report.runs
+    assert run.artifact.path == path.name
+    assert run.plan.runs == 3
+    assert report.command.startswith("dslite bench whole.tflite")
+    assert str(tmp_path) not in (tmp_path / "report.json").read_text(encoding="utf-8")
+    assert document.to_text(report) == (tmp_path / "report.json").read_text(encoding="utf-8")
+
+
+def test_json_on_standard_output_is_the_report(foreign: Path, dslite_command: Command) -> None:
+    done = dslite_command("bench", foreign, *QUICK, "--json", "--no-memory")
+    report = json.loads(done.stdout)
+    assert report["schema"] == document.SCHEMA
+    metrics = {m["metric"] for m in report["runs"][0]["measurements"]}
+    assert "latency" in metrics
+    assert "memory_delta" not in metrics
+
+
+def test_a_failing_file_is_a_row_and_the_others_are_measured(
+    foreign: Path, tmp_path: Path, dslite_command: Command
+) -> None:
+    cut = tmp_path / "cut.tflite"
+    cut.write_bytes(foreign.read_bytes()[:-300])
+    done = dslite_command("bench", cut, foreign, *QUICK, "--json")
+    assert done.returncode == 1
+    first, second = json.loads(done.stdout)["runs"]
+    assert "broken TFLite file" in first["error"]
+    assert second["error"] is None
+    table = dslite_command("bench", cut, *QUICK)
+    assert table.returncode == 1
+    assert "failed: cut.tflite: " in table.stdout
+
+
+def test_real_audio_is_used_where_it_is_given(small_system: Any, tone: Path, dslite_command: Command) -> None:
+    path = small_system.path("whole", "tflite-float32")
+    for sound in (tone, tone.parent):
+        done = dslite_command("bench", path, *QUICK, "--json", "--no-memory", "--audio", sound)
+        assert "chunks of the given audio" in json.loads(done.stdout)["runs"][0]["plan"]["input"]
+
+
+def test_what_cannot_be_measured_is_one_line_and_exit_code_two(
+    small_system: Any, foreign: Path, tone: Path, tmp_path: Path, dslite_command: Command
+) -> None:
+    whole = small_system.path("whole", "tflite-float32")
+    text, other, misfit, empty = (tmp_path / n for n in ("text.tflite", "model.onnx", "misfit.tflite", "empty"))
+    text.write_text("hello")
+    other.write_text("hello")
+    empty.mkdir()
+    shutil.copy(whole, misfit)
+    shutil.copy(manifest.manifest_path(small_system.path("cnn", "tflite-float32")), manifest.manifest_path(misfit))
+    for words, message in (
+        ([], "nothing to measure: name a --backbone"),
+        ([tmp_path / "none.tflite"], "no such file"),
+        ([text], "expected a TFLite file"),
+        ([other], "runs .onnx"),
+        ([misfit], "truncated or changed"),
+        ([whole, "--target", "host-tensorflow"], "no target among host-tensorflow runs .tflite"),
+        ([whole, "--target", "host-litret"], "did you mean 'host-litert'"),
+        (["--backbone", "densenet112"], "did you mean 'densenet121'"),
+        (["--backbone", "densenet121:alpha=2"], "has no option 'alpha'"),
+        (["--backbone", "densenet121", "--weights", "w.h5"], "is no file"),
+        (["--backbone", "densenet121", "--exporter", "tflite"], "did you mean 'tflite-float32'"),
+        (["--backbone", "densenet121", "--chunk", "0.01"], "at least one window"),
+        (["--backbone", "densenet121", "--mels", "0"], "Mel bins: expected 1 to 1024"),
+        ([whole, "--threads", "0"], "'--threads'"),
+        ([whole, "--audio", tmp_path / "none.wav"], "no such file"),
+        ([whole, "--audio", text], "expected audio that libsndfile reads"),
+        ([foreign, "--audio", tone], "not known without a manifest"),
+        ([whole, "--audio", empty], "expected a folder with audio files"),
+        ([whole, "-o", tmp_path / "no folder" / "r.json"], "does not exist"),
+        ([whole, "-o", tmp_path], "expected a file name"),
+    ):
+        done = dslite_command("bench", *QUICK, *words)
+        assert (done.returncode, done.stdout) == (2, ""), (words, done.stderr)
+        assert message in done.stderr, words
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_interrupting_ends_the_child_keeps_what_was_measured_and_cleans_up(
+    small_system: Any, foreign: Path, tmp_path: Path
+) -> None:
+    temporary, report = tmp_path / "temporary", tmp_path / "report.json"
+    temporary.mkdir()
+    long = small_system.path("whole", "tflite-float32")
+    command = ["bench", foreign, long, "--runs", 10**9, "--max-seconds", 3, "--no-memory", "-o", report]
+    with subprocess.Popen(
+        [sys.executable, "-m", "dslite", *map(str, command)],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        parent = psutil.Process(process.pid)
+        child = _wait_for_child(parent, long.name)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "error: interrupted"
+    assert "1 of 2 cases were measured" in err
+    assert foreign.name in out
+    assert [run.artifact.path for run in document.read(report).runs] == [foreign.name]
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert list(temporary.iterdir()) == []
+
+
+def _wait_for_child(parent: psutil.Process, word: str) -> psutil.Process:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for child in parent.children():
+            try:
+                if word in " ".join(child.cmdline()):
+                    time.sleep(0.3)
+                    return child
+            except psutil.Error:
+                continue
+        time.sleep(0.02)
+    raise AssertionError("no child was started")
+
+
+# -- export on the command line -------------------------------------------------------------------------
+
+
+def test_export_refuses_what_it_cannot_do_before_anything_long(tmp_path: Path, dslite_command: Command) -> None:
+    there = tmp_path / "there.tflite"
+    there.write_text("precious")
+    base = ("--backbone", "densenet121", "--exporter", "tflite-float32")
+    for words, message in (
+        ((*base, "-o", there), "exists: take another name, or --force"),
+        ((*base, "-o", tmp_path / "m.h5"), "ends in .tflite"),
+        ((*base, "-o", tmp_path / "none" / "m.tflite"), "does not exist"),
+        ((*base, "-o", tmp_path / "m.tflite", "--labels", "a,a"), "expected different names"),
+        ((*base, "-o", tmp_path / "m.tflite", "--labels", "a,b", "--classes", "3"), "does not fit the 2 names"),
+        ((*base, "-o", tmp_path / "m.tflite", "--regression", "--classes", "3"), "no classes"),
+        ((*base, "-o", tmp_path / "m.tflite", "--dropout", "1"), "dropout: expected 0 to below 1"),
+    ):
+        done = dslite_command("export", *words)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert message in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert there.read_text() == "precious"
+    assert [p.name for p in tmp_path.iterdir()] == ["there.tflite"]
+
+
+@pytest.mark.slow
+def test_export_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    # A limit on the size of files is a write that fails half-way, on every machine and without a disk to fill.
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000,) * 2); "
+        "from dslite.cli import main; main()"
+    )
+    for exporter, suffix in (("hdf5", ".h5"), ("tflite-float32", ".tflite")):
+        words = ["export", "--backbone", "densenet121", "--exporter", exporter, "-o", str(tmp_path / f"m{suffix}")]
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 1, done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert done.stderr.startswith("error: ")
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_reference_command_measures_table_five(tmp_path: Path, dslite_command: Command) -> None:
+    done = dslite_command("bench", "--backbone", "densenet121", "--runs", 5, "-o", tmp_path / "report.json")
+    assert (done.returncode, done.stderr) == (0, "")
+    for words in (
+        "Preprocessing (TFLite)",
+        "TensorFlow model",
+        "TFLite model",
+        "TFLite, end to end",
+        "240.0",
+        "3.10 G",
+    ):
+        assert words in done.stdout
+    report: BenchReport = document.read(tmp_path / "report.json")
+    assert [run.error for run in report.runs] == [None] * 4
+    assert [flag for run in report.runs for flag in run.flags if flag.code == "macs_disagree"] == []
+    assert [run.artifact.params for run in report.runs] == [0, 7_564_358, 7_564_358, 7_564_358]
+    values = {m.metric: m.value for m in report.runs[2].measurements}
+    assert values["macs"] == 2_833_137_664 + 1024 * 512 + 512 * 4
+
+
+# -- reports --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("not json", "expected a report written by"),
+        ("[1, 2]", "got other JSON"),
+        ('{"runs": []}', "got other JSON"),
+        ('{"schema": 99, "runs": []}', "newer than this dslite reads"),
+        ('{"schema": 0, "runs": []}', "never released"),
+        ('{"schema": 1, "runs": []}', "field 'created' is missing"),
+    ],
+)
+def test_what_is_no_report_says_why(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(text)
+    with pytest.raises(ReportError, match=message):
+        document.read(path)

@@ -1,0 +1,311 @@
+import statistics as reference
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dslite.deploy.runtime import Session
+from dslite.errors import AudioError, MeasurementError, ModelFileError
+from dslite.measure import bench, inputs
+from dslite.measure.environment import commit, cpu_count, environment
+from dslite.measure.memory import measure_memory
+from dslite.measure.protocol import measure_latency
+from dslite.measure.statistics import summarise
+from dslite.records import Artifact, Device, Measurement, Plan, Progress, Run, Target
+from dslite.registry import registry
+
+QUICK = Plan(threads=1, warmup_runs=1, warmup_s=0.0, runs=5, min_s=0.0)
+
+
+# -- statistics -----------------------------------------------------------------------------------------
+
+
+def test_statistics_of_a_known_series() -> None:
+    # by hand: mean 3.6, squared deviations 6.76 + 2.56 + 0.36 + 0.16 + 19.36 = 29.2, over 4 is 7.3;
+    # p90 lies 0.6 of the way from 4 to 8
+    found = summarise([1.0, 2.0, 3.0, 4.0, 8.0])
+    assert found == pytest.approx({"n": 5, "mean": 3.6, "std": 7.3**0.5, "min": 1, "p50": 3, "p90": 6.4, "max": 8})
+
+
+@given(st.lists(st.floats(1e-6, 1e3), min_size=2, max_size=200))
+def test_statistics_agree_with_the_standard_library(samples: list[float]) -> None:
+    found = summarise(samples)
+    assert found["p50"] == pytest.approx(reference.median(samples))
+    assert found["mean"] == pytest.approx(reference.fmean(samples))
+    assert found["std"] == pytest.approx(reference.stdev(samples), abs=1e-9)
+    assert found["min"] <= found["p50"] <= found["p90"] <= found["max"]
+
+
+def test_one_sample_has_no_spread() -> None:
+    assert summarise([2.0])["std"] == 0
+
+
+# -- protocol -------------------------------------------------------------------------------------------
+
+
+class _Recorder:
+    """A session that writes down what is asked of it, in order."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.fed: list[float] = []
+        self.invoked = 0
+        self.seconds = seconds
+
+    def open(self) -> Session:
+        return Session(self._feed, self._invoke, lambda: np.zeros(1))
+
+    def _feed(self, x: Any) -> None:
+        assert len(self.fed) == self.invoked, "fed twice without a run"
+        self.fed.append(float(x.ravel()[0]))
+
+    def _invoke(self) -> None:
+        self.invoked += 1
+        time.sleep(self.seconds)
+
+
+def _nothing(what: str, done: float) -> None:
+    del what, done
+
+
+def test_every_timed_run_is_kept_and_warm_up_is_not_among_them() -> None:
+    recorder = _Recorder()
+    timing = measure_latency(recorder.open, np.zeros((1, 1, 4)), Plan(1, 3, 0.0, 7, 0.0), _nothing)
+    assert len(timing.samples_s) == 7
+    assert timing.warmup_runs == 3
+    assert recorder.invoked == 1 + 3 + 7
+
+
+def test_inputs_are_used_in_turn() -> None:
+    recorder = _Recorder()
+    measure_latency(recorder.open, np.arange(3.0).reshape(3, 1, 1), Plan(1, 0, 0.0, 7, 0.0), _nothing)
+    assert recorder.fed == [0, *(0, 1, 2, 0, 1, 2, 0)]  # the first run, then seven
+
+
+def test_warm_up_and_timing_last_at_least_their_seconds() -> None:
+    recorder = _Recorder(0.01)
+    timing = measure_latency(recorder.open, np.zeros((1, 1)), Plan(1, 1, 0.1, 2, 0.2), _nothing)
+    assert timing.warmup_runs >= 2
+    assert len(timing.samples_s) > 2
+    assert sum(timing.samples_s) + max(timing.samples_s) >= 0.15
+
+
+def test_the_cap_ends_a_long_series() -> None:
+    timing = measure_latency(_Recorder(0.02).open, np.zeros((1, 1)), Plan(1, 0, 0.0, 10_000, 0.0, 0.1), _nothing)
+    assert 1 <= len(timing.samples_s) <= 6
+
+
+def test_samples_measure_the_run_and_not_the_feeding() -> None:
+    class Slow(_Recorder):
+        def _feed(self, x: Any) -> None:
+            super()._feed(x)
+            time.sleep(0.02)
+
+    timing = measure_latency(Slow(0.001).open, np.zeros((1, 1)), Plan(1, 0, 0.0, 20, 0.0), _nothing)
+    assert min(timing.samples_s) < 0.02
+
+
+# -- memory ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's peak counter is Linux'")
+def test_memory_finds_a_peak_that_is_gone_afterwards() -> None:
+    size = 64 << 20
+
+    def work() -> None:
+        block = np.ones(size, np.uint8)
+        del block
+
+    use = measure_memory(work)
+    assert 0.95 * size < use.delta < 1.2 * size
+    assert use.anonymous_delta < 0.2 * size
+    assert use.process > use.delta
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's counters are Linux'")
+def test_memory_of_an_earlier_peak_is_not_counted() -> None:
+    block = np.ones(128 << 20, np.uint8)
+    del block
+    assert measure_memory(lambda: None).delta < 4 << 20
+
+
+# -- inputs ---------------------------------------------------------------------------------------------
+
+
+def test_synthetic_and_real_inputs_have_the_files_shape(small_system: Any, tone: Path) -> None:
+    for part, shape in (("whole", (1, 16_000)), ("cnn", (1, 64, 64, 3))):
+        artifact = small_system.files[part, "tflite-float32"]
+        synthetic = inputs.prepare(artifact, [])
+        assert synthetic.arrays.shape == (1, *shape)
+        assert "synthetic" in synthetic.source
+        real = inputs.prepare(artifact, [tone])
+        assert real.arrays.shape == (4, *shape)  # 2.5 s in chunks of 1 s every 0.5 s
+        assert "4 chunks of the given audio" in real.source
+        assert real.arrays.dtype == synthetic.arrays.dtype == np.float32
+
+
+def test_many_files_give_at_most_the_maximum(small_system: Any, tone: Path) -> None:
+    prepared = inputs.prepare(small_system.files["whole", "tflite-float32"], [tone] * 50)
+    assert len(prepared.arrays) == inputs.MAX_CHUNKS
+
+
+def test_audio_into_a_foreign_file_is_refused(small_system: Any, tone: Path, foreign: Path) -> None:
+    artifact, problem = bench.describe_file(foreign)
+    assert problem is None
+    with pytest.raises(ModelFileError, match="not known without a manifest"):
+        inputs.prepare(artifact, [tone])
+    with pytest.raises(AudioError):
+        inputs.prepare(small_system.files["whole", "tflite-float32"], [foreign])
+
+
+# -- one run --------------------------------------------------------------------------------------------
+
+
+def _run(artifact: Artifact, target: str = "host-litert", plan: Plan = QUICK, broken: str | None = None) -> Run:
+    return bench.run(artifact, broken, registry().get("targets", target), plan, inputs.prepare(artifact, []), _nothing)
+
+
+def _by_metric(run: Run) -> dict[str, Measurement]:
+    return {m.metric: m for m in reversed(run.measurements)}
+
+
+@pytest.mark.parametrize(
+    ("exporter", "target"),
+    [
+        ("tflite-float32", "host-litert"),
+        pytest.param("hdf5", "host-tensorflow", marks=pytest.mark.slow),
+        pytest.param("savedmodel", "host-tensorflow", marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_has_every_figure_with_its_unit_and_method(small_system: Any, exporter: str, target: str) -> None:
+    artifact = small_system.files["whole", exporter]
+    run = _run(artifact, target)
+    assert run.error is None
+    found = _by_metric(run)
+    assert {name: m.unit for name, m in found.items()} == {
+        "init_time": "s",
+        "first_latency": "s",
+        "latency": "s",
+        "memory_delta": "bytes",
+        "memory_anonymous_delta": "bytes",
+        "memory_process": "bytes",
+        "size": "bytes",
+        "parameters": "count",
+        "macs": "count",
+        "flops": "count",
+    }
+    assert all(m.method and m.value > 0 for name, m in found.items() if name != "memory_anonymous_delta")
+    assert len(found["latency"].samples) == found["latency"].statistics["n"] == 5
+    assert found["latency"].value == found["latency"].statistics["p50"]
+    assert found["flops"].value == 2 * found["macs"].value == 2 * artifact.macs
+    assert found["size"].value == artifact.size_bytes
+    assert found["memory_process"].value > found["memory_delta"].value
+    assert run.device is not None
+    assert run.device.cpus == cpu_count()
+
+
+def test_macs_are_counted_twice_and_a_difference_is_flagged(small_system: Any) -> None:
+    artifact = small_system.files["cnn", "tflite-float32"]
+    counts = [m for m in _run(artifact).measurements if m.metric == "macs"]
+    assert len({m.method for m in counts}) == len(counts) == 2
+    assert len({m.value for m in counts}) == 1
+    import dataclasses
+
+    other = dataclasses.replace(artifact, macs=artifact.macs * 2)
+    assert [flag.code for flag in _run(other, plan=QUICK).flags] == ["macs_disagree"]
+
+
+def test_more_threads_than_cores_is_flagged(small_system: Any) -> None:
+    artifact = small_system.files["whole", "tflite-float32"]
+    plan = Plan(cpu_count() + 1, 0, 0.0, 2, 0.0, memory=False)
+    assert [flag.code for flag in _run(artifact, plan=plan).flags] == ["threads_exceed_cores"]
+
+
+def test_a_foreign_file_is_measured_by_itself(foreign: Path) -> None:
+    artifact, problem = bench.describe_file(foreign)
+    assert (problem, artifact.backbone, artifact.input.kind) == (None, None, "unknown")
+    run = _run(artifact)
+    assert run.error is None
+    assert "random numbers" in run.plan.input
+    assert _by_metric(run)["macs"].value > 0
+
+
+def test_a_truncated_file_becomes_a_row_with_its_error(foreign: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.tflite"
+    cut.write_bytes(foreign.read_bytes()[:-300])
+    artifact, problem = bench.describe_file(cut)
+    assert problem is not None
+    run = _run(artifact, broken=problem)
+    assert run.error is not None
+    assert "broken TFLite file" in run.error
+    assert _by_metric(run)["size"].value == cut.stat().st_size
+
+
+def test_a_runtime_that_crashes_is_told_by_its_signal(small_system: Any) -> None:
+    import signal
+    import threading
+
+    import psutil
+
+    def shoot() -> None:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            for child in psutil.Process().children():
+                if child.is_running() and "host_child" in " ".join(child.cmdline()):
+                    child.send_signal(signal.SIGSEGV)
+                    return
+            time.sleep(0.01)
+
+    shooter = threading.Thread(target=shoot)
+    shooter.start()
+    run = _run(small_system.files["whole", "tflite-float32"], plan=Plan(1, runs=10**6, max_s=60))
+    shooter.join()
+    assert run.error is not None
+    assert "crashed with SIGSEGV" in run.error
+
+
+def test_a_process_that_takes_too_long_is_given_up(small_system: Any) -> None:
+    run = _run(small_system.files["whole", "tflite-float32"], plan=Plan(1, runs=10**9, timeout_s=2))
+    assert run.error is not None
+    assert "gave up after 2 s" in run.error
+
+
+def test_a_target_that_fails_is_a_run_with_an_error(small_system: Any) -> None:
+    def fails(artifact: Artifact, device: Device, plan: Plan, progress: Progress) -> list[Measurement]:
+        raise MeasurementError("the cable is out")
+
+    target = Target("odd", (".tflite",), registry().get("targets", "host-litert").devices, fails, "tests")
+    artifact = small_system.files["whole", "tflite-float32"]
+    run = bench.run(artifact, None, target, QUICK, inputs.prepare(artifact, []), _nothing)
+    assert run.error == "the cable is out"
+    assert "size" in _by_metric(run)
+
+
+@pytest.mark.slow
+def test_memory_of_two_runs_agrees_within_two_percent(small_system: Any) -> None:
+    artifact = small_system.files["whole", "tflite-float32"]
+    first, second = (_by_metric(_run(artifact))["memory_process"].value for _ in range(2))
+    assert first == pytest.approx(second, rel=0.02)
+
+
+# -- environment ----------------------------------------------------------------------------------------
+
+
+def test_environment_names_machine_and_versions_and_no_folder() -> None:
+    found = environment()
+    assert found["cpus"] == cpu_count() >= 1
+    assert found["packages"]["tensorflow"]
+    assert found["memory_bytes"] > 1 << 28
+    assert str(Path.home()) not in str(found).split()
+
+
+@pytest.mark.checkout
+def test_commit_is_that_of_the_checkout(git_head: Callable[[], str | None]) -> None:
+    expected = git_head()
+    found = commit()
+    assert found is None if expected is None else (found or "").removesuffix("+changes") == expected

@@ -1,0 +1,394 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dslite.errors import SpecError, UnknownNameError
+from dslite.records import Augmenter, Option, OptionValue, Target
+from dslite.registry import Kind, Plugin, Registry, parse_name, resolve_options
+
+# -- names with options -----------------------------------------------------------------------------------
+
+_NAMES = st.text(st.characters(exclude_characters=":", exclude_categories=["Cs"]), min_size=1)
+_KEYS = st.text(st.characters(exclude_characters=",=", exclude_categories=["Cs"]), min_size=1)
+_VALUES = st.text(st.characters(exclude_characters=",", exclude_categories=["Cs"]), min_size=1)
+
+
+@given(_NAMES, st.dictionaries(_KEYS, _VALUES, max_size=4))
+def test_a_name_and_its_options_come_back_from_their_text(name: str, options: dict[str, str]) -> None:
+    text = f"{name}:{','.join(f'{k}={v}' for k, v in options.items())}" if options else name
+    assert parse_name(text) == (name, options)
+
+
+def test_a_value_may_hold_equals_signs_and_colons() -> None:
+    assert parse_name("cut:where=C:/a=b,n=1") == ("cut", {"where": "C:/a=b", "n": "1"})
+
+
+@pytest.mark.parametrize("item", ["epochs", "epochs=", "=3", "="])
+def test_an_option_without_name_or_value_is_refused_with_the_form_it_should_have(item: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_name(f"prune:sparsity=0.8,{item}")
+    assert "expected prune:key=value,key=value" in str(caught.value)
+    assert f"got {item!r}" in str(caught.value)
+
+
+def test_an_option_given_twice_is_refused() -> None:
+    with pytest.raises(SpecError, match="option 'n' is given twice"):
+        parse_name("prune:n=1,n=2")
+
+
+def _augmenter(*options: Option) -> Augmenter:
+    return Augmenter("mix", lambda images, labels, _strength, _seed: (images, labels), "a test", options)
+
+
+MIX = _augmenter(
+    Option("n", 2, "How many."),
+    Option("alpha", 0.5, "How much."),
+    Option("keep", False, "Whether to keep it."),
+    Option("how", "linear", "In which way."),
+)
+
+
+def _typed(options: dict[str, OptionValue]) -> list[tuple[str, type, OptionValue]]:
+    return [(name, type(value), value) for name, value in options.items()]  # equality takes 1 for 1.0 and True
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "n": st.integers(),
+            "alpha": st.floats(allow_nan=False),
+            "keep": st.booleans(),
+            "how": st.text(min_size=1),
+        },
+    )
+)
+def test_options_get_the_type_of_their_default_and_the_rest_is_filled_in(wanted: dict[str, OptionValue]) -> None:
+    given_ = {name: str(value) for name, value in wanted.items()}
+    complete = {"n": 2, "alpha": 0.5, "keep": False, "how": "linear"} | wanted
+    assert _typed(resolve_options(MIX, given_)) == _typed(complete)
+
+
+@pytest.mark.parametrize(("text", "value"), [("TRUE", True), ("yes", True), ("1", True), ("No", False), ("0", False)])
+def test_truth_has_several_spellings(text: str, value: bool) -> None:
+    assert resolve_options(MIX, {"keep": text})["keep"] is value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("n", "2.5", "int, such as 2"),
+        ("n", "many", "int, such as 2"),
+        ("alpha", "half", "float, such as 0.5"),
+        ("keep", "maybe", "bool, such as False"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_with_an_example(name: str, text: str, wanted: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        resolve_options(MIX, {name: text})
+    assert str(caught.value) == f"mix:{name} expects {wanted}, got {text!r}"
+
+
+def test_an_unknown_option_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UnknownNameError, match="mix has no option 'beta': it has n, alpha, keep, how"):
+        resolve_options(MIX, {"beta": "1"})
+    with pytest.raises(UnknownNameError, match="mix has no option 'beta': it has none"):
+        resolve_options(_augmenter(), {"beta": "1"})
+
+
+# -- look-up ----------------------------------------------------------------------------------------------
+
+
+def _target(name: str) -> Target:
+    return Target(name, (".tflite",), list, lambda *_: [], "a test")
+
+
+def _registry(error: str | None = None) -> Registry:
+    records: dict[Kind, tuple[Any, ...]] = {"targets": (_target("phone"), _target("attic")), "augmenters": (MIX,)}
+    return Registry((Plugin("lab", "lab", "lab 1.0", records=records), Plugin("lost", "lost", "lost 2.0", error=error)))
+
+
+def test_names_are_sorted_and_records_are_in_the_order_they_were_loaded() -> None:
+    assert _registry().names("targets") == ["attic", "phone"]
+    assert [record.name for record in _registry().records("targets")] == ["phone", "attic"]
+    assert _registry().names("backbones") == []
+
+
+def test_a_record_is_found_by_kind_and_name_with_who_brought_it() -> None:
+    found = _registry()
+    assert found.get("augmenters", "mix") is MIX
+    assert found.find("mix") == [("augmenters", MIX)]
+    assert found.provider(MIX).distribution == "lab 1.0"
+
+
+@pytest.mark.parametrize(
+    ("look_up", "message"),
+    [
+        (lambda r: r.get("targets", "phnoe"), "no target is named 'phnoe': did you mean 'phone'?"),
+        (lambda r: r.get("targets", "mix"), "no target is named 'mix': `dslite list targets` shows what is installed"),
+        (lambda r: r.find("phonee"), "no plugin is named 'phonee': did you mean 'phone'?"),
+        (lambda r: r.find("zzzz"), "no plugin is named 'zzzz': `dslite list` shows what is installed"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_or_with_where_to_look(
+    look_up: Callable[[Registry], Any], message: str
+) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        look_up(_registry())
+    assert str(caught.value) == message
+
+
+def test_an_unknown_name_also_names_the_plugins_that_failed() -> None:
+    with pytest.raises(UnknownNameError, match=r"did you mean 'phone'\?; not loaded: lost \(`dslite plugins` says"):
+        _registry(error="broken").get("targets", "phnoe")
+
+
+# -- isolation: real distributions, found by the real command -------------------------------------------------
+
+
+def _install(site: Path, name: str, source: str, *points: str) -> None:
+    (site / f"{name}.py").write_text(source, encoding="utf-8")
+    info = site / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("\n".join(["[dslite]", *(points or [f"{name} = {name}"])]) + "\n")
+
+
+def _dslite(site: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dslite", *arguments],
+        env={k: v for k, v in os.environ.items() if not k.startswith("DSLITE_")}
+        | {"PYTHONPATH": str(site)}
+        | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _plugins(site: Path, **environment: str) -> list[dict[str, Any]]:
+    done = _dslite(site, "plugins", "--json", **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    for plugin in found:
+        plugin.pop("load_s")
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    found = _plugins(tmp_path_factory.mktemp("empty"))
+    assert {"keras-applications", "tflite", "host"} <= {plugin["name"] for plugin in found}
+    assert [plugin["error"] for plugin in found] == [None] * len(found)
+    return found
+
+
+_HEAD = """
+from dslite import hookimpl
+from dslite.records import Backbone, Exporter, Option, Target
+
+def exporter(name, **changes):
+    fields = dict(suffix=".lab", export=lambda *_: None, needs_calibration=False, source="a test")
+    return Exporter(name, **fields | changes)
+
+def target(name, **changes):
+    fields = dict(suffixes=(".lab",), devices=list, run=lambda *_: [], source="a test")
+    return Target(name, **fields | changes)
+"""
+
+_GOOD = f"""{_HEAD}
+@hookimpl
+def dslite_exporters():
+    return [exporter("lab-file")]
+
+@hookimpl
+def dslite_targets():
+    yield target("lab-bench")
+"""
+
+_BAD = {
+    "missing import": ("import no_such_library\n", ["ModuleNotFoundError", "no_such_library"]),
+    "syntax error": ("def broken(:\n", ["SyntaxError", "bad.py", "line 1"]),
+    "no module": (None, ["ModuleNotFoundError", "No module named 'bad'"]),
+    "misspelt hook": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_exporter():\n    return []\n",
+        ["dslite_exporter is no hook of dslite", "did you mean dslite_exporters?"],
+    ),
+    "hook of another name": (
+        f"{_HEAD}\n@hookimpl\ndef register():\n    return []\n",
+        ["register is no hook of dslite", "dslite_backbones", "dslite_targets"],
+    ),
+    "extra argument": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_targets(config):\n    return []\n",
+        ["dslite_targets", "config"],
+    ),
+    "wrong record type": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    return [exporter('lab-file')]\n",
+        ["dslite_targets must return dslite.records.Target records", "Exporter(name='lab-file'"],
+    ),
+    "names instead of records": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    return {{'lab-bench': target('lab-bench')}}\n",
+        ["dslite_targets must return dslite.records.Target records", "'lab-bench'"],
+    ),
+    "one record, no list": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    return target('lab-bench')\n",
+        ["dslite_targets must return an iterable of dslite.records.Target", "got Target", "put the record in a list"],
+    ),
+    "a string": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    return 'lab-bench'\n",
+        ["dslite_targets must return an iterable of dslite.records.Target", "got str"],
+    ),
+    "return forgotten": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    [target('lab-bench')]\n",
+        ["dslite_targets must return an iterable of dslite.records.Target", "got None"],
+    ),
+    "name of a built-in": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_exporters():\n    return [exporter('lab-file'), exporter('tflite-float32')]\n",
+        ["exporter 'tflite-float32' is taken by plugin 'tflite'", "DSLITE_DISABLE=tflite"],
+    ),
+    "name twice": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    return [target('lab-bench'), target('lab-bench')]\n",
+        ["target 'lab-bench' is there twice in this plugin"],
+    ),
+    "name nobody could type": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    return [target('lab:bench')]\n",
+        ["'lab:bench' is no name for one of the targets"],
+    ),
+    "field of the wrong type": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    return [target('lab-bench', source=None)]\n",
+        ["lab-bench", "source", "None"],
+    ),
+    "field JSON cannot hold": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_exporters():\n    return [exporter('lab-file', suffix=b'.lab')]\n",
+        ["lab-file", "suffix", "b'.lab'"],
+    ),
+    "options that are none": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_exporters():\n    return [exporter('lab-file', options=('samples',))]\n",
+        ["lab-file", "options", "samples"],
+    ),
+    "exit at import": ("import sys\nsys.exit('no licence')\n", ["SystemExit", "no licence"]),
+    "hook that raises": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    raise RuntimeError('no phone\\nfound')\n",
+        ["RuntimeError: no phone found"],
+    ),
+    "hook that raises on the way": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    yield target('lab-bench')\n    raise RuntimeError('lost')\n",
+        ["RuntimeError: lost"],
+    ),
+    "error that cannot be told": (
+        "class Broken(Exception):\n    def __str__(self):\n        raise ValueError\n\nraise Broken\n",
+        ["Broken"],
+    ),
+    "no hooks": ("x = 1\n", ["bad has no hook", "dslite_backbones", "@dslite.hookimpl"]),
+    "hook without its mark": ("def dslite_targets():\n    return []\n", ["bad has no hook", "@dslite.hookimpl"]),
+}
+
+
+@pytest.mark.parametrize(("source", "reason"), _BAD.values(), ids=_BAD)
+def test_a_bad_plugin_is_told_with_its_reason_and_the_others_live_on(
+    tmp_path: Path, installed: list[dict[str, Any]], source: str | None, reason: list[str]
+) -> None:
+    _install(tmp_path, "bad", source or "")
+    if source is None:
+        (tmp_path / "bad.py").unlink()
+    listed = _dslite(tmp_path, "list")
+    assert listed.returncode == 0
+    assert {"densenet121", "tflite-float32", "host-litert"} <= set(listed.stdout.split())
+    assert "lab-" not in listed.stdout
+    assert listed.stderr == "not loaded: bad (`dslite plugins` says why)\n"
+
+    *others, bad = _plugins(tmp_path)
+    assert others == installed
+    assert (bad["name"], bad["module"], bad["distribution"], bad["provides"]) == ("bad", "bad", "bad 1.0", {})
+    assert [part for part in reason if part not in bad["error"]] == []
+    assert "\n" not in bad["error"]
+
+
+def test_a_bad_plugin_is_told_wherever_a_user_may_miss_it(tmp_path: Path) -> None:
+    _install(tmp_path, "bad", "import no_such_library\n")
+    table = _dslite(tmp_path, "plugins")
+    assert table.returncode == 0
+    (line,) = [line for line in table.stdout.splitlines() if line.startswith("bad ")]
+    assert "FAILED: ModuleNotFoundError: No module named 'no_such_library'" in line
+    missed = _dslite(tmp_path, "show", "lab-bench")
+    assert missed.returncode == 2
+    assert "not loaded: bad (`dslite plugins` says why)" in missed.stderr
+
+
+def test_a_good_plugin_stands_beside_bad_ones(tmp_path: Path, installed: list[dict[str, Any]]) -> None:
+    _install(tmp_path, "bad", "raise SystemExit(3)\n")
+    _install(tmp_path, "lab", _GOOD)
+    _install(tmp_path, "worse", "def broken(:\n")
+    *others, bad, lab, worse = _plugins(tmp_path)
+    assert others == installed
+    assert bad["error"]
+    assert worse["error"]
+    assert lab == {
+        "name": "lab",
+        "module": "lab",
+        "distribution": "lab 1.0",
+        "error": None,
+        "provides": {"exporters": ["lab-file"], "targets": ["lab-bench"]},
+    }
+    shown = json.loads(_dslite(tmp_path, "show", "lab-bench", "--json").stdout)
+    assert [(s["kind"], s["name"], s["suffixes"], s["plugin"]) for s in shown] == [
+        ("target", "lab-bench", [".lab"], "lab")
+    ]
+    assert "lab-file" in _dslite(tmp_path, "list", "exporters").stdout
+
+
+def test_two_plugins_of_one_distribution_stand_and_fall_alone(tmp_path: Path) -> None:
+    _install(tmp_path, "lab", _GOOD, "lab = lab", "lost = no_such_module", "odd = lab:no_such_object")
+    lab, lost, odd = _plugins(tmp_path)[-3:]
+    assert lab["error"] is None
+    assert "no_such_module" in lost["error"]
+    assert "no_such_object" in odd["error"]
+    assert {lab["distribution"], lost["distribution"], odd["distribution"]} == {"lab 1.0"}
+
+
+def test_a_distribution_whose_metadata_are_gone_disturbs_nobody(
+    tmp_path: Path, installed: list[dict[str, Any]]
+) -> None:
+    _install(tmp_path, "lab", _GOOD)
+    _install(tmp_path, "ruin", _GOOD.replace("lab-", "ruin-"))
+    (tmp_path / "ruin-1.0.dist-info" / "METADATA").unlink()  # as an interrupted uninstall leaves it
+    found = _plugins(tmp_path)
+    assert found[: len(installed)] == installed
+    assert "lab" in [plugin["name"] for plugin in found if not plugin["error"]]
+
+
+def test_disabled_plugins_are_left_out(tmp_path: Path, installed: list[dict[str, Any]]) -> None:
+    _install(tmp_path, "bad", "raise RuntimeError\n")
+    _install(tmp_path, "lab", _GOOD)
+    assert _plugins(tmp_path, DSLITE_DISABLE="bad, lab") == installed
+    rest = _plugins(tmp_path, DSLITE_DISABLE="tflite,no-such-plugin")
+    assert [plugin["name"] for plugin in rest if plugin["name"] == "tflite"] == []
+    assert len(rest) == len(installed) + 1
+
+
+def test_a_plugin_may_take_the_name_of_a_disabled_one(tmp_path: Path) -> None:
+    _install(tmp_path, "lab", _GOOD.replace("lab-file", "tflite-float32"))
+    assert "taken" in _plugins(tmp_path)[-1]["error"]
+    assert _plugins(tmp_path, DSLITE_DISABLE="tflite")[-1]["provides"]["exporters"] == ["tflite-float32"]
+
+
+def test_own_plugins_load_first_then_the_others_by_name_and_the_first_to_take_a_name_keeps_it(
+    tmp_path: Path, installed: list[dict[str, Any]]
+) -> None:
+    _install(tmp_path, "zebra", _GOOD)
+    _install(tmp_path, "aardvark", _GOOD)
+    found = _plugins(tmp_path)
+    names = [plugin["name"] for plugin in found]
+    assert names == [*(plugin["name"] for plugin in installed), "aardvark", "zebra"]
+    assert {p["distribution"].split()[0] for p in found[:-2]} == {"dslite"}
+    assert found[-2]["error"] is None
+    assert "is taken by plugin 'aardvark'" in found[-1]["error"]

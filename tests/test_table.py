@@ -1,0 +1,75 @@
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from dslite.measure.bench import undescribed
+from dslite.measure.statistics import summarise
+from dslite.records import BenchReport, Flag, Measurement, Plan, Run
+from dslite.report import document, paper
+from dslite.report.table import bench_table, count, milliseconds, size
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "-"), (0, "0"), (999, "999"), (6_121_000, "6.12 M"), (2_833_663_488, "2.83 G"), (1500, "1.50 k")],
+)
+def test_counts(value: float | None, text: str) -> None:
+    assert count(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "-"), (12, "12 B"), (146_704, "146.7 kB"), (29_874_476, "29.9 MB"), (3.2e9, "3.2 GB")]
+)
+def test_sizes_are_powers_of_ten(value: float | None, text: str) -> None:
+    assert size(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "-"), (0.00131, "1.31"), (0.0327, "32.7"), (4.286, "4286")])
+def test_milliseconds(value: float | None, text: str) -> None:
+    assert milliseconds(value) == text
+
+
+def _run(backbone: str | None, error: str | None = None) -> Run:
+    samples = (0.030, 0.031, 0.040)
+    latency = Measurement("latency", 0.031, "s", "clock", samples, summarise(samples))
+    artifact = undescribed("x/m.tflite", backbone, "tflite-float32", "cnn")  # type: ignore[arg-type]
+    return Run(artifact, "host-litert", None, Plan(2), () if error else (latency,), (), error)
+
+
+def _report(*runs: Run) -> BenchReport:
+    return document.report(runs, "dslite bench")
+
+
+def _text(report: BenchReport, width: int = 200) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(bench_table(report, width))
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_paper_figures_stand_beside_its_own_backbone_only() -> None:
+    assert "paper" in _text(_report(_run("densenet121")))
+    assert "89.7" in _text(_report(_run("densenet121")))
+    assert "89.7" not in _text(_report(_run("mobilenet")))
+
+
+def test_compressed_models_are_not_the_papers() -> None:
+    run = _run("densenet121")
+    pruned = replace(run, artifact=replace(run.artifact, compressors=("prune",)))
+    assert paper.figures_for(pruned) is None
+
+
+def test_errors_and_flags_are_told_once_under_the_table() -> None:
+    flag = Flag("threads_exceed_cores", "8 threads on 2 cores")
+    good = replace(_run("densenet121"), flags=(flag,))
+    text = _text(_report(good, good, _run("densenet121", "it crashed [with brackets]")))
+    assert text.count("8 threads on 2 cores") == 1
+    assert "failed: TFLite model: it crashed [with brackets]" in text
+
+
+def test_a_narrow_terminal_shows_whole_figures() -> None:
+    text = _text(_report(_run("densenet121")), width=80)
+    assert "89.7" in text
+    assert "30.0 MB" in text
+    assert max(map(len, text.splitlines())) <= 80
