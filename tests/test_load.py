@@ -263,8 +263,7 @@ def test_truncated_wav_with_a_chunk_of_odd_size_before_its_data_is_refused(tmp_p
     path.write_bytes(riff(pcm16(noise(5000)), before=ODD_LIST)[:-200])
     message = refusal(path)
     assert "truncated" in message
-    assert "5000" in message
-    assert "4900" in message
+    assert "announces 10070 bytes, it has 9870" in message
 
 
 @pytest.mark.parametrize("tag", ["id3v1", "id3v2"])
@@ -369,8 +368,7 @@ def test_wav_that_lacks_one_sample_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cut.wav"
     path.write_bytes(riff(pcm16(noise(5000)))[:-2])
     message = refusal(path)
-    assert "5000" in message
-    assert "4999" in message
+    assert "announces 10044 bytes, it has 10042" in message  # a header of 44 bytes, 2 a sample
 
 
 @pytest.mark.parametrize(("kind", "subtype"), EVERY_CONTAINER)

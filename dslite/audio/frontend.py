@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from dslite.audio.load import LOUDEST_SAMPLE
 from dslite.recipe import ColourMap, FrontendSpec
 
 _QUIETEST_PEAK = 1e-12
 """Peaks below are silence: dividing by them would blow rounding errors up to a picture."""
-_LOUDEST_SAMPLE = 1e30
-"""Samples beyond are no audio (infinite or NaN among them) and are taken as silence."""
 _FLATTEST_DB = 1e-3
 """A picture whose loudest and faintest point are closer than this is of one colour: the darkest."""
 
@@ -30,7 +29,7 @@ def normalise(audio: Any) -> Any:
     Returns:
         float32 of the same shape, in [-1, 1].
     """
-    audio = tf.where(tf.abs(audio) < _LOUDEST_SAMPLE, audio, tf.zeros_like(audio))
+    audio = tf.where(tf.abs(audio) < LOUDEST_SAMPLE, audio, tf.zeros_like(audio))
     peak = tf.reduce_max(tf.abs(audio), axis=-1, keepdims=True)
     return audio / tf.maximum(peak, _QUIETEST_PEAK)
 
@@ -52,9 +51,14 @@ def mel_power(audio: Any, spec: FrontendSpec) -> Any:
         spec.window_samples,
         spec.hop_samples,
         fft_length=spec.fft_length,
-        window_fn=tf.signal.hann_window,
+        window_fn=lambda _, dtype: tf.constant(hann_window(spec.window_samples), dtype),
     )
     return tf.matmul(tf.square(tf.abs(spectrum)), tf.constant(mel_filters(spec)))
+
+
+def hann_window(n: int) -> npt.NDArray[np.float64]:
+    """Give the periodic Hann window, as librosa does; TensorFlow's own is symmetric where n is odd."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
 
 
 @cache
@@ -83,7 +87,8 @@ def mel_picture(audio: Any, spec: FrontendSpec) -> Any:
         spec: of the front end.
 
     Returns:
-        float32 ``(n, n_mels, frames)`` in [0, 255]; all 0 where there is nothing but silence.
+        float32 ``(n, n_mels, frames)`` in [0, 255] (255.00002 by rounding); all 0 where there is nothing but
+        silence.
     """
     power = mel_power(normalise(audio), spec)
     decibel = (10.0 / np.log(10.0)) * tf.math.log(tf.maximum(power, spec.power_floor))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from dslite.audio.containers import check_whole
 from dslite.errors import AudioError
 from dslite.native import native_output_hidden
 from dslite.recipe import ChunkSpec
@@ -20,6 +21,8 @@ Samples = npt.NDArray[np.float32]
 SUFFIXES = frozenset({".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav"})
 """File names that `audio_files` takes for audio; `load` reads whatever libsndfile does, by content."""
 
+LOUDEST_SAMPLE = 1e30
+"""Samples beyond are no audio, infinite and NaN ones among them."""
 _BLOCK_FRAMES = 1 << 18
 _MPEG_SLACK = 4 * 1152
 """An MP3 without an exact frame count announces a few frames (of 1152 samples) more than it holds."""
@@ -43,8 +46,9 @@ def load(path: Path | str, sample_rate_hz: int) -> Samples:
     """
     path = Path(path)
     samples, rate = _read_mono(path)
-    if not np.isfinite(samples).all():
-        at = int(np.flatnonzero(~np.isfinite(samples))[0])
+    usable = np.abs(samples) < LOUDEST_SAMPLE
+    if not usable.all():
+        at = int(np.flatnonzero(~usable)[0])
         raise AudioError(
             f"{path}: expected finite samples, got {samples[at]} at sample {at} ({at / rate:.3f} s): repair the file"
         )
@@ -55,13 +59,19 @@ def _read_mono(path: Path) -> tuple[Samples, int]:
     import soundfile
 
     _check_readable(path)
+    check_whole(path)
+    if path.suffix.lower() == ".raw":
+        raise AudioError(f"{path}: expected audio with a header, got none: convert it to WAV")
     try:
         with native_output_hidden(), soundfile.SoundFile(path) as file:
-            blocks = [
-                block.mean(axis=1, dtype=np.float32)
-                for block in file.blocks(_BLOCK_FRAMES, dtype="float32", always_2d=True)
-            ]
-            announced, rate = _announced_frames(file, path), int(file.samplerate)
+            if file.format == "RAW":  # by the name .au, .snd, .gsm or .vox alone, whatever is within
+                raise AudioError(f"{path}: expected audio with a header, got none: convert it to WAV")
+            blocks = []
+            # Not file.blocks(): that does not notice a short read and gives what stood in memory for what is missing.
+            while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
+                with np.errstate(all="ignore"):  # what is not finite is told by `load`
+                    blocks.append(block.mean(axis=1, dtype=np.float64).astype(np.float32))
+            announced, rate = _announced_frames(file), int(file.samplerate)
     except soundfile.LibsndfileError as error:
         reason = str(error).rpartition(": ")[2].rstrip(".")
         raise AudioError(
@@ -92,29 +102,9 @@ def _check_readable(path: Path) -> None:
         raise AudioError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _announced_frames(file: "soundfile.SoundFile", path: Path) -> int:
-    """Give how many samples a channel the header promises, or 0 where it does not say."""
-    if file.format in ("WAV", "WAVEX"):
-        return _riff_frames(path)  # libsndfile cuts the count it reports to what is there
-    slack = _MPEG_SLACK if file.format in ("MP3", "MPEG") else 0
-    return max(0, int(file.frames) - slack)
-
-
-def _riff_frames(path: Path) -> int:
-    """Read the count of samples a channel from a RIFF file's ``fmt`` and ``data`` chunks; 0 where open-ended."""
-    with path.open("rb") as file:
-        magic = file.read(12)
-        bytes_per_frame, position = 0, 12
-        while magic[:4] == b"RIFF" and len(head := file.read(8)) == 8:  # noqa: PLR2004 - a chunk's header
-            name, size = head[:4], int.from_bytes(head[4:], "little")
-            if name == b"fmt ":
-                bytes_per_frame = int.from_bytes(file.read(14)[12:14], "little")
-            if name == b"data":
-                streamed = size in (0, 0xFFFFFFFF, 0x7FFFFFFF)  # what writers into a pipe put there
-                return 0 if streamed or not bytes_per_frame else size // bytes_per_frame
-            position += 8 + size + size % 2
-            file.seek(position)
-    return 0
+def _announced_frames(file: "soundfile.SoundFile") -> int:
+    """Give how many samples a channel libsndfile says there are at least."""
+    return int(file.frames) - (_MPEG_SLACK if file.format in ("MP3", "MPEG") else 0)
 
 
 def _resample(samples: Samples, rate_hz: int, wanted_hz: int) -> Samples:

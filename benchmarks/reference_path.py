@@ -1,0 +1,338 @@
+"""Measure the reference path against its aims, as ratios within one run, and write the figures down.
+
+    python benchmarks/reference_path.py [--only NAME ...] [--output FOLDER]
+
+Cases of a comparison are interleaved (A B A B): a shared machine changes its pace from minute to minute.
+``DSLITE_TEST_DATA`` names the folder with real audio; figures that need it are left out, and that is said, without.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dslite.measure.environment import commit, environment
+
+RESULTS = Path(__file__).parent / "results"
+ROUNDS = 5
+N_FILES = 20
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One aim and what was measured: the text says how."""
+
+    name: str
+    aim: str
+    measured: str
+    met: bool
+    how: str
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The densenet121 system, built once, with the files the figures need."""
+
+    cnn: Any
+    whole: Any
+    folder: Path
+
+    @property
+    def file(self) -> Path:
+        """Give the end-to-end file."""
+        return self.folder / "whole.tflite"
+
+
+def build(folder: Path) -> Reference:
+    """Build the system and export what the figures need."""
+    from dslite.deploy.export import Provenance, export
+    from dslite.model.assembly import build_cnn, build_part
+    from dslite.model.keras import keras
+    from dslite.recipe import REFERENCE
+    from dslite.registry import registry
+
+    keras.utils.set_random_seed(0)
+    cnn = build_cnn(registry().get("backbones", "densenet121"), {}, 224, REFERENCE.head, 4, None)
+    # Random weights give all classes nearly the same: spread the logits, so that a difference would show.
+    cnn.get_layer("output").kernel.assign(cnn.get_layer("output").kernel * 20)
+    whole = build_part("whole", REFERENCE, cnn)
+    for part in ("whole", "frontend"):
+        provenance = Provenance("densenet121", "none", part, REFERENCE, tuple("abcd"), "tflite-float32")
+        exporter = registry().get("exporters", "tflite-float32")
+        export(build_part(part, REFERENCE, cnn), exporter, {}, folder / f"{part}.tflite", provenance)
+    return Reference(cnn, whole, folder)
+
+
+def export_speed(reference: Reference) -> list[Figure]:
+    """Our export and the converter's own way on the same model, and the outputs of the two files."""
+    import tensorflow as tf
+
+    from dslite.deploy.runtime import open_session
+    from dslite.model.graph import to_tflite
+
+    ours_s, ours = [], b""
+    for _ in range(2):  # one before and one after the slow way
+        start = time.perf_counter()
+        ours = to_tflite(reference.cnn)
+        ours_s.append(time.perf_counter() - start)
+        if len(ours_s) == 1:
+            start = time.perf_counter()
+            stock = tf.lite.TFLiteConverter.from_keras_model(reference.cnn).convert()
+            stock_s = time.perf_counter() - start
+    for name, content in (("ours", ours), ("stock", stock)):
+        (reference.folder / f"{name}.tflite").write_bytes(content)
+    x = np.random.default_rng(0).uniform(0, 255, (1, 224, 224, 3)).astype(np.float32)
+    outputs = [open_session(reference.folder / f"{name}.tflite", 1).run(x) for name in ("ours", "stock")]
+    ratio = stock_s / statistics.mean(ours_s)
+    worst = float(np.abs(outputs[0] - outputs[1]).max())
+    return [
+        Figure(
+            "export of densenet121",
+            "at least 10 times faster than TFLiteConverter.from_keras_model",
+            f"{ratio:.1f} times ({statistics.mean(ours_s):.1f} s against {stock_s:.1f} s)",
+            ratio >= 10,
+            "same model in the same process, ours before and after the other; both export the image model",
+        ),
+        Figure(
+            "outputs of the two exports",
+            "the same",
+            f"largest difference {worst:.1e}",
+            worst < 1e-6,
+            "LiteRT, one picture of noise",
+        ),
+    ]
+
+
+def front_end(reference: Reference) -> list[Figure]:
+    """Size of the front end's file, and its share of the whole latency with one thread."""
+    small = reference.folder / "frontend.tflite"
+    medians = {small: [], reference.file: []}
+    for _ in range(ROUNDS):
+        for path, found in medians.items():
+            found.append(ours(path, threads=1))
+    share = statistics.median(medians[small]) / statistics.median(medians[reference.file])
+    size = small.stat().st_size
+    return [
+        Figure(
+            "front end, file", "at most 150 kB", f"{size / 1e3:.1f} kB", size <= 150_000, "size of the .tflite file"
+        ),
+        Figure(
+            "front end, latency",
+            "at most 10 % of end to end, one thread",
+            f"{share:.1%} ({statistics.median(medians[small]) * 1e3:.2f} ms)",
+            share <= 0.1,
+            f"medians of {ROUNDS} interleaved runs of each file, `dslite bench`'s own protocol",
+        ),
+    ]
+
+
+def agreement(reference: Reference) -> list[Figure]:
+    """Probabilities of the TFLite file against TensorFlow's on real audio."""
+    from dslite.audio.load import audio_files, chunks, load
+    from dslite.deploy.runtime import open_session
+    from dslite.recipe import REFERENCE
+
+    data = os.environ.get("DSLITE_TEST_DATA")
+    if not data:
+        return []
+    everything = audio_files(Path(data) / "audio")
+    files = everything[:: len(everything) // N_FILES][:N_FILES]
+    session, worst, spread = open_session(reference.file, 1), 0.0, []
+    for path in files:
+        pieces = chunks(load(path, 16_000), REFERENCE.chunk, 16_000)
+        got = np.concatenate([session.run(piece[None]) for piece in pieces])
+        expected = np.asarray(reference.whole(pieces, training=False))
+        worst = max(worst, float(np.abs(got - expected).max()))
+        spread.append(expected.mean(axis=0))
+    return [
+        Figure(
+            "TFLite against TensorFlow",
+            f"probabilities within 1e-4 on {N_FILES} real files",
+            f"largest difference {worst:.1e} on {len(files)} files",
+            worst <= 1e-4 and len(files) == N_FILES,
+            f"end to end; random weights, logits spread so that a class's mean probability varies by "
+            f"{float(np.ptp(np.array(spread), axis=0).max()):.3f} between files",
+        )
+    ]
+
+
+def against_litert(reference: Reference) -> list[Figure]:
+    """Our median latency against LiteRT's own benchmark_litert_model.py."""
+    found = []
+    for threads in (1, 2):
+        mine, theirs = [], []
+        for _ in range(ROUNDS):
+            theirs.append(litert_tool(reference.file, threads))
+            mine.append(ours(reference.file, threads))
+        ratio = statistics.median(mine) / statistics.median(theirs)
+        found.append(
+            Figure(
+                f"median latency, {threads} thread{'s' if threads > 1 else ''}",
+                "within 5 % of LiteRT's benchmark_litert_model.py",
+                f"{ratio - 1:+.1%} ({statistics.median(mine) * 1e3:.1f}, theirs {statistics.median(theirs) * 1e3:.1f} ms)",
+                abs(ratio - 1) <= 0.05,
+                f"medians of {ROUNDS} interleaved runs of at least 50 inferences each",
+            )
+        )
+    return found
+
+
+def ours(path: Path, threads: int) -> float:
+    """Give our median latency of a file, seconds."""
+    from dslite.deploy import manifest
+    from dslite.measure import bench
+    from dslite.measure.inputs import prepare
+    from dslite.records import Plan
+    from dslite.registry import registry
+
+    artifact = manifest.read(path)
+    plan = Plan(threads=threads, memory=False)
+    target = registry().get("targets", "host-litert")
+    run = bench.run(artifact, None, target, plan, prepare(artifact, []), lambda *_: None)
+    return next(m.value for m in run.measurements if m.metric == "latency")
+
+
+def litert_tool(path: Path, threads: int) -> float:
+    """Give the median latency LiteRT's own tool finds, seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        words = [f"--model={path}", f"--num_threads={threads}", "--num_runs=50", f"--result_json={result}"]
+        command = [sys.executable, "-m", "ai_edge_litert.tools.benchmark_litert_model", *words]
+        subprocess.run(command, check=True, capture_output=True)
+        return float(json.loads(result.read_text())["latency"]["median_ms"]) / 1e3
+
+
+def memory(reference: Reference) -> list[Figure]:
+    """Memory of two benches of one file."""
+    found = []
+    for _ in range(2):
+        report = dslite("bench", reference.file, "--runs", "1", "--min-seconds", "0", "--json")
+        (run,) = json.loads(report)["runs"]
+        found.append({m["metric"]: m["value"] for m in run["measurements"]})
+    figures = []
+    for metric in ("memory_delta", "memory_process"):
+        first, second = (values[metric] for values in found)
+        difference = abs(first - second) / max(first, second)
+        figures.append(
+            Figure(
+                f"{metric}, twice",
+                "within 2 %",
+                f"{difference:.2%} ({first / 1e6:.1f} and {second / 1e6:.1f} MB)",
+                difference <= 0.02,
+                "two `dslite bench` of the end-to-end file",
+            )
+        )
+    return figures
+
+
+def start_up(reference: Reference) -> list[Figure]:
+    """Start of `dslite list` against the bare interpreter's."""
+    del reference
+    bare, full = [], []
+    for _ in range(20):
+        for command, found in (
+            ([sys.executable, "-c", "pass"], bare),
+            ([sys.executable, "-m", "dslite", "list"], full),
+        ):
+            start = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            found.append(time.perf_counter() - start)
+    ratio = statistics.median(full) / statistics.median(bare)
+    heavy = "tensorflow", "tf_keras", "keras", "librosa"
+    code = (
+        "import sys; sys.argv = ['dslite', 'list']; import dslite.cli; dslite.cli._run(); "
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
+    imported = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    return [
+        Figure(
+            "start of dslite list",
+            "at most 0.3 s where the bare interpreter needs 0.02 s: 15 times",
+            f"{ratio:.1f} times ({statistics.median(full):.3f} s against {statistics.median(bare):.3f} s)",
+            ratio <= 15,
+            "medians of 20 interleaved starts",
+        ),
+        Figure(
+            "imports of dslite list",
+            "no TensorFlow, Keras, librosa",
+            imported.strip().splitlines()[-1],
+            imported.strip().endswith("[]"),
+            "sys.modules after the command",
+        ),
+    ]
+
+
+def whole_bench(reference: Reference) -> list[Figure]:
+    """The README's first command, from nothing."""
+    del reference
+    start = time.perf_counter()
+    dslite("bench", "--backbone", "densenet121")
+    seconds = time.perf_counter() - start
+    cores = environment()["cpus"]
+    return [
+        Figure(
+            "dslite bench --backbone densenet121",
+            "at most 90 s on two cores",
+            f"{seconds:.0f} s on {cores} cores",
+            seconds <= 90,
+            "wall clock; build, three exports, four rows with time and memory in fresh processes; nothing is cached",
+        )
+    ]
+
+
+def dslite(*words: object) -> str:
+    """Run the command and give its output."""
+    command = [sys.executable, "-m", "dslite", *map(str, words)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+FIGURES: dict[str, Callable[[Reference], list[Figure]]] = {
+    "start-up": start_up,
+    "export": export_speed,
+    "agreement": agreement,
+    "front-end": front_end,
+    "litert": against_litert,
+    "memory": memory,
+    "bench": whole_bench,
+}
+
+
+def main() -> None:
+    """Measure what is asked for, print it, write it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=FIGURES, default=list(FIGURES))
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    found: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        reference = build(Path(folder))
+        for name in options.only:
+            print(f"measuring {name} ...", file=sys.stderr, flush=True)
+            found += FIGURES[name](reference)
+    machine = environment()
+    rows = [f"| {f.name} | {f.aim} | {f.measured} | {'yes' if f.met else 'NO'} | {f.how} |" for f in found]
+    head = ["| figure | aim | measured | met | how |", "|---|---|---|---|---|"]
+    where = f"{machine['cpu']}, {machine['cpus']} cores, {machine['system']}, Python {machine['python']}"
+    lines = ["# The reference path, measured", "", f"`make benchmarks` on {where}.", "", *head, *rows]
+    if "agreement" in options.only and not os.environ.get("DSLITE_TEST_DATA"):
+        lines += ["", "Not measured: agreement on real files, because DSLITE_TEST_DATA was not set."]
+    text = "\n".join(lines) + "\n"
+    print(text)
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "reference_path.md").write_text(text, encoding="utf-8")
+    record = {"environment": machine, "commit": commit(), "figures": [asdict(f) for f in found]}
+    (options.output / "reference_path.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
