@@ -78,7 +78,7 @@ def export_speed(reference: Reference) -> list[Figure]:
     import tensorflow as tf
 
     from dslite.deploy.runtime import open_session
-    from dslite.model.graph import to_tflite
+    from dslite.model.convert import to_tflite
 
     ours_s, ours = [], b""
     for _ in range(2):  # one before and one after the slow way
@@ -179,12 +179,17 @@ def against_litert(reference: Reference) -> list[Figure]:
             Figure(
                 f"median latency, {threads} thread{'s' if threads > 1 else ''}",
                 "within 5 % of LiteRT's benchmark_litert_model.py",
-                f"{ratio - 1:+.1%} ({statistics.median(mine) * 1e3:.1f}, theirs {statistics.median(theirs) * 1e3:.1f} ms)",
+                f"{ratio - 1:+.1%} ({ms(mine)}, theirs {ms(theirs)})",
                 abs(ratio - 1) <= 0.05,
                 f"medians of {ROUNDS} interleaved runs of at least 50 inferences each",
             )
         )
     return found
+
+
+def ms(samples_s: list[float]) -> str:
+    """Write a series' median in milliseconds."""
+    return f"{statistics.median(samples_s) * 1e3:.1f} ms"
 
 
 def ours(path: Path, threads: int) -> float:

@@ -30,7 +30,8 @@ def check_backbone(backbone: Backbone) -> None:
     import numpy as np
 
     from dslite.deploy.runtime import open_session
-    from dslite.model.graph import count_macs, to_tflite, trace
+    from dslite.model.convert import to_tflite
+    from dslite.model.graph import count_macs, trace
     from dslite.model.keras import keras
 
     name, size = backbone.name, max(64, backbone.min_size_px)

@@ -18,7 +18,7 @@ from dslite.deploy.predict import predict
 from dslite.deploy.runtime import open_session
 from dslite.errors import ExportError, ModelFileError, PluginError, WriteError
 from dslite.model.assembly import build_cnn, build_part
-from dslite.model.graph import to_tflite
+from dslite.model.convert import to_tflite
 from dslite.model.keras import keras
 from dslite.recipe import REFERENCE
 from dslite.records import Exporter

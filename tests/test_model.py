@@ -8,7 +8,8 @@ import tensorflow as tf
 from dslite.audio.frontend import picture
 from dslite.errors import ExportError, PluginError, SpecError
 from dslite.model.assembly import build_cnn, build_part
-from dslite.model.graph import count_macs, freeze, to_tflite, trace
+from dslite.model.convert import to_tflite
+from dslite.model.graph import count_macs, freeze, trace
 from dslite.model.keras import keras
 from dslite.model.layers import AReLU, ImageNetScaling
 from dslite.recipe import REFERENCE, HeadSpec

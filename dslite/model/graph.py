@@ -1,18 +1,11 @@
-"""A Keras model as a frozen TensorFlow graph, and the multiply-accumulates counted from it.
-
-Freezing first is what makes export fast: a converter that is given the Keras object writes a SavedModel with
-every tracked variable, which takes minutes for a deep network; of a frozen graph it takes seconds.
-"""
+"""A Keras model as a TensorFlow graph, traced or frozen, and the multiply-accumulates counted from it."""
 
 import math
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-from dslite.errors import ExportError, first_line
 
 
 def trace(model: Any) -> Any:
@@ -31,36 +24,6 @@ def trace(model: Any) -> Any:
 def freeze(model: Any) -> Any:
     """Give a model as a concrete function without variables, for a batch of one."""
     return convert_variables_to_constants_v2(trace(model))
-
-
-def save_frozen(model: Any, folder: str) -> None:
-    """Write a model as a SavedModel of constants, with the signature ``serving_default``."""
-    tf.saved_model.save(tf.Module(), folder, signatures=freeze(model))
-
-
-def to_tflite(model: Any, configure: Callable[[Any], None] | None = None) -> bytes:
-    """Convert a model to TFLite, builtin operators only, with the signature ``serving_default``.
-
-    Args:
-        model: Keras model with one input and one output.
-        configure: called with the ``tf.lite.TFLiteConverter`` before it converts.
-
-    Raises:
-        ExportError: where the model needs an operator that TFLite does not have.
-    """
-    with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
-        save_frozen(model, folder)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if configure:
-            configure(converter)
-        try:
-            converted: bytes = converter.convert()
-        except tf.errors.OpError:
-            raise
-        except Exception as error:
-            raise ExportError(f"TFLite has no builtin operator for a part of it: {first_line(error)}") from error
-    return converted
 
 
 # -- multiply-accumulates -----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dslite.records import Exporter, Options
 def _savedmodel(model: Any, path: str, calibration: Iterable[Any] | None, options: Options) -> None:
     """Write a SavedModel of constants: for inference; HDF5 is what can be trained on."""
     del calibration, options  # none needed
-    from dslite.model.graph import save_frozen
+    from dslite.model.convert import save_frozen
 
     save_frozen(model, path)
 

@@ -10,7 +10,7 @@ from dslite.records import Exporter, Options
 
 def _float32(model: Any, path: str, calibration: Iterable[Any] | None, options: Options) -> None:
     del calibration, options  # none needed
-    from dslite.model.graph import to_tflite
+    from dslite.model.convert import to_tflite
 
     Path(path).write_bytes(to_tflite(model))
 
