@@ -1,6 +1,6 @@
 """Frozen graphs as TFLite files and SavedModels.
 
-Freezing first is what makes export fast: a converter that is given the Keras object writes a SavedModel of every layer it
+Freezing first is what makes export fast: a converter given the Keras object writes a SavedModel of every layer it
 tracks, which takes most of a minute for a deep network; a graph of constants goes through it in seconds.
 """
 
