@@ -12,7 +12,7 @@ help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 bench: $(READY) ## measure the paper's Table 5 on this machine (DenseNet121)
-	$(BIN)/dslite bench --backbone densenet121
+	@$(BIN)/dslite bench --backbone densenet121
 
 test: $(READY) ## run the quick tests
 	$(BIN)/python -m pytest -m "not slow"
@@ -42,6 +42,7 @@ $(READY): pyproject.toml constraints.txt dslite/__init__.py
 	@if [ -z "$(PYTHON)" ]; then \
 		echo "dslite needs Python 3.11, 3.12 or 3.13: none was found; install one, or name it: make PYTHON=/path/to/python3.12"; \
 		exit 1; fi
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo "making $(VENV) with $(PYTHON): this takes a minute or two, once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
