@@ -1,8 +1,10 @@
 # Two commands do everything on a fresh machine: `make bench` and `make test`.
 VENV ?= .venv
-# The newest supported interpreter that is on this machine: `make PYTHON=/path/to/python3.12 bench` overrides.
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+# The first supported interpreter on the path; `make PYTHON=/path/to/python3.12 bench` takes another.
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+endif
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 

@@ -16,7 +16,8 @@
 A message is one line and says what was expected, what was found, and what to do.
 """
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 
 class DsliteError(Exception):
@@ -69,7 +70,11 @@ class ExportError(RunError):
 
 
 class MeasurementError(RunError):
-    """A file could not be run or measured."""
+    """A file could not be run or measured; `measured` holds the measurements taken before."""
+
+    def __init__(self, message: str, measured: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.measured = tuple(measured)
 
 
 class WriteError(RunError):

@@ -24,8 +24,10 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     Raises:
         WriteError: where the system refuses to write (no such folder, no permission, disk full).
     """
-    path = Path(os.path.realpath(path))  # through a link to what it points at
+    path = Path(path)
     special = path.exists() and not path.is_file() and not path.is_dir()  # /dev/stdout: written into, never replaced
+    if not special:
+        path = Path(os.path.realpath(path))  # through a link to what it points at
     try:
         place = Path(tempfile.mkdtemp(prefix=".dslite-", dir=None if special else path.parent))
     except OSError as error:
@@ -49,12 +51,12 @@ def _put_in_place(new: Path, path: Path, old: Path) -> None:
     if path.is_dir():
         if not new.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        path.rename(old)
+        path.replace(old)
     try:
-        new.rename(path)
-    except OSError:
-        if old.exists():
-            old.rename(path)
+        new.replace(path)
+    except BaseException:  # an interruption too must not lose what stood there
+        if old.exists() and not path.exists():
+            old.replace(path)
         raise
 
 

@@ -211,7 +211,9 @@ def test_a_foreign_int8_file_has_the_macs_of_its_architecture(data_dir: Path) ->
     facts = tflite_file.read(path)
     # MobileNetV2 with its top and 1001 classes: 299,494,272 without, and 1280 * 1001 of the classifier
     assert facts.macs == pytest.approx(299_494_272 + 1280 * 1001, rel=1e-3)
-    assert facts.inputs[0].shape == (1, 224, 224, 3)
+    assert (facts.inputs[0].shape, facts.inputs[0].dtype) == ((1, 224, 224, 3), "uint8")
+    # 2,223,872 weights of the CNN with its normalisations folded in, and 1281 * 1001 of the classifier
+    assert facts.params == 3_489_097
 
 
 def test_grouped_convolution_is_counted_in_the_file(tmp_path: Path) -> None:

@@ -238,3 +238,29 @@ def test_the_hash_of_a_folder_stays_when_it_is_moved_and_changes_with_names_and_
     (moved / "b.txt").write_bytes(b"abd")
     changed = sha256(moved)
     assert len({_SHA256_FOLDER, renamed, changed}) == 3
+
+
+def test_an_interruption_while_a_folder_is_replaced_keeps_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "model"
+    place.mkdir()
+    (place / "old").write_text("precious")
+    replace_path = Path.replace
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if self.parent.name == "new":
+            raise KeyboardInterrupt
+        return replace_path(self, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), written_whole(place) as new:
+        new.mkdir()
+    assert (place / "old").read_text() == "precious"
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_pipe_is_written_into_and_not_replaced(tmp_path: Path) -> None:
+    code = "from dslite.files import write_text; write_text('/dev/stdout', 'through the pipe')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "through the pipe"

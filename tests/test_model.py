@@ -183,6 +183,11 @@ def test_what_is_not_understood_gives_no_count() -> None:
     einsum = keras.layers.Lambda(lambda x: tf.einsum("bij,bjk->bik", x, x))
     assert _layer_macs(einsum, (4, 4)) is None
     assert _layer_macs(keras.layers.Conv2D(6, 3, groups=2), (8, 8, 4)) is None
+    assert _layer_macs(keras.layers.Conv3DTranspose(2, 3), (4, 4, 4, 3)) is None
+    branch = keras.layers.Lambda(
+        lambda x: tf.cond(tf.reduce_sum(x) > 0, lambda: tf.matmul(x, x), lambda: tf.matmul(x, -x))
+    )
+    assert _layer_macs(branch, (4, 4)) is None
 
 
 def test_what_tflite_has_no_builtin_for_is_one_clear_error() -> None:

@@ -1,14 +1,18 @@
 import io
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from dslite.codec import to_json
 from dslite.measure.bench import undescribed
+from dslite.measure.environment import environment
 from dslite.measure.statistics import summarise
+from dslite.recipe import REFERENCE, ChunkSpec, FrontendSpec
 from dslite.records import BenchReport, Flag, Measurement, Plan, Run
 from dslite.report import document, paper
-from dslite.report.table import bench_table, count, milliseconds, size
+from dslite.report.table import bench_table, count, milliseconds, size, titles
 
 
 @pytest.mark.parametrize(
@@ -32,14 +36,17 @@ def test_milliseconds(value: float | None, text: str) -> None:
 
 
 def _run(backbone: str | None, error: str | None = None) -> Run:
+    """Give a run of the reference system's image model."""
     samples = (0.030, 0.031, 0.040)
     latency = Measurement("latency", 0.031, "s", "clock", samples, summarise(samples))
     artifact = undescribed("x/m.tflite", backbone, "tflite-float32", "cnn")  # type: ignore[arg-type]
+    chunk, frontend = to_json(REFERENCE.chunk), to_json(REFERENCE.frontend)
+    artifact = replace(artifact, chunk=chunk, frontend=frontend, params=7_564_358)
     return Run(artifact, "host-litert", None, Plan(2), () if error else (latency,), (), error)
 
 
 def _report(*runs: Run) -> BenchReport:
-    return document.report(runs, "dslite bench")
+    return document.report(runs, "dslite bench", environment())
 
 
 def _text(report: BenchReport, width: int = 200) -> str:
@@ -54,10 +61,20 @@ def test_paper_figures_stand_beside_its_own_backbone_only() -> None:
     assert "89.7" not in _text(_report(_run("mobilenet")))
 
 
-def test_compressed_models_are_not_the_papers() -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"compressors": ("prune",)},
+        {"frontend": to_json(FrontendSpec(size_px=96))},
+        {"chunk": to_json(ChunkSpec(length_s=1.0))},
+        {"params": 7_170_562},
+        {"backbone": "mobilenet"},
+    ],
+)
+def test_the_papers_figures_stand_beside_the_papers_system_only(change: dict[str, Any]) -> None:
     run = _run("densenet121")
-    pruned = replace(run, artifact=replace(run.artifact, compressors=("prune",)))
-    assert paper.figures_for(pruned) is None
+    assert paper.figures_for(run) is not None
+    assert paper.figures_for(replace(run, artifact=replace(run.artifact, **change))) is None
 
 
 def test_errors_and_flags_are_told_once_under_the_table() -> None:
@@ -65,7 +82,7 @@ def test_errors_and_flags_are_told_once_under_the_table() -> None:
     good = replace(_run("densenet121"), flags=(flag,))
     text = _text(_report(good, good, _run("densenet121", "it crashed [with brackets]")))
     assert text.count("8 threads on 2 cores") == 1
-    assert "failed: TFLite model: it crashed [with brackets]" in text
+    assert "failed: m.tflite on host-litert: it crashed [with brackets]" in text
 
 
 def test_a_narrow_terminal_shows_whole_figures() -> None:
@@ -73,3 +90,13 @@ def test_a_narrow_terminal_shows_whole_figures() -> None:
     assert "89.7" in text
     assert "30.0 MB" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_rows_are_the_papers_in_its_table_and_files_otherwise() -> None:
+    model, other = _run("densenet121"), _run("mobilenet")
+    whole = replace(model, artifact=replace(model.artifact, path="whole.tflite", part="whole"))
+    elsewhere = replace(whole, target="android")
+    assert titles([model, whole]) == ["TFLite model", "TFLite, end to end"]
+    assert titles([whole]) == ["whole.tflite"]
+    assert titles([model, other]) == ["m.tflite on host-litert"] * 2
+    assert titles([whole, elsewhere]) == ["whole.tflite on host-litert", "whole.tflite on android"]

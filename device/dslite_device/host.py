@@ -71,7 +71,10 @@ def _run(runtime: str, artifact: Artifact, device: Device, plan: Plan, progress:
     found = [*_times(runtime, plan, timing)]
     if plan.memory:
         progress("memory", share)
-        found += _memory(_child("memory", artifact, plan, lambda what, _: progress(what, share)))
+        try:
+            found += _memory(_child("memory", artifact, plan, lambda what, _: progress(what, share)))
+        except MeasurementError as error:
+            raise MeasurementError(f"memory: {error}", found) from error
     progress("done", 1.0)
     return found
 
@@ -96,11 +99,14 @@ def _times(runtime: str, plan: Plan, timing: dict[str, Any]) -> list[Measurement
 def _memory(memory: dict[str, Any]) -> list[Measurement]:
     method = memory["method"]
     baseline = "above the same process with the runtime ready and the input in place"
-    return [
+    found = [
         Measurement("memory_delta", memory["delta"], "bytes", f"{method}; {baseline}"),
-        Measurement("memory_anonymous_delta", memory["anonymous_delta"], "bytes", "growth of RssAnon; as memory_delta"),
         Measurement("memory_process", memory["process"], "bytes", f"{method}; the whole process"),
     ]
+    if memory["anonymous_delta"] is not None:
+        how = "growth of RssAnon, memory without mapped files; otherwise as memory_delta"
+        found.append(Measurement("memory_anonymous_delta", memory["anonymous_delta"], "bytes", how))
+    return found
 
 
 def _child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> dict[str, Any]:
@@ -110,12 +116,20 @@ def _child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> dic
         MeasurementError: where it crashes, fails, or takes longer than the plan's timeout.
     """
     request = {"mode": mode, "path": artifact.path, "plan": to_json(plan)}
-    # A fixed number of malloc arenas, or memory depends on which thread allocates first.
-    environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-m", "dslite_device.host_child", json.dumps(request)]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    if mode == "memory":  # a fixed number of malloc arenas, or memory depends on which thread allocates first
+        environment["MALLOC_ARENA_MAX"] = "2"
+    # -P: the user's folder must not be searched for modules, a random.py there would be imported.
+    command = [sys.executable, "-P", "-m", "dslite_device.host_child", json.dumps(request)]
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment, text=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment,
+            encoding="utf-8",
+            errors="replace",
         )
         timed_out = threading.Event()
 
@@ -165,6 +179,15 @@ def _reason(code: int, result: dict[str, Any], log: IO[bytes]) -> str:
     if debug():
         sys.stderr.write("\n".join(lines) + "\n")
     last = f" (last words: {lines[-1].strip()})" if lines else ""
+    if code == -signal.SIGKILL:
+        return "its process was killed (SIGKILL), which the system does when memory runs out: is there enough?"
     if code < 0:
-        return f"its runtime crashed with {signal.Signals(-code).name}: the file is probably truncated or broken{last}"
+        return f"its runtime crashed with {_signal_name(-code)}: the file is probably truncated or broken{last}"
     return f"the measuring process ended with exit code {code}{last}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"

@@ -92,6 +92,8 @@ def _read_mono(path: Path) -> tuple[Samples, int]:
 def _check_readable(path: Path) -> None:
     if path.is_dir():
         raise AudioError(f"{path}: expected an audio file, got a folder: name its files, such as {path}/*.wav")
+    if path.exists() and not path.is_file():
+        raise AudioError(f"{path}: expected an audio file, got a pipe or a device: write it to a file first")
     try:
         with path.open("rb") as file:
             if not file.read(1):
@@ -147,6 +149,13 @@ def chunks(samples: Samples, spec: ChunkSpec, sample_rate_hz: int) -> Samples:
     padded = np.pad(samples, (0, max(0, needed - n)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop][:n_chunks]
     return np.ascontiguousarray(windows, dtype=np.float32)
+
+
+def spans_s(n_samples: int, n_chunks: int, spec: ChunkSpec, sample_rate_hz: int) -> list[tuple[float, float]]:
+    """Give where each chunk of `chunks` begins and ends, seconds; padding behind the audio is not counted."""
+    length, hop = spec.n_samples(sample_rate_hz), spec.hop_samples(sample_rate_hz)
+    starts = [i * hop for i in range(n_chunks)]
+    return [(start / sample_rate_hz, min(start + length, n_samples) / sample_rate_hz) for start in starts]
 
 
 def audio_files(path: Path) -> list[Path]:

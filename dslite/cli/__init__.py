@@ -15,8 +15,8 @@ from dslite.errors import DsliteError, first_line
 from dslite.native import debug
 
 _COMMANDS = ("bench", "completion", "export", "image", "list", "plugins", "predict", "show")
+_SIGNALLED = 128
 _INTERRUPTED = 130
-_TERMINATED = 143
 
 
 class _LazyGroup(click.Group):
@@ -56,13 +56,15 @@ def cli(ctx: click.Context) -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    del number, frame
-    raise SystemExit(_TERMINATED)  # unwinds, so that temporary files and child processes go
+    del frame
+    raise SystemExit(_SIGNALLED + number)  # unwinds, so that temporary files and child processes go
 
 
 def main() -> None:
     """Run the command line; every expected failure is one line on standard error."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGHUP"):  # asked to end, or the terminal was closed; Windows has no SIGHUP
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _terminate)
     sys.exit(_run())
 
 

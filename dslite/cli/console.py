@@ -4,15 +4,17 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from dslite.records import Progress as Report
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _PIPED_WIDTH = 2000
 """Characters a line may have where nobody looks at it: `grep` and `awk` want rows unbroken."""
@@ -47,6 +49,8 @@ def progress(steps: int = 1) -> Iterator["Steps"]:
     Args:
         steps: how many times `Steps.start` will be called.
     """
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     console = Console(file=sys.stderr)
     bar = Progress(
         SpinnerColumn(),
@@ -65,7 +69,7 @@ def progress(steps: int = 1) -> Iterator["Steps"]:
 class Steps:
     """A bar of several steps, each of which may report a fraction of itself."""
 
-    def __init__(self, bar: Progress, steps: int) -> None:
+    def __init__(self, bar: "Progress", steps: int) -> None:
         self._bar = bar
         self._task = bar.add_task("", total=steps)
         self._done = -1

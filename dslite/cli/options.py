@@ -29,6 +29,22 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON t
 PATH = click.Path(path_type=Path)
 
 
+class Seconds(click.FloatRange):
+    """A number of seconds: finite, at least a minimum, at most a week."""
+
+    name = "seconds"
+
+    def __init__(self, minimum: float) -> None:
+        super().__init__(minimum, 7 * 24 * 3600)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Give the number, or fail; no comparison holds for NaN, so none refuses it."""
+        number = super().convert(value, param, ctx)
+        if number != number:  # noqa: PLR0124 - NaN
+            self.fail(f"expected seconds, got {value}", param, ctx)
+        return number
+
+
 class OutputPath(click.Path):
     """A file that will be written: its folder must be there, which is told before anything long starts."""
 

@@ -1,6 +1,7 @@
 """The manifest beside every exported file: what it was made from, what goes in, what comes out."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,20 @@ def read(path: Path) -> Artifact:
 
 
 def check_exists(path: Path) -> None:
-    """Raise `ModelFileError` where there is nothing at `path`."""
+    """Raise `ModelFileError` where there is nothing at `path`, or nothing that can be read."""
     if not path.exists():
         raise ModelFileError(f"{path}: no such file")
+    if not os.access(path, os.R_OK):
+        raise ModelFileError(f"{path}: cannot be read: no permission")
+
+
+def belongs_to(path: Path) -> bool:
+    """Tell whether there is a manifest beside `path`, and not some other JSON."""
+    try:
+        text = manifest_path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    return '"schema"' in text and '"artifact"' in text
 
 
 def _check_fits(path: Path, artifact: Artifact) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dslite.audio.load import chunks, load
+from dslite.audio.load import chunks, load, spans_s
 from dslite.codec import from_json
 from dslite.deploy.runtime import Session
 from dslite.errors import AudioError, ModelFileError
@@ -58,7 +58,4 @@ def predict(session: Session, artifact: Artifact, path: Path) -> Prediction:
     if not len(pieces):
         raise AudioError(f"{path}: shorter than a chunk of {spec.length_s:g} s, and the model's manifest drops those")
     outputs = np.concatenate([session.run(piece[np.newaxis]) for piece in pieces])
-    starts = [i * spec.hop_samples(rate) for i in range(len(pieces))]
-    ends = [min(start + pieces.shape[1], len(samples)) for start in starts]
-    spans_s = tuple((start / rate, end / rate) for start, end in zip(starts, ends, strict=True))
-    return Prediction(path, spans_s, outputs, outputs.mean(axis=0))
+    return Prediction(path, tuple(spans_s(len(samples), len(pieces), spec, rate)), outputs, outputs.mean(axis=0))

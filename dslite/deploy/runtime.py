@@ -1,5 +1,6 @@
 """Open an exported file in the runtime it belongs to, and run it in this process."""
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +74,10 @@ def set_tensorflow_threads(threads: int) -> None:
 
 
 def _open_hdf5(path: Path, _threads: int) -> Session:
-    import dslite.model.layers
+    importlib.import_module("dslite.model.layers")  # registers the layers the file names
     from dslite.model.graph import trace
     from dslite.model.keras import keras
 
-    del dslite
     return _tensorflow_session(trace(keras.models.load_model(path, compile=False)))
 
 
@@ -88,18 +88,17 @@ def _open_savedmodel(path: Path, _threads: int) -> Session:
     signature = loaded.signatures["serving_default"]
     (name,) = signature.structured_input_signature[1]
 
-    def call(x: Any, keep: Any = loaded) -> Any:
-        del keep  # the signature does not hold its variables; the module does
+    def call(x: Any) -> Any:
         (y,) = signature(**{name: x}).values()
         return y
 
-    return _tensorflow_session(call)
+    return _tensorflow_session(call, loaded)
 
 
-def _tensorflow_session(call: Callable[[Any], Any]) -> Session:
+def _tensorflow_session(call: Callable[[Any], Any], owner: Any = None) -> Session:
     import tensorflow as tf
 
-    state: dict[str, Any] = {}
+    state: dict[str, Any] = {"owner": owner}  # kept alive: a signature does not hold its variables
 
     def feed(x: Array) -> None:
         state["x"] = tf.constant(x)

@@ -27,7 +27,7 @@ class TfliteFile:
         signatures: names of its signatures.
         operators: how often each operator stands in the file; custom ones by their own name.
         custom: names of operators that are not builtin.
-        params: elements of all constant weights; see `read`.
+        params: elements of all constant weights, or None where an operator is not understood; see `read`.
         macs: multiply-accumulates of one inference, or None where an operator is not understood.
     """
 
@@ -36,15 +36,16 @@ class TfliteFile:
     signatures: tuple[str, ...]
     operators: dict[str, int]
     custom: tuple[str, ...]
-    params: int
+    params: int | None
     macs: int | None
 
 
 def read(path: Path) -> TfliteFile:
     """Read a file.
 
-    Parameters are the elements of constant tensors, longer than one, that enter convolutions, matrix products and
-    element-wise arithmetic, directly or through DEQUANTIZE; each tensor counts once. MACs are counted as in
+    Parameters are the elements of constant tensors, longer than one, that enter convolutions, matrix products, look-ups
+    and element-wise arithmetic, directly or through DEQUANTIZE; each tensor counts once. A size that is not fixed
+    stands as -1 in a shape, but for the batch size, which is 1. MACs are counted as in
     `dslite.model.graph.count_macs`, from the shapes in the file.
 
     Raises:
@@ -93,6 +94,7 @@ def _read(content: bytes) -> TfliteFile:
     names = _operator_names(schema, model)
     operators = [graph.Operators(i) for i in range(_bounded(graph.OperatorsLength(), content))]
     named = [(names[operator.OpcodeIndex()], operator) for operator in operators]
+    understood = not any(custom or name in _UNCOUNTED for (name, custom), _ in named)
     signatures = tuple(model.SignatureDefs(i).SignatureKey().decode() for i in range(model.SignatureDefsLength()))
     return TfliteFile(
         inputs=tuple(_tensor_spec(graph, i) for i in graph.InputsAsNumpy().tolist()),
@@ -100,8 +102,8 @@ def _read(content: bytes) -> TfliteFile:
         signatures=signatures,
         operators=dict(Counter(name for (name, _), _ in named)),
         custom=tuple(sorted({name for (name, custom), _ in named if custom})),
-        params=_params(model, graph, named),
-        macs=_macs(graph, named),
+        params=_params(model, graph, named) if understood else None,
+        macs=_macs(graph, named) if understood else None,
     )
 
 
@@ -133,7 +135,11 @@ def _dtypes() -> dict[int, str]:
 
 def _tensor_spec(graph: Any, index: int) -> TensorSpec:
     tensor = graph.Tensors(index)
-    return TensorSpec("unknown", tuple(_shape(tensor)), _dtypes()[tensor.Type()])
+    shape = _shape(tensor)
+    for axis in range(1, tensor.ShapeSignatureLength()):
+        if tensor.ShapeSignature(axis) < 0:
+            shape[axis] = -1
+    return TensorSpec("unknown", tuple(shape), _dtypes()[tensor.Type()])
 
 
 def _shape(tensor: Any) -> list[int]:
@@ -161,17 +167,22 @@ _WITH_WEIGHTS = frozenset(
         "PRELU",
     ]
 )
+_LOOK_UPS = frozenset(["EMBEDDING_LOOKUP", "GATHER"])
 
 
 def _params(model: Any, graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> int:
     through = {o.Outputs(0): o.Inputs(0) for (name, _), o in named if name == "DEQUANTIZE"}
     constants = set()
     for (name, _), operator in named:
-        if name in _WITH_WEIGHTS:
+        if name in _WITH_WEIGHTS or name in _LOOK_UPS:
             for i in operator.InputsAsNumpy().tolist():
                 index = through.get(i, i)
-                if index >= 0 and model.Buffers(graph.Tensors(index).Buffer()).DataLength():
-                    constants.add(index)
+                tensor = graph.Tensors(index) if index >= 0 else None
+                if tensor is None or not model.Buffers(tensor.Buffer()).DataLength():
+                    continue
+                if name in _LOOK_UPS and _dtypes()[tensor.Type()] in ("int32", "int64"):
+                    continue  # positions, not a table
+                constants.add(index)
     sizes = (math.prod(_shape(graph.Tensors(index))) for index in constants)
     return sum(size for size in sizes if size > 1)
 
@@ -201,9 +212,7 @@ _UNCOUNTED = frozenset(
 )
 
 
-def _macs(graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> int | None:
-    if any(custom or name in _UNCOUNTED for (name, custom), _ in named):
-        return None
+def _macs(graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> int:
     total = 0
     for (name, _), operator in named:
         count = _MACS.get(name)

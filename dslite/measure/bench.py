@@ -1,6 +1,7 @@
 """Measure files: one run a file and target; a run that fails is a run with an error, and the next one starts."""
 
 import tempfile
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,10 @@ import numpy as np
 from dslite import files
 from dslite.deploy import manifest, tflite_file
 from dslite.deploy.runtime import LITERT_SUFFIXES
-from dslite.errors import DsliteError, ModelFileError
+from dslite.errors import DsliteError, MeasurementError, ModelFileError, first_line
 from dslite.measure.inputs import Inputs
 from dslite.measure.statistics import summarise
+from dslite.native import debug
 from dslite.records import Artifact, Device, Flag, Measurement, Part, Plan, Progress, Run, Target, TensorSpec
 
 _MACS_TOLERANCE = 1e-3
@@ -29,8 +31,10 @@ def describe_file(path: Path) -> tuple[Artifact, str | None]:
         ModelFileError: where it does not exist, does not fit its manifest, or is no TFLite file at all.
     """
     manifest.check_exists(path)
-    if manifest.manifest_path(path).exists() or path.suffix not in LITERT_SUFFIXES:
+    if manifest.belongs_to(path) or path.suffix not in LITERT_SUFFIXES:
         return manifest.read(path), None
+    if path.is_dir():
+        raise ModelFileError(f"{path}: expected a .tflite file, got a folder")
     artifact = replace(undescribed(path), sha256=files.sha256(path), size_bytes=files.size_bytes(path))
     try:
         facts = tflite_file.read(path)
@@ -38,8 +42,10 @@ def describe_file(path: Path) -> tuple[Artifact, str | None]:
         if not tflite_file.has_magic(path):
             raise
         return artifact, str(error)
-    if len(facts.inputs) != 1:
-        raise ModelFileError(f"{path}: expected a file with one input, got {len(facts.inputs)}")
+    if len(facts.inputs) != 1 or len(facts.outputs) < 1:
+        raise ModelFileError(f"{path}: expected a file with one input and an output, got {len(facts.inputs)} inputs")
+    if -1 in facts.inputs[0].shape:
+        raise ModelFileError(f"{path}: its input {facts.inputs[0].shape} has no fixed shape: export it with one")
     return replace(artifact, input=facts.inputs[0], output=facts.outputs[0], params=facts.params), None
 
 
@@ -84,16 +90,21 @@ def run(artifact: Artifact, broken: str | None, target: Target, plan: Plan, inpu
     counted = _counted(artifact, broken)
     flags = _flags(artifact, counted)
     try:
-        device = target.devices()[0]
+        device = _first_device(target)
         flags += _thread_flags(plan, device)
         with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
             place = Path(folder) / "inputs.npy"
             np.save(place, inputs.arrays)
             measured = target.run(artifact, device, replace(plan, input_path=str(place)), progress)
-    except DsliteError as error:
-        reasons = dict.fromkeys((str(error), broken or ""))
+    except Exception as error:  # noqa: BLE001 - whatever a target does, the next case is measured
+        if debug():
+            traceback.print_exc()
+        text = str(error) if isinstance(error, DsliteError) else f"{type(error).__name__}: {first_line(error)}"
+        reasons = dict.fromkeys((text, broken or ""))
         reason = "; ".join(text.removeprefix(f"{artifact.path}: ") for text in reasons if text)
-        return Run(artifact, target.name, device, plan, tuple(counted), tuple(flags), reason)
+        kept = [_with_statistics(m) for m in getattr(error, "measured", ())]
+        return Run(artifact, target.name, device, plan, (*kept, *counted), tuple(flags), reason)
+    flags += _length_flags(plan, measured)
     return Run(
         artifact,
         target.name,
@@ -147,6 +158,20 @@ def _flags(artifact: Artifact, counted: Sequence[Measurement]) -> list[Flag]:
             )
         ]
     return []
+
+
+def _first_device(target: Target) -> Device:
+    devices = target.devices()
+    if not devices:
+        raise MeasurementError(f"target {target.name} has no device")
+    return devices[0]
+
+
+def _length_flags(plan: Plan, measured: Sequence[Measurement]) -> list[Flag]:
+    taken = min((len(m.samples) for m in measured if m.samples), default=plan.runs)
+    if taken >= plan.runs:
+        return []
+    return [Flag("few_runs", f"{taken} timed runs where {plan.runs} were asked for: the time limit came first")]
 
 
 def _thread_flags(plan: Plan, device: Device) -> list[Flag]:

@@ -48,12 +48,11 @@ def commit() -> str | None:
 
 def environment() -> dict[str, Any]:
     """Describe machine and software; nothing that names a person or a folder."""
-    frequency = psutil.cpu_freq()
     return {
         "cpu": cpu_model(),
         "cpus": cpu_count(),
         "cpus_physical": psutil.cpu_count(logical=False),
-        "cpu_max_mhz": frequency.max if frequency and frequency.max else None,
+        "cpu_max_mhz": _max_mhz(),
         "load_average_1min": round(psutil.getloadavg()[0], 2),
         "memory_bytes": psutil.virtual_memory().total,
         "system": f"{platform.system()} {platform.release()}",
@@ -61,6 +60,13 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
     }
+
+
+def _max_mhz() -> float | None:
+    try:
+        return psutil.cpu_freq().max or None
+    except (AttributeError, NotImplementedError, OSError):  # not every system tells
+        return None
 
 
 def _version(package: str) -> str | None:

@@ -15,6 +15,7 @@ from dslite.recipe import ChunkSpec, FrontendSpec
 from dslite.records import Artifact
 
 MAX_CHUNKS = 32
+_QUANTISED_BYTES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,10 @@ def prepare(artifact: Artifact, audio: Sequence[Path]) -> Inputs:
             raise ModelFileError(
                 f"{artifact.path}: how audio becomes its input is not known without a manifest: leave --audio away"
             )
-        return Inputs(_random(artifact), "random numbers, seed 0: floats in [-1, 1), integers over their whole range")
+        return Inputs(
+            _random(artifact),
+            "random numbers, seed 0: floats in [-1, 1), 8 and 16 bit integers over their range, others in [0, 99]",
+        )
     chunk = from_json(ChunkSpec, artifact.chunk, "chunk")
     frontend = from_json(FrontendSpec, artifact.frontend, "frontend")
     rate = frontend.sample_rate_hz
@@ -54,7 +58,8 @@ def prepare(artifact: Artifact, audio: Sequence[Path]) -> Inputs:
         pieces = load_chunks(audio, chunk, rate, MAX_CHUNKS)
         if not len(pieces):
             raise AudioError("expected audio of at least one chunk, got only files that the chunk settings drop")
-        source = f"{len(pieces)} chunk{'s' if len(pieces) > 1 else ''} of the given audio, in turn"
+        first = "the first " if len(pieces) == MAX_CHUNKS else ""
+        source = f"{first}{len(pieces)} chunk{'s' if len(pieces) > 1 else ''} of the given audio, in turn"
     else:
         pieces = synthetic_chunk(chunk.n_samples(rate), rate)[np.newaxis]
         source = "the synthetic chunk: a gliding tone with harmonics, in noise"
@@ -80,6 +85,8 @@ def _random(artifact: Artifact) -> Array:
         raise ModelFileError(f"{artifact.path}: cannot make inputs of type {artifact.input.dtype}") from None
     if np.issubdtype(dtype, np.floating):
         return generator.uniform(-1, 1, shape).astype(dtype)
+    if np.issubdtype(dtype, np.integer) and dtype.itemsize > _QUANTISED_BYTES:
+        return generator.integers(0, 99, shape, dtype=dtype, endpoint=True)  # tokens or positions, as a rule
     if np.issubdtype(dtype, np.integer):
         limits = np.iinfo(dtype)
         return generator.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)

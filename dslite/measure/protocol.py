@@ -56,8 +56,8 @@ def measure_latency(open_session: Callable[[], Session], inputs: Array, plan: Pl
     gc.disable()  # a collection within a run would be timed as the model's
     try:
         begin = reported = time.perf_counter()
-        while (elapsed := time.perf_counter() - begin) < plan.max_s and (
-            len(samples) < plan.runs or elapsed < plan.min_s
+        while not samples or (
+            (elapsed := time.perf_counter() - begin) < plan.max_s and (len(samples) < plan.runs or elapsed < plan.min_s)
         ):
             samples.append(timed(len(samples)))
             if time.perf_counter() - reported > _REPORT_EVERY_S:

@@ -13,6 +13,7 @@ from dslite.errors import ExportError, first_line
 from dslite.model.graph import freeze
 
 SIGNATURE = "serving_default"
+_NOT_BUILTIN = "neither a custom op nor a flex op"
 
 
 def save_frozen(model: Any, folder: str) -> None:
@@ -43,7 +44,8 @@ def to_tflite(model: Any, configure: Callable[[Any], None] | None = None) -> byt
     except tf.errors.OpError:
         raise
     except Exception as error:
-        raise ExportError(f"TFLite has no builtin operator for a part of it: {first_line(error)}") from error
+        what = "TFLite has no builtin operator for a part of it" if _NOT_BUILTIN in str(error) else "conversion failed"
+        raise ExportError(f"{what}: {first_line(error)}") from error
     return _with_signature(converted, model.input_names[0], model.output_names[0])
 
 

@@ -30,20 +30,19 @@ def freeze(model: Any) -> Any:
 
 UNCOUNTED = frozenset(
     {
+        "BatchMatMul",
+        "BatchMatMulV3",
+        "Conv",
+        "Conv3DBackpropInputV2",
         "CudnnRNNV3",
+        "DepthwiseConv2dNativeBackpropInput",
         "Einsum",
-        "PartitionedCall",
-        "StatefulPartitionedCall",
-        "StatelessWhile",
-        "While",
+        "SparseMatMul",
         "XlaConvV2",
         "XlaDotV2",
     }
 )
-"""Operators that multiply and accumulate in ways not counted here: a graph with one gives no count, not a guess.
-
-Keras puts grouped convolutions into a function of their own, traced without the batch size: a PartitionedCall.
-"""
+"""Operators that multiply and accumulate in ways not counted here: a graph with one gives no count, not a guess."""
 
 
 def count_macs(function: Any) -> int | None:
@@ -56,14 +55,21 @@ def count_macs(function: Any) -> int | None:
         function: from `trace` or `freeze`.
 
     Returns:
-        The count, or None where the graph has an operator of `UNCOUNTED` or a shape that is not known.
+        The count, or None where the graph has an operator of `UNCOUNTED`, one that calls a function
+        (branches, loops, and Keras' grouped convolutions), or a shape that is not known.
     """
     operations = function.graph.get_operations()
     counted = [operation for operation in operations if operation.type in _MACS]
     tensors = [tensor for operation in counted for tensor in (*operation.inputs, *operation.outputs)]
-    if any(o.type in UNCOUNTED for o in operations) or not all(t.shape.is_fully_defined() for t in tensors):
+    if any(o.type in UNCOUNTED or _calls(o) for o in operations) or not all(
+        t.shape.is_fully_defined() for t in tensors
+    ):
         return None
     return sum(_MACS[operation.type](operation) for operation in counted)
+
+
+def _calls(operation: Any) -> bool:
+    return any(a.HasField("func") or a.list.func for a in operation.node_def.attr.values())
 
 
 def _shape(tensor: Any) -> list[int]:

@@ -10,21 +10,27 @@ from typing import Any
 from dslite import __version__, files
 from dslite.codec import from_json, to_json
 from dslite.errors import ReportError, SpecError
-from dslite.measure.environment import commit, environment
+from dslite.measure.environment import commit
 from dslite.records import BenchReport, Run
 
 SCHEMA = 1
 
 
-def report(runs: Sequence[Run], command: str) -> BenchReport:
-    """Make a report of runs: when, with which dslite, on what machine; files go by their bare names."""
+def report(runs: Sequence[Run], command: str, environment: dict[str, Any]) -> BenchReport:
+    """Make a report of runs; files go by their bare names.
+
+    Args:
+        runs: in the order of the table.
+        command: as it was typed.
+        environment: from `dslite.measure.environment`, taken before the first run: its load is not ours.
+    """
     return BenchReport(
         schema=SCHEMA,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         dslite=__version__,
         commit=commit(),
         command=command,
-        environment=environment(),
+        environment=environment,
         runs=tuple(_without_folders(r) for r in runs),
     )
 

@@ -90,15 +90,14 @@ def _megabytes(value: float | None) -> str:
     return _DASH if value is None else f"{value / 1e6:.1f}"
 
 
-def title_of(run: Run) -> str:
-    """Name a run's row: by the paper's table where it is one of it, else by backbone or file."""
-    row = paper.row_of(run)
-    name = Path(run.artifact.path).name
-    if run.artifact.exporter is None:
-        return name
-    if row:
-        return row.title
-    return f"{run.artifact.part}, {run.artifact.exporter}, {run.target}"
+def titles(runs: Sequence[Run]) -> list[str]:
+    """Name each run's row: as in the paper's table where the report is that table, else by its file."""
+    rows = [paper.row_of(run) for run in runs]
+    backbones = {run.artifact.backbone for run in runs} - {None}
+    if len(runs) > 1 and len(backbones) == 1 and None not in rows and len(set(rows)) == len(rows):
+        return [row.title for row in rows if row]
+    names = [Path(run.artifact.path).name for run in runs]
+    return [f"{name} on {run.target}" if names.count(name) > 1 else name for name, run in zip(names, runs, strict=True)]
 
 
 def bench_table(report: BenchReport, width: int) -> Group:
@@ -109,15 +108,16 @@ def bench_table(report: BenchReport, width: int) -> Group:
     for column in columns:
         table.add_column(column.title, justify="right", no_wrap=True)
     any_paper = False
-    for run in report.runs:
+    named = list(zip(titles(report.runs), report.runs, strict=True))
+    for title, run in named:
         style = "red" if run.error else None
-        table.add_row(escape(title_of(run)), *(c.ours(run) for c in columns), style=style)
+        table.add_row(escape(title), *(c.ours(run) for c in columns), style=style)
         figures = paper.figures_for(run)
         if figures:
             any_paper = True
             table.add_row("  paper", *(c.papers(figures) for c in columns), style="dim")
     lines: list[Text] = []
-    lines += [Text(f"failed: {title_of(run)}: {run.error}", style="red") for run in report.runs if run.error]
+    lines += [Text(f"failed: {title}: {run.error}", style="red") for title, run in named if run.error]
     lines += [Text(f"note: {message}", style="yellow") for message in _flag_messages(report.runs)]
     lines += [Text(f"- {note}", style="dim") for note in _notes(report, all_columns=len(columns) == len(_COLUMNS))]
     if any_paper:

@@ -3,28 +3,39 @@
 import shlex
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from dslite.cli import building
 from dslite.cli.console import Steps, out, progress
-from dslite.cli.options import OUTPUT, PATH, ModelRequest, PluginName, json_option, model_options, recipe_options
-from dslite.errors import DsliteError, SpecError, WriteError
-from dslite.native import native_output_hidden
+from dslite.cli.options import (
+    OUTPUT,
+    PATH,
+    ModelRequest,
+    PluginName,
+    Seconds,
+    json_option,
+    model_options,
+    recipe_options,
+)
+from dslite.errors import DsliteError, SpecError, WriteError, first_line
+from dslite.native import debug, native_output_hidden
 from dslite.recipe import Recipe
 from dslite.records import Artifact, Part, Plan, Run, Target
 from dslite.registry import get_with_options, registry
 
 if TYPE_CHECKING:
+    from dslite.measure.inputs import Inputs
     from dslite.records import BenchReport
 
 _PAPER_THREADS = 4
-_PARTS = ("whole", "frontend", "cnn")
+_PARTS = get_args(Part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +75,17 @@ class _Case:
     help=f"For the runtime.  [default: {_PAPER_THREADS}, or the cores if fewer]",
 )
 @click.option("--runs", type=click.IntRange(1), default=50, show_default=True, help="Timed runs, at least.")
-@click.option("--min-seconds", type=click.FloatRange(0), default=1.0, show_default=True, help="Timed, at least.")
+@click.option("--min-seconds", type=Seconds(0), default=1.0, show_default=True, help="Timed, at least.")
 @click.option(
     "--max-seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=Seconds(1e-3),
     default=150.0,
     show_default=True,
     help="Timed, at most.",
 )
 @click.option("--warmup-runs", type=click.IntRange(0), default=1, show_default=True, help="After the first, at least.")
-@click.option("--warmup-seconds", type=click.FloatRange(0), default=0.5, show_default=True, help="Warm-up, at least.")
-@click.option("--timeout", type=click.FloatRange(1), default=600.0, show_default=True, help="Seconds for one process.")
+@click.option("--warmup-seconds", type=Seconds(0), default=0.5, show_default=True, help="Warm-up, at least.")
+@click.option("--timeout", type=Seconds(1), default=600.0, show_default=True, help="Seconds for one process.")
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Measure memory, in a process of its own.")
 @click.option("--audio", type=PATH, help="File or folder to measure with, instead of the synthetic chunk.")
 @click.option("-o", "--output", type=OUTPUT, help="Write the report, JSON, with every sample.")
@@ -113,12 +124,14 @@ def command(
     """
     from dslite.audio.load import audio_files, load_chunks
     from dslite.measure.bench import describe_file
-    from dslite.measure.environment import cpu_count
-    from dslite.measure.inputs import MAX_CHUNKS
+    from dslite.measure.environment import cpu_count, environment
+    from dslite.measure.inputs import MAX_CHUNKS, prepare
     from dslite.report import document
 
     if output and output.is_dir():
         raise SpecError(f"--output: expected a file name, got the folder {output}")
+    if max_seconds > timeout:
+        raise SpecError(f"--max-seconds {max_seconds:g} is beyond --timeout {timeout:g}: raise the timeout")
     system = building.system(backbone, model, recipe) if backbone else None
     cases = [
         *_file_cases(files, targets),
@@ -139,21 +152,22 @@ def command(
         memory=memory,
     )
     sounds = audio_files(audio) if audio else []
-    load_chunks(sounds, recipe.chunk, recipe.frontend.sample_rate_hz, MAX_CHUNKS)  # bad audio is told at once
+    if system:
+        load_chunks(sounds, recipe.chunk, recipe.frontend.sample_rate_hz, MAX_CHUNKS)  # bad audio is told at once
     described = {path: describe_file(path) for path in files}  # wrong names are told before anything long starts
-    done: list[Run] = []
-    interrupted = False
+    sent = {path: prepare(artifact, sounds) for path, (artifact, _) in described.items()}
+    machine, done = environment(), list[Run]()
     try:
         with _folder(keep) as folder, native_output_hidden(), progress(_count_steps(cases)) as steps:
-            done.extend(_measure_all(cases, described, plan, sounds, folder, steps))
-    except KeyboardInterrupt:
-        if not done:
-            raise
-        interrupted = True
-    _deliver(document.report(done, _command_line()), output, as_json=as_json)
-    if interrupted:
-        click.echo(f"{len(done)} of {len(cases)} cases were measured", err=True)
-        raise KeyboardInterrupt
+            exports = _Exports(folder, steps, sounds)
+            ready = [(*described[c.file], sent[c.file]) if c.file else exports.get(c) for c in cases]
+            done.extend(_measured(case, *what, plan, steps) for case, what in zip(cases, ready, strict=True))
+    except BaseException:  # an interruption, a signal, a defect: what was measured is not lost
+        if done:
+            _deliver(document.report(done, _command_line(), machine), output, as_json=as_json)
+            click.echo(f"{len(done)} of {len(cases)} cases were measured", err=True)
+        raise
+    _deliver(document.report(done, _command_line(), machine), output, as_json=as_json)
     if any(run.error for run in done):
         raise SystemExit(1)
 
@@ -229,44 +243,32 @@ def _count_steps(cases: Sequence[_Case]) -> int:
     return len(cases) + len(exports) + bool(exports)  # measuring, exporting, building
 
 
-def _measure_all(
-    cases: Sequence[_Case],
-    described: dict[Path, tuple[Artifact, str | None]],
-    plan: Plan,
-    sounds: Sequence[Path],
-    folder: Path,
-    steps: Steps,
-) -> Iterator[Run]:
-    """Export what has to be, all of it before the first measurement, then measure case by case."""
+def _measured(
+    case: _Case, artifact: Artifact, problem: str | None, inputs: "Inputs | None", plan: Plan, steps: Steps
+) -> Run:
+    """Measure one case; without inputs there is nothing to measure, and the problem says why."""
     from dslite.measure import bench
-    from dslite.measure.inputs import prepare
 
-    exports = _Exports(folder, steps)
-    ready = [described[case.file] if case.file is not None else exports.artifact(case) for case in cases]
-    fed = [
-        None if problem and case.system else prepare(artifact, sounds)
-        for case, (artifact, problem) in zip(cases, ready, strict=True)
-    ]
-    for case, (artifact, problem), inputs in zip(cases, ready, fed, strict=True):
-        report = steps.start(f"{Path(artifact.path).name} on {case.target.name}")
-        if inputs is None:
-            yield Run(artifact, case.target.name, None, plan, error=problem)
-        else:
-            yield bench.run(artifact, problem, case.target, plan, inputs, report)
+    report = steps.start(f"{Path(artifact.path).name} on {case.target.name}")
+    if inputs is None:
+        return Run(artifact, case.target.name, None, plan, error=problem)
+    return bench.run(artifact, problem, case.target, plan, inputs, report)
 
 
 class _Exports:
-    """Exported files of a sweep, each made once; a failure is kept as the reason."""
+    """Exported files of a sweep and their inputs, each made once; a failure is kept as the reason."""
 
-    def __init__(self, folder: Path, steps: Steps) -> None:
+    def __init__(self, folder: Path, steps: Steps, sounds: Sequence[Path]) -> None:
         self._folder = folder
         self._steps = steps
+        self._sounds = sounds
         self._models: dict[str, Any] = {}
-        self._files: dict[str, tuple[Artifact, str | None]] = {}
+        self._files: dict[str, tuple[Artifact, str | None, Inputs | None]] = {}
 
-    def artifact(self, case: _Case) -> tuple[Artifact, str | None]:
-        """Give the file of a case, exported now or before, and why that failed, or None."""
+    def get(self, case: _Case) -> "tuple[Artifact, str | None, Inputs | None]":
+        """Give file and inputs of a case, made now or before; or why that failed."""
         from dslite.measure.bench import undescribed
+        from dslite.measure.inputs import prepare
 
         assert case.system is not None  # noqa: S101 - only exported cases come here
         name = case.exported_name
@@ -276,19 +278,36 @@ class _Exports:
                 cnn = self._model(case.system) if case.part != "frontend" else None
                 self._steps.start(f"exporting {name}")
                 made = building.export_part(case.system, cnn, case.part, case.exporter, path)
-                self._files[name] = (made, None)
-            except DsliteError as error:
+                self._files[name] = (made, None, prepare(made, self._sounds))
+            except Exception as error:  # noqa: BLE001 - a plugin's: this file is a row with its error
                 lost = undescribed(path, case.system.name, case.exporter, case.part)
-                self._files[name] = (lost, str(error))
+                self._files[name] = (lost, _reason(error), None)
         return self._files[name]
 
     def _model(self, system: building.System) -> Any:
+        """Build a backbone's model once; if that failed, fail the same way at once."""
         if system.name not in self._models:
             self._steps.start(f"building {system.name}")
-            self._models[system.name] = building.build(system)
+            try:
+                self._models[system.name] = building.build(system)
+            except Exception as error:  # noqa: BLE001 - raised again for each file that needs it
+                self._models[system.name] = error
+        if isinstance(self._models[system.name], Exception):
+            raise self._models[system.name]
         return self._models[system.name]
 
 
+def _reason(error: Exception) -> str:
+    if debug():
+        traceback.print_exception(error)
+    return str(error) if isinstance(error, DsliteError) else f"{type(error).__name__}: {first_line(error)}"
+
+
 def _command_line() -> str:
-    """Give the command as it was typed, folders left out of it."""
-    return shlex.join(["dslite", *(Path(word).name if "/" in word else word for word in sys.argv[1:])])
+    """Give the command as it was typed, but for folders: of an absolute path only the name."""
+
+    def bare(word: str) -> str:
+        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        return option + equals + (Path(value).name if Path(value).is_absolute() else value)
+
+    return shlex.join(["dslite", *map(bare, sys.argv[1:])])

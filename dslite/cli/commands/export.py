@@ -1,6 +1,7 @@
 """``dslite export``."""
 
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -22,7 +23,7 @@ from dslite.records import Part
 @click.option("-o", "--output", type=OUTPUT, required=True, help="File to write, with the exporter's suffix.")
 @click.option(
     "--part",
-    type=click.Choice(["whole", "frontend", "cnn"]),
+    type=click.Choice(get_args(Part)),
     default="whole",
     show_default=True,
     help="whole: audio to probabilities; frontend: audio to picture; cnn: picture to probabilities.",

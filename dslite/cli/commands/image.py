@@ -6,7 +6,7 @@ import click
 
 from dslite.cli.console import print_json, progress
 from dslite.cli.options import OUTPUT, PATH, json_option, recipe_options
-from dslite.errors import AudioError
+from dslite.errors import AudioError, SpecError
 from dslite.native import native_output_hidden
 from dslite.recipe import Recipe
 
@@ -23,25 +23,28 @@ def command(audio: Path, output: Path, recipe: Recipe, as_json: bool) -> None:
 
     One spectrogram picture for each chunk.
     """
-    from dslite.audio.load import chunks, load
+    from dslite.audio.load import chunks, load, spans_s
 
     rate = recipe.frontend.sample_rate_hz
-    pieces = chunks(load(audio, rate), recipe.chunk, rate)
+    if output.suffix.lower() != ".png":
+        raise SpecError(f"--output: expected a name that ends in .png, got {output.name!r}")
+    samples = load(audio, rate)
+    pieces = chunks(samples, recipe.chunk, rate)
     if not len(pieces):
         raise AudioError(
             f"{audio}: shorter than a chunk of {recipe.chunk.length_s:g} s, and --short drop leaves it out"
         )
-    hop_s = recipe.chunk.hop_samples(rate) / rate
+    spans = spans_s(len(samples), len(pieces), recipe.chunk, rate)
     written: list[tuple[Path, float, float]] = []
     with native_output_hidden(), progress(len(pieces) + 1) as steps:
         steps.start("starting TensorFlow")
         from dslite.audio.png import write_picture
 
-        for i, piece in enumerate(pieces):
+        for i, (piece, (start_s, end_s)) in enumerate(zip(pieces, spans, strict=True)):
             steps.start(f"chunk {i + 1} of {len(pieces)}")
             place = output if len(pieces) == 1 else output.with_name(f"{output.stem}-{i:03d}{output.suffix}")
             write_picture(piece, recipe.frontend, place)
-            written.append((place, i * hop_s, i * hop_s + recipe.chunk.length_s))
+            written.append((place, start_s, end_s))
     if as_json:
         print_json([{"path": str(path), "start_s": start_s, "end_s": end_s} for path, start_s, end_s in written])
         return
