@@ -43,8 +43,11 @@ class ChunkSpec:
     tail: Short = "pad"
 
     def __post_init__(self) -> None:
-        _require(0 < self.length_s <= 3600, f"chunk length: expected 0 to 3600 s, got {self.length_s}")
-        _require(self.hop_s is None or 0 < self.hop_s <= 3600, f"chunk hop: expected 0 to 3600 s, got {self.hop_s}")
+        _require(0 < self.length_s <= 3600, f"chunk length: expected above 0 and at most 3600 s, got {self.length_s}")
+        _require(
+            self.hop_s is None or 0 < self.hop_s <= 3600,
+            f"chunk hop: expected above 0 and at most 3600 s, got {self.hop_s}",
+        )
         _require_choice("short", self.short, Short)
         _require_choice("tail", self.tail, Short)
 
@@ -99,10 +102,10 @@ class FrontendSpec:
             1000 <= self.sample_rate_hz <= 384_000,
             f"sample rate: expected 1000 to 384000 Hz, got {self.sample_rate_hz}",
         )
-        _require(0 < self.window_s <= 60, f"window: expected 0 to 60 s, got {self.window_s}")
-        _require(0 < self.hop_s <= 60, f"hop: expected 0 to 60 s, got {self.hop_s}")
+        _require(0 < self.window_s <= 60, f"window: expected above 0 and at most 60 s, got {self.window_s}")
+        _require(0 < self.hop_s <= 60, f"STFT hop: expected above 0 and at most 60 s, got {self.hop_s}")
         _require(self.window_samples >= 2, f"window: expected at least 2 samples, got {self.window_s} s")
-        _require(self.hop_samples >= 1, f"hop: expected at least 1 sample, got {self.hop_s} s")
+        _require(self.hop_samples >= 1, f"STFT hop: expected at least 1 sample, got {self.hop_s} s")
         _require(
             self.fft_length >= self.window_samples,
             f"n_fft: expected at least the window's {self.window_samples} samples, got {self.n_fft}",
@@ -110,7 +113,7 @@ class FrontendSpec:
         _require(1 <= self.n_mels <= 1024, f"Mel bins: expected 1 to 1024, got {self.n_mels}")
         _require(
             0 <= self.f_min_hz < self.top_hz <= self.sample_rate_hz / 2,
-            f"range: expected 0 <= f_min < f_max <= {self.sample_rate_hz / 2:g} Hz, "
+            f"frequencies: expected 0 <= f_min < f_max <= {self.sample_rate_hz / 2:g} Hz, half the sample rate, "
             f"got {self.f_min_hz:g} to {self.top_hz:g}",
         )
         _require(0 < self.power_floor < 1, f"power floor: expected 0 to 1, got {self.power_floor}")

@@ -108,7 +108,7 @@ class Registry:
         raise self._unknown(kind[:-1], name, self.names(kind), f"`dslite list {kind}`")
 
     def _unknown(self, what: str, name: str, known: list[str], command: str) -> UnknownNameError:
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name, known, n=1) or [n for n in known if name and name in n]
         hint = f"did you mean {near[0]!r}?" if near else f"{command} shows what is installed"
         failed = [p.name for p in self.plugins if p.error]
         if failed:

@@ -11,9 +11,9 @@ dslite's own plugins pass the same checks. They build, run and export for real, 
 import math
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from dslite.records import Backbone, Exporter, OptionValue, PluginRecord, Target
+from dslite.records import Backbone, Exporter, OptionValue, PluginRecord, Scaling, Target
 
 
 def default_options(record: PluginRecord) -> dict[str, OptionValue]:
@@ -36,6 +36,13 @@ def check_backbone(backbone: Backbone) -> None:
 
     name, size = backbone.name, max(64, backbone.min_size_px)
     _check_texts(name, backbone.licence, backbone.source)
+    assert backbone.scaling in get_args(Scaling), f"{name}: scaling {backbone.scaling!r}: expected one of {Scaling}"
+    try:
+        backbone.build((size, size, 3), "no such file.h5", default_options(backbone))
+    except Exception:  # noqa: BLE001, S110 - any refusal is right
+        pass
+    else:
+        raise AssertionError(f"{name}: build took a weight file that is not there: load `weights`, or refuse them")
     smallest = backbone.build((backbone.min_size_px, backbone.min_size_px, 3), None, default_options(backbone))
     assert min(smallest.output_shape[1:3]) >= 1, f"{name}: nothing is left of a picture of min_size_px: raise it"
     model = backbone.build((size, size, 3), None, default_options(backbone))

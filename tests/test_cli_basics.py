@@ -97,7 +97,7 @@ def test_every_option_of_a_command_is_explained(command: str) -> None:
         ("bench --chunk-hop inf", "chunk hop: expected"),
         ("bench --chunk 0.001", "expected at least one window of 0.032 s, got 16 samples"),
         ("bench --classes 3 --labels a,b", "--classes 3 does not fit the 2 names of --labels"),
-        ("bench --labels a,a", "--labels: expected different names"),
+        ("bench --labels a,a", "--labels: expected two or more different names"),
         ("bench --classes 0", "--classes"),
         ("bench --classes 1", "--classes"),
         ("bench --weights no-such-file", "--weights: expected none, imagenet or a weight file, got 'no-such-file'"),

@@ -41,36 +41,34 @@ def test_targets_keep_the_contract(target: Target, small_system: Any, tmp_path: 
 # -- the checks find what is wrong ------------------------------------------------------------------------
 
 
-def _conv(shape: tuple[int, int, int], channels: int = 8) -> Any:
+def _conv(shape: tuple[int, int, int], weights: str | None = None, channels: int = 8) -> Any:
     from dslite.model.keras import keras
+
+    if weights:
+        raise ValueError("random weights only")
 
     image = keras.Input(shape)
     return keras.Model(image, keras.layers.Conv2D(channels, 3)(image))
 
 
-def _noisy(shape: tuple[int, int, int], *_: Any) -> Any:
+def _noisy(shape: tuple[int, int, int], weights: str | None, _: Any) -> Any:
     import tensorflow as tf
 
     from dslite.model.keras import keras
 
+    assert weights is None
     image = keras.Input(shape)
     x = keras.layers.Conv2D(8, 3)(image)
     return keras.Model(image, keras.layers.Lambda(lambda t: t + tf.random.normal(tf.shape(t)))(x))
 
 
-def _pooled(shape: tuple[int, int, int], *_: Any) -> Any:
-    from dslite.model.keras import keras
-
-    image = keras.Input(shape)
-    return keras.Model(image, keras.layers.GlobalAveragePooling2D()(image))
-
-
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda shape, *_: _conv(shape, 5), "gives 5 features, its record says 8"),
+        (lambda shape, *_: _conv(shape), "took a weight file that is not there"),
+        (lambda shape, weights, _: _conv(shape, weights, 5), "gives 5 features, its record says 8"),
         (_noisy, "two runs differ"),
-        (lambda *_: _conv((32, 32, 3)), r"input is \(None, 32, 32, 3\)"),
+        (lambda _, weights, __: _conv((32, 32, 3), weights), r"input is \(None, 32, 32, 3\)"),
     ],
 )
 def test_check_backbone_names_what_is_wrong(build: Callable[..., Any], message: str) -> None:
@@ -79,7 +77,7 @@ def test_check_backbone_names_what_is_wrong(build: Callable[..., Any], message: 
 
 
 def test_check_backbone_accepts_a_good_one() -> None:
-    check_backbone(Backbone("right", lambda shape, *_: _conv(shape), "none", 8, 8, "MIT", "tests"))
+    check_backbone(Backbone("right", lambda shape, weights, _: _conv(shape, weights), "none", 8, 8, "MIT", "tests"))
 
 
 def test_check_exporter_names_what_is_wrong() -> None:

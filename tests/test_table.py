@@ -85,16 +85,28 @@ def test_errors_and_flags_are_told_once_under_the_table() -> None:
     assert "failed: m.tflite on host-litert: it crashed [with brackets]" in text
 
 
-def test_a_narrow_terminal_shows_whole_figures() -> None:
-    text = _text(_report(_run("densenet121")), width=80)
-    assert "89.7" in text
-    assert "30.0 MB" in text
-    assert max(map(len, text.splitlines())) <= 80
+@pytest.mark.parametrize("width", [60, 72, 80, 90, 100, 120, 200])
+def test_no_figure_is_cut_at_any_width(width: int) -> None:
+    run = replace(_run("densenet121"), target="host-litert")
+    long = replace(run, artifact=replace(run.artifact, path="a_long_name_of_a_foreign_file_v2_1.0_224.tflite"))
+    for report in (_report(run, _whole(run)), _report(long)):
+        text = _text(report, width)
+        shown = [name for name in ("p50", "p90", "mean", "memory", "size") if name in text.split("- ")[0]]
+        assert {"p50", "memory", "size"} <= set(shown)
+        assert "30.0 MB" in text
+        assert text.count("…") <= text.count("a_long_name")  # a name may be cut, a figure never
+        assert "31.0" in text
+        assert max(map(len, text.splitlines())) <= width
+        assert ("left out" in text) == (width < 130)
+
+
+def _whole(run: Run) -> Run:
+    return replace(run, artifact=replace(run.artifact, path="whole.tflite", part="whole"))
 
 
 def test_rows_are_the_papers_in_its_table_and_files_otherwise() -> None:
     model, other = _run("densenet121"), _run("mobilenet")
-    whole = replace(model, artifact=replace(model.artifact, path="whole.tflite", part="whole"))
+    whole = _whole(model)
     elsewhere = replace(whole, target="android")
     assert titles([model, whole]) == ["TFLite model", "TFLite, end to end"]
     assert titles([whole]) == ["whole.tflite"]

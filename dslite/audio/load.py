@@ -1,6 +1,7 @@
 """Read audio files and cut them into chunks. No TensorFlow here: `dslite predict` starts fast."""
 
 import math
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,7 +92,9 @@ def _read_mono(path: Path) -> tuple[Samples, int]:
 
 def _check_readable(path: Path) -> None:
     if path.is_dir():
-        raise AudioError(f"{path}: expected an audio file, got a folder: name its files, such as {path}/*.wav")
+        raise AudioError(
+            f"{path}: expected an audio file, got a folder: name its files, such as {shlex.quote(str(path))}/*.wav"
+        )
     if path.exists() and not path.is_file():
         raise AudioError(f"{path}: expected an audio file, got a pipe or a device: write it to a file first")
     try:

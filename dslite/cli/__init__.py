@@ -63,7 +63,8 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 def main() -> None:
     """Run the command line; every expected failure is one line on standard error."""
     for name in ("SIGTERM", "SIGHUP"):  # asked to end, or the terminal was closed; Windows has no SIGHUP
-        if hasattr(signal, name):
+        # Where SIGHUP is ignored already, as by nohup, it stays so.
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
             signal.signal(getattr(signal, name), _terminate)
     sys.exit(_run())
 
@@ -92,5 +93,7 @@ def _explain(error: Exception) -> tuple[str, int]:
         return error.format_message(), error.exit_code
     if isinstance(error, DsliteError):
         return str(error), error.exit_code
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ' (standard output?)'}", 1
     what = f"{type(error).__name__}: {first_line(error)}"
     return f"a defect in dslite or a plugin: {what} (DSLITE_DEBUG=1 shows where)", 1

@@ -1,10 +1,13 @@
 """From names and options to a Keras model and a file: what `export` and `bench` do alike."""
 
+import contextlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dslite.cli.options import ModelRequest
+from dslite.errors import SpecError
 from dslite.recipe import Recipe
 from dslite.records import Artifact, Backbone, Exporter, Options, Part
 from dslite.registry import get_with_options
@@ -24,6 +27,9 @@ class System:
 def system(name: str, model: ModelRequest, recipe: Recipe) -> System:
     """Look a backbone up; its name may carry options."""
     backbone, options = get_with_options("backbones", name)
+    if recipe.frontend.size_px < backbone.min_size_px:
+        wanted = f"--size: {backbone.name} needs pictures of at least {backbone.min_size_px} px"
+        raise SpecError(f"{wanted}, got {recipe.frontend.size_px}")
     return System(name, backbone, options, model, Recipe(recipe.chunk, recipe.frontend, model.head))
 
 
@@ -34,14 +40,15 @@ def build(wanted: System) -> Any:
 
     keras.utils.set_random_seed(wanted.model.seed)
     weights = None if wanted.model.weights == "none" else wanted.model.weights
-    return build_cnn(
-        wanted.backbone,
-        wanted.options,
-        wanted.recipe.frontend.size_px,
-        wanted.recipe.head,
-        len(wanted.model.labels) or 1,
-        weights,
-    )
+    with contextlib.redirect_stdout(sys.stderr):  # Keras tells of its downloads there, and JSON may be ours
+        return build_cnn(
+            wanted.backbone,
+            wanted.options,
+            wanted.recipe.frontend.size_px,
+            wanted.recipe.head,
+            len(wanted.model.labels) or 1,
+            weights,
+        )
 
 
 def export_part(wanted: System, cnn: Any | None, part: Part, exporter: str, path: Path) -> Artifact:

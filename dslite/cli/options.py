@@ -1,6 +1,7 @@
 """Options that several commands share, and what they stand for."""
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,16 +47,21 @@ class Seconds(click.FloatRange):
 
 
 class OutputPath(click.Path):
-    """A file that will be written: its folder must be there, which is told before anything long starts."""
+    """What will be written: whether it can be is told before anything long starts."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, folder: bool = False) -> None:
         super().__init__(path_type=Path)
+        self.folder = folder
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Give the path, or fail."""
         path = Path(str(super().convert(value, param, ctx)))
         if not path.parent.is_dir():
             self.fail(f"the folder {path.parent} does not exist: make it first", param, ctx)
+        if path.is_dir() and not self.folder:
+            self.fail(f"expected a file name, got the folder {path}", param, ctx)
+        if not path.exists() and not os.access(path.parent, os.W_OK):
+            self.fail(f"the folder {path.parent} may not be written to", param, ctx)
         return path
 
 
@@ -111,6 +117,9 @@ _RECIPE_OPTIONS: tuple[tuple[str, str, Any, Any, str], ...] = (
 )
 
 
+RECIPE_FLAGS = {field: flag.partition("/")[0] for flag, field, *_ in _RECIPE_OPTIONS}
+
+
 def recipe_options(function: F) -> F:
     """Add the options of chunks and front end; the command gets them as one argument, ``recipe``."""
 
@@ -139,9 +148,12 @@ _MODEL_OPTIONS: tuple[tuple[str, str, Any, Any, str], ...] = (
     ("--classes", "n_classes", click.IntRange(2), None, "Number of classes, where they have no names.  [default: 4]"),
     ("--hidden", "n_hidden", int, _HEAD.n_hidden, "Units of the hidden layer."),
     ("--dropout", "dropout", float, _HEAD.dropout, "Rate behind the hidden layer."),
-    ("--seed", "seed", int, 0, "Of random weights."),
+    ("--seed", "seed", click.IntRange(0, 2**32 - 1), 0, "Of random weights."),
 )
+MODEL_FLAGS = {"regression": "--regression", **{field: flag for flag, field, *_ in _MODEL_OPTIONS}}
 _DEFAULT_CLASSES = 4
+_WEIGHTS_BEGIN = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")
+"""HDF5, and the zip a .keras file is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +185,8 @@ def model_options(function: F) -> F:
 def _weights(text: str) -> str:
     if text not in ("none", "imagenet") and not Path(text).is_file():
         raise SpecError(f"--weights: expected none, imagenet or a weight file, got {text!r}, which is no file")
+    if text not in ("none", "imagenet") and not Path(text).read_bytes().startswith(_WEIGHTS_BEGIN):
+        raise SpecError(f"--weights: expected a weight file that Keras wrote (.h5, .keras), got {text!r}")
     return text
 
 
@@ -184,8 +198,8 @@ def _labels(names: str | None, n_classes: int | None, *, regression: bool) -> tu
     if names is None:
         return tuple(f"class_{i}" for i in range(_DEFAULT_CLASSES if n_classes is None else n_classes))
     labels = tuple(name.strip() for name in names.split(","))
-    if len(set(labels)) != len(labels) or "" in labels:
-        raise SpecError(f"--labels: expected different names, none empty, got {names!r}")
+    if len(set(labels)) != len(labels) or "" in labels or len(labels) < 2:  # noqa: PLR2004 - two classes
+        raise SpecError(f"--labels: expected two or more different names, none empty, got {names!r}")
     if n_classes not in (None, len(labels)):
         raise SpecError(f"--classes {n_classes} does not fit the {len(labels)} names of --labels: leave it away")
     return labels

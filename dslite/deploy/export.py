@@ -1,6 +1,7 @@
 """Write a model as a file with its manifest, both whole or not at all."""
 
 import errno
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from dslite.errors import DsliteError, ExportError, PluginError, first_line
 from dslite.recipe import Recipe
 from dslite.records import Artifact, Exporter, Options, Part, TensorSpec
 
-_DISK_FULL = "No space left on device"
+_SIGNS_OF_A_FULL_DISK = ("No space left on device", "errno = 28", "errno = 27")  # TensorFlow's words, and HDF5's
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,8 @@ def _run(exporter: Exporter, model: Any, place: Path, calibration: Iterable[Any]
     except (DsliteError, OSError):
         raise
     except Exception as error:
-        if _DISK_FULL in str(error):  # TensorFlow's own writer, here or in its temporary folder
-            raise OSError(errno.ENOSPC, _DISK_FULL) from error
+        if any(sign in str(error) for sign in _SIGNS_OF_A_FULL_DISK):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise ExportError(f"exporter {exporter.name} failed: {type(error).__name__}: {first_line(error)}") from error
     if not place.exists():
         raise PluginError(f"exporter {exporter.name} wrote nothing to the path it was given: mend its export function")

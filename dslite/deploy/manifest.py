@@ -16,7 +16,7 @@ SCHEMA = 1
 
 def manifest_path(path: Path) -> Path:
     """Give where the manifest of a file is: ``model.tflite`` has ``model.tflite.json``."""
-    return path.with_name(path.name + ".json")
+    return path.parent / f"{path.name}.json"
 
 
 def to_text(artifact: Artifact) -> str:

@@ -67,8 +67,7 @@ def read(path: Path) -> TfliteFile:
         raise
     except Exception as error:
         raise ModelFileError(
-            f"{path}: a broken TFLite file ({len(content)} bytes; {type(error).__name__}: {error}): "
-            f"copy or export it again"
+            f"{path}: a broken TFLite file, maybe truncated to its {len(content)} bytes: copy or export it again"
         ) from error
 
 

@@ -8,6 +8,8 @@ from dslite.model.layers import AReLU, ImageNetScaling, SpectrogramPicture
 from dslite.recipe import HeadSpec, Recipe
 from dslite.records import Backbone, Options, Part
 
+_OFFLINE = "; without a network, download the file elsewhere and name it as the weights"
+
 
 def build_cnn(
     backbone: Backbone, options: Options, size_px: int, head: HeadSpec, n_outputs: int, weights: str | None
@@ -53,7 +55,7 @@ def _build(backbone: Backbone, size_px: int, weights: str | None, options: Optio
     except Exception as error:
         raise ExportError(
             f"backbone {backbone.name} could not be built with weights {weights or 'none'}: "
-            f"{type(error).__name__}: {first_line(error)}"
+            f"{type(error).__name__}: {first_line(error)}{_OFFLINE if weights == 'imagenet' else ''}"
         ) from error
 
 

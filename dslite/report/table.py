@@ -15,8 +15,6 @@ from dslite.report import paper
 from dslite.report.paper import PaperFigures
 
 _DASH = "-"
-_WIDE = 132
-"""Characters that all columns need; a narrower terminal leaves out those that are not `essential`."""
 
 
 def count(value: float | None) -> str:
@@ -53,7 +51,6 @@ class _Column:
     title: str
     ours: Callable[[Run], str]
     papers: Callable[[PaperFigures], str] = lambda _: ""
-    essential: bool = True
 
 
 def _find(run: Run, metric: str) -> Measurement | None:
@@ -74,16 +71,24 @@ _COLUMNS = (
     _Column("p50\nms", lambda r: milliseconds(_statistic(r, "p50"))),
     _Column("p90\nms", lambda r: milliseconds(_statistic(r, "p90"))),
     _Column("mean\nms", lambda r: milliseconds(_statistic(r, "mean")), lambda p: milliseconds(p.mean_s)),
-    _Column("std\nms", lambda r: milliseconds(_statistic(r, "std")), essential=False),
-    _Column("first\nms", lambda r: milliseconds(_value(r, "first_latency")), essential=False),
-    _Column("init\nms", lambda r: milliseconds(_value(r, "init_time")), essential=False),
-    _Column("MACs", lambda r: count(_value(r, "macs")), lambda _: ""),
+    _Column("std\nms", lambda r: milliseconds(_spread(r))),
+    _Column("first\nms", lambda r: milliseconds(_value(r, "first_latency"))),
+    _Column("init\nms", lambda r: milliseconds(_value(r, "init_time"))),
+    _Column("MACs", lambda r: count(_value(r, "macs"))),
     _Column("FLOPs", lambda r: count(_value(r, "flops")), lambda p: count(p.flops)),
     _Column("params", lambda r: count(_value(r, "parameters")), lambda p: count(p.params)),
     _Column("memory\nMB", lambda r: _megabytes(_value(r, "memory_delta")), lambda p: _megabytes(p.memory_bytes)),
-    _Column("process\nMB", lambda r: _megabytes(_value(r, "memory_process")), essential=False),
+    _Column("process\nMB", lambda r: _megabytes(_value(r, "memory_process"))),
     _Column("size", lambda r: size(_value(r, "size")), lambda p: size(p.size_bytes)),
 )
+_LEFT_OUT_FIRST = ("std", "init", "first", "process", "p90", "FLOPs", "params", "MACs", "mean")
+"""In a narrow terminal whole columns go, in this order: no figure is ever cut."""
+_GAP = 3  # rich puts a blank on either side of a cell and one between columns
+_SHORTEST_NAME = 24
+
+
+def _spread(run: Run) -> float | None:
+    return _statistic(run, "std") if (_statistic(run, "n") or 0) > 1 else None
 
 
 def _megabytes(value: float | None) -> str:
@@ -101,28 +106,68 @@ def titles(runs: Sequence[Run]) -> list[str]:
 
 
 def bench_table(report: BenchReport, width: int) -> Group:
-    """Lay a report out: a table, the errors, and what a reader must know of the figures."""
-    columns = [c for c in _COLUMNS if c.essential or width >= _WIDE]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title_justify="left")
-    table.add_column(_heading(report), no_wrap=True, overflow="ellipsis")
-    for column in columns:
-        table.add_column(column.title, justify="right", no_wrap=True)
-    any_paper = False
-    named = list(zip(titles(report.runs), report.runs, strict=True))
-    for title, run in named:
-        style = "red" if run.error else None
-        table.add_row(escape(title), *(c.ours(run) for c in columns), style=style)
+    """Lay a report out: a table, the errors, and what a reader must know of the figures.
+
+    Args:
+        report: what to show.
+        width: characters a line may have; columns that do not fit are left out, and that is said.
+    """
+    lines = _lines(report)
+    columns, left_out, name_width = _fitting(lines, width)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column(_heading(report), no_wrap=True, overflow="ellipsis", max_width=name_width)
+    for index in columns:
+        cells = [_COLUMNS[index].title, *(line.cells[index] for line in lines)]
+        table.add_column(_COLUMNS[index].title, justify="right", no_wrap=True, min_width=max(map(_width, cells)))
+    for line in lines:
+        table.add_row(escape(line.name), *(line.cells[index] for index in columns), style=line.style)
+    named = zip(titles(report.runs), report.runs, strict=True)
+    below = [Text(f"failed: {title}: {run.error}", style="red") for title, run in named if run.error]
+    below += [Text(f"note: {message}", style="yellow") for message in _flag_messages(report.runs)]
+    below += [Text(f"- {note}", style="dim") for note in _notes(report)]
+    if left_out:
+        below.append(Text(f"- left out for want of width: {', '.join(left_out)}; a report (-o) has all", style="dim"))
+    return Group(table, *below)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line of the table: ours, or the paper's under it."""
+
+    name: str
+    cells: tuple[str, ...]
+    style: str | None
+
+
+def _lines(report: BenchReport) -> list[_Line]:
+    lines = []
+    for title, run in zip(titles(report.runs), report.runs, strict=True):
+        lines.append(_Line(title, tuple(c.ours(run) for c in _COLUMNS), "red" if run.error else None))
         figures = paper.figures_for(run)
         if figures:
-            any_paper = True
-            table.add_row("  paper", *(c.papers(figures) for c in columns), style="dim")
-    lines: list[Text] = []
-    lines += [Text(f"failed: {title}: {run.error}", style="red") for title, run in named if run.error]
-    lines += [Text(f"note: {message}", style="yellow") for message in _flag_messages(report.runs)]
-    lines += [Text(f"- {note}", style="dim") for note in _notes(report, all_columns=len(columns) == len(_COLUMNS))]
-    if any_paper:
-        lines += [Text(f"- {note}", style="dim") for note in paper.NOTES]
-    return Group(table, *lines)
+            lines.append(_Line("  paper", tuple(c.papers(figures) for c in _COLUMNS), "dim"))
+    return lines
+
+
+def _width(cell: str) -> int:
+    return max(map(len, cell.splitlines()), default=0)
+
+
+def _fitting(lines: Sequence[_Line], width: int) -> tuple[list[int], list[str], int]:
+    """Choose the columns that fit, name those that do not, and say what is left for the names of rows."""
+    names = [column.title.splitlines()[0] for column in _COLUMNS]
+    needs = [
+        _GAP + max(map(_width, (column.title, *(line.cells[index] for line in lines))))
+        for index, column in enumerate(_COLUMNS)
+    ]
+    left_out: list[str] = []
+    room = width - _GAP - min(_SHORTEST_NAME, max((len(line.name) for line in lines), default=0))
+    for name in _LEFT_OUT_FIRST:
+        if sum(needs) <= room:
+            break
+        left_out.append(name)
+        needs[names.index(name)] = 0
+    return [index for index, name in enumerate(names) if name not in left_out], left_out, width - _GAP - sum(needs)
 
 
 def _heading(report: BenchReport) -> str:
@@ -134,8 +179,9 @@ def _flag_messages(runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(flag.message for run in runs for flag in run.flags))
 
 
-def _notes(report: BenchReport, *, all_columns: bool) -> list[str]:
+def _notes(report: BenchReport) -> list[str]:
     machine = report.environment
+    figures = [found for run in report.runs if (found := paper.figures_for(run))]
     measured = [run for run in report.runs if _find(run, "latency")]
     notes = []
     if measured:
@@ -143,20 +189,22 @@ def _notes(report: BenchReport, *, all_columns: bool) -> list[str]:
         runs = sorted({len(m.samples) for run in measured if (m := _find(run, "latency"))})
         notes.append(
             f"{machine['cpu']}, {machine['cpus']} cores, {machine['system']}; "
-            f"{'/'.join(map(str, threads))} thread{'s' if threads != [1] else ''} (the paper: 4), batch 1, "
-            f"a fresh process each, "
-            f"{runs[0] if len(runs) == 1 else f'{runs[0]} to {runs[-1]}'} timed runs after warm-up"
+            f"{'/'.join(map(str, threads))} thread{'s' if threads != [1] else ''}"
+            f"{' (the paper: 4)' if figures else ''}, batch 1, a fresh process each, "
+            f"{runs[0] if len(runs) == 1 else f'{runs[0]} to {runs[-1]}'} timed run{'s' if runs != [1] else ''} "
+            "after warm-up"
         )
-        inputs = dict.fromkeys(run.plan.input for run in measured)
+        inputs = dict.fromkeys(run.plan.input.removeprefix("pictures of ") for run in measured)
         notes.append(f"input: {'; '.join(inputs)}")
     if any(_find(run, "memory_delta") for run in report.runs):
         notes.append(
-            "memory: peak above the same process with the runtime ready but no model"
-            + ("; process: peak of the whole process" if all_columns else "")
-            + ". MB = 10^6 bytes"
+            "memory: peak above the same process with the runtime ready but no model; "
+            "process: peak of the whole process. MB = 10^6 bytes"
         )
     if any(_find(run, "macs") for run in report.runs):
         notes.append("MACs: multiply-accumulates of convolutions and matrix products; 1 MAC = 2 FLOPs")
-    if not all_columns:
-        notes.append("a terminal of 132 columns shows std, first run, initialisation and process memory as well")
+    if figures:
+        notes.append(paper.NOTE)
+    if any(found.flops for found in figures):
+        notes.append(paper.NOTE_ON_FLOPS)
     return notes

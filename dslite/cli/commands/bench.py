@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
+from click.core import ParameterSource
 
 from dslite.cli import building
 from dslite.cli.console import Steps, out, progress
 from dslite.cli.options import (
+    MODEL_FLAGS,
     OUTPUT,
     PATH,
+    RECIPE_FLAGS,
     ModelRequest,
     PluginName,
     Seconds,
@@ -87,8 +90,13 @@ class _Case:
 @click.option("--warmup-seconds", type=Seconds(0), default=0.5, show_default=True, help="Warm-up, at least.")
 @click.option("--timeout", type=Seconds(1), default=600.0, show_default=True, help="Seconds for one process.")
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Measure memory, in a process of its own.")
-@click.option("--audio", type=PATH, help="File or folder to measure with, instead of the synthetic chunk.")
-@click.option("-o", "--output", type=OUTPUT, help="Write the report, JSON, with every sample.")
+@click.option(
+    "--audio",
+    type=PATH,
+    multiple=True,
+    help="File or folder to measure with, instead of the synthetic chunk: its first 32 chunks. May be repeated.",
+)
+@click.option("-o", "--output", type=OUTPUT, help="Write the report, JSON, with every sample; replaced if it exists.")
 @click.option("--keep", type=PATH, help="Keep the exported files in this folder.")
 @model_options
 @recipe_options
@@ -107,7 +115,7 @@ def command(
     warmup_seconds: float,
     timeout: float,
     memory: bool,
-    audio: Path | None,
+    audio: tuple[Path, ...],
     output: Path | None,
     keep: Path | None,
     model: ModelRequest,
@@ -128,10 +136,10 @@ def command(
     from dslite.measure.inputs import MAX_CHUNKS, prepare
     from dslite.report import document
 
-    if output and output.is_dir():
-        raise SpecError(f"--output: expected a file name, got the folder {output}")
     if max_seconds > timeout:
         raise SpecError(f"--max-seconds {max_seconds:g} is beyond --timeout {timeout:g}: raise the timeout")
+    if not backbone:
+        _refuse_options_of_a_backbone()
     system = building.system(backbone, model, recipe) if backbone else None
     cases = [
         *_file_cases(files, targets),
@@ -151,7 +159,7 @@ def command(
         timeout_s=timeout,
         memory=memory,
     )
-    sounds = audio_files(audio) if audio else []
+    sounds = [sound for path in audio for sound in audio_files(path)]
     if system:
         load_chunks(sounds, recipe.chunk, recipe.frontend.sample_rate_hz, MAX_CHUNKS)  # bad audio is told at once
     described = {path: describe_file(path) for path in files}  # wrong names are told before anything long starts
@@ -170,6 +178,17 @@ def command(
     _deliver(document.report(done, _command_line(), machine), output, as_json=as_json)
     if any(run.error for run in done):
         raise SystemExit(1)
+
+
+_BACKBONE_FIELDS = {"exporters": "--exporter", "parts": "--part", "keep": "--keep", **RECIPE_FLAGS, **MODEL_FLAGS}
+
+
+def _refuse_options_of_a_backbone() -> None:
+    """Refuse options that say how a model is made where none is: a file is what its manifest says."""
+    context = click.get_current_context()
+    for field, flag in _BACKBONE_FIELDS.items():
+        if context.get_parameter_source(field) is ParameterSource.COMMANDLINE:
+            raise SpecError(f"{flag} goes with --backbone: a file is measured as it is")
 
 
 def _deliver(report: "BenchReport", output: Path | None, *, as_json: bool) -> None:

@@ -7,8 +7,9 @@ import click
 
 from dslite.cli import building
 from dslite.cli.console import print_json, progress
-from dslite.cli.options import OUTPUT, ModelRequest, PluginName, json_option, model_options, recipe_options
+from dslite.cli.options import ModelRequest, OutputPath, PluginName, json_option, model_options, recipe_options
 from dslite.codec import to_json
+from dslite.deploy import manifest
 from dslite.errors import SpecError
 from dslite.native import native_output_hidden
 from dslite.recipe import Recipe
@@ -20,7 +21,9 @@ from dslite.records import Part
 )
 @click.option("--backbone", type=PluginName("backbones"), required=True, help="`dslite list backbones` names them.")
 @click.option("--exporter", type=PluginName("exporters"), required=True, help="`dslite list exporters` names them.")
-@click.option("-o", "--output", type=OUTPUT, required=True, help="File to write, with the exporter's suffix.")
+@click.option(
+    "-o", "--output", type=OutputPath(folder=True), required=True, help="File to write, with the exporter's suffix."
+)
 @click.option(
     "--part",
     type=click.Choice(get_args(Part)),
@@ -71,5 +74,7 @@ def command(
 def _check_output(output: Path, suffix: str, *, force: bool) -> None:
     if output.suffix != suffix:
         raise SpecError(f"--output: expected a name that ends in {suffix}, got {output.name!r}")
+    if output.is_dir() and not manifest.belongs_to(output):
+        raise SpecError(f"{output} is a folder, and no earlier export: take another name")
     if output.exists() and not force:
         raise SpecError(f"{output} exists: take another name, or --force to replace it")

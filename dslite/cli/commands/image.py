@@ -14,7 +14,11 @@ from dslite.recipe import Recipe
 @click.command(epilog="Example: dslite image speech.wav -o speech.png --colour-map magma")
 @click.argument("audio", type=PATH)
 @click.option(
-    "-o", "--output", type=OUTPUT, required=True, help="PNG; of several chunks: NAME-000.png, NAME-001.png, ..."
+    "-o",
+    "--output",
+    type=OUTPUT,
+    required=True,
+    help="PNG; of several chunks: NAME-000.png, NAME-001.png, ...; replaced if they exist.",
 )
 @recipe_options
 @json_option

@@ -57,7 +57,7 @@ def command(file: Path, audio: tuple[Path, ...], threads: int, form: str | None)
         _write_csv(artifact, predictions)
     elif predictions:
         out().print(_table(artifact, predictions))
-    if artifact.weights == "none":
+    if predictions and artifact.weights == "none":
         click.echo("note: this model has random weights, its output means nothing", err=True)
     if problems:
         for problem in problems[:-1]:
