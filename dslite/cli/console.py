@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _PIPED_WIDTH = 2000
 """Characters a line may have where nobody looks at it: `grep` and `awk` want rows unbroken."""
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+
 
 def out() -> Console:
     """Give a console on standard output: colours and the terminal's width, or plain and wide in a pipe."""

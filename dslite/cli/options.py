@@ -26,7 +26,6 @@ from dslite.registry import Kind, registry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
 PATH = click.Path(path_type=Path)
 
 

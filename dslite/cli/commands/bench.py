@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from dslite.cli import building
-from dslite.cli.console import Steps, out, progress
+from dslite.cli.console import Steps, json_option, out, progress
 from dslite.cli.options import (
     MODEL_FLAGS,
     OUTPUT,
@@ -23,7 +23,6 @@ from dslite.cli.options import (
     ModelRequest,
     PluginName,
     Seconds,
-    json_option,
     model_options,
     recipe_options,
 )

@@ -6,8 +6,8 @@ from typing import get_args
 import click
 
 from dslite.cli import building
-from dslite.cli.console import print_json, progress
-from dslite.cli.options import ModelRequest, OutputPath, PluginName, json_option, model_options, recipe_options
+from dslite.cli.console import json_option, print_json, progress
+from dslite.cli.options import ModelRequest, OutputPath, PluginName, model_options, recipe_options
 from dslite.codec import to_json
 from dslite.deploy import manifest
 from dslite.errors import SpecError

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from dslite.cli.console import print_json, progress
-from dslite.cli.options import OUTPUT, PATH, json_option, recipe_options
+from dslite.cli.console import json_option, print_json, progress
+from dslite.cli.options import OUTPUT, PATH, recipe_options
 from dslite.errors import AudioError, SpecError
 from dslite.native import native_output_hidden
 from dslite.recipe import Recipe

@@ -2,8 +2,7 @@
 
 import click
 
-from dslite.cli.console import print_json, print_table
-from dslite.cli.options import json_option
+from dslite.cli.console import json_option, print_json, print_table
 from dslite.registry import Plugin, registry
 
 

@@ -5,8 +5,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from dslite.cli.console import print_json, print_table
-from dslite.cli.options import json_option
+from dslite.cli.console import json_option, print_json, print_table
 from dslite.records import describe
 from dslite.registry import KINDS, registry
 
