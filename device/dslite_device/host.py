@@ -179,7 +179,7 @@ def _reason(code: int, result: dict[str, Any], log: IO[bytes]) -> str:
     if debug():
         sys.stderr.write("\n".join(lines) + "\n")
     last = f" (last words: {lines[-1].strip()})" if lines else ""
-    if code == -signal.SIGKILL:
+    if code < 0 and _signal_name(-code) == "SIGKILL":
         return "its process was killed (SIGKILL), which the system does when memory runs out: is there enough?"
     if code < 0:
         return f"its runtime crashed with {_signal_name(-code)}: the file is probably truncated or broken{last}"
