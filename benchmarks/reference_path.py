@@ -319,12 +319,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     found: list[Figure] = []
+    machine, measured = environment(), commit()  # before the results are written: they are changes too
     with tempfile.TemporaryDirectory() as folder:
         reference = build(Path(folder))
         for name in options.only:
             print(f"measuring {name} ...", file=sys.stderr, flush=True)
             found += FIGURES[name](reference)
-    machine = environment()
     rows = [f"| {f.name} | {f.aim} | {f.measured} | {'yes' if f.met else 'NO'} | {f.how} |" for f in found]
     head = ["| figure | aim | measured | met | how |", "|---|---|---|---|---|"]
     where = f"{machine['cpu']}, {machine['cpus']} cores, {machine['system']}, Python {machine['python']}"
@@ -335,7 +335,7 @@ def main() -> None:
     print(text)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "reference_path.md").write_text(text, encoding="utf-8")
-    record = {"environment": machine, "commit": commit(), "figures": [asdict(f) for f in found]}
+    record = {"environment": machine, "commit": measured, "figures": [asdict(f) for f in found]}
     (options.output / "reference_path.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 

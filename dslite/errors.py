@@ -26,11 +26,6 @@ class DsliteError(Exception):
     exit_code: ClassVar[int] = 1
 
 
-def first_line(error: BaseException) -> str:
-    """Give the first line of a foreign error's text, or its type where it says nothing."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
 class UserError(DsliteError):
     """The request cannot be carried out as it was made."""
 
@@ -79,3 +74,13 @@ class MeasurementError(RunError):
 
 class WriteError(RunError):
     """A file could not be written."""
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of a foreign error's text, or its type where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def in_words(error: BaseException) -> str:
+    """Give an error as one line: dslite's own as it stands, a foreign one with its type."""
+    return str(error) if isinstance(error, DsliteError) else f"{type(error).__name__}: {first_line(error)}"

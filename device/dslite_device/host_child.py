@@ -23,7 +23,7 @@ from dslite.deploy.runtime import (
     open_session,
     set_tensorflow_threads,
 )
-from dslite.errors import DsliteError, first_line
+from dslite.errors import in_words
 from dslite.measure.memory import measure_memory
 from dslite.measure.protocol import measure_latency
 from dslite.records import Plan
@@ -44,10 +44,8 @@ def main() -> None:
     request = json.loads(sys.argv[1])
     try:
         result = _measure(request["mode"], Path(request["path"]), from_json(Plan, request["plan"]))
-    except DsliteError as error:
-        result = {"error": str(error)}
     except Exception as error:  # noqa: BLE001 - the parent makes a row of it
-        result = {"error": f"{type(error).__name__}: {first_line(error)}"}
+        result = {"error": in_words(error)}
     _say({"result": result})
 
 

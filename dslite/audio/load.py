@@ -61,12 +61,13 @@ def _read_mono(path: Path) -> tuple[Samples, int]:
 
     _check_readable(path)
     check_whole(path)
-    if path.suffix.lower() == ".raw":
-        raise AudioError(f"{path}: expected audio with a header, got none: convert it to WAV")
+    headerless = AudioError(f"{path}: expected audio with a header, got none: convert it to WAV")
+    if path.suffix.lower() == ".raw":  # libsndfile would ask for rate and channels
+        raise headerless
     try:
         with native_output_hidden(), soundfile.SoundFile(path) as file:
             if file.format == "RAW":  # by the name .au, .snd, .gsm or .vox alone, whatever is within
-                raise AudioError(f"{path}: expected audio with a header, got none: convert it to WAV")
+                raise headerless
             blocks = []
             # Not file.blocks(): that does not notice a short read and gives what stood in memory for what is missing.
             while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from dslite import __version__
-from dslite.errors import DsliteError, first_line
+from dslite.errors import DsliteError, in_words
 from dslite.native import debug
 
 _COMMANDS = ("bench", "completion", "export", "image", "list", "plugins", "predict", "show")
@@ -95,5 +95,4 @@ def _explain(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, OSError):
         return f"{error.strerror or error}{f': {error.filename}' if error.filename else ' (standard output?)'}", 1
-    what = f"{type(error).__name__}: {first_line(error)}"
-    return f"a defect in dslite or a plugin: {what} (DSLITE_DEBUG=1 shows where)", 1
+    return f"a defect in dslite or a plugin: {in_words(error)} (DSLITE_DEBUG=1 shows where)", 1

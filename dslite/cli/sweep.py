@@ -8,7 +8,7 @@ from typing import Any
 
 from dslite.cli import building
 from dslite.cli.console import Steps
-from dslite.errors import DsliteError, SpecError, first_line
+from dslite.errors import SpecError, in_words
 from dslite.measure import bench
 from dslite.measure.inputs import Inputs, prepare
 from dslite.native import debug
@@ -65,9 +65,10 @@ def exported_cases(
 
 def _targets_for(suffix: str, wanted: Sequence[str]) -> list[Target]:
     names = wanted or registry().names("targets")
-    found = [target for target in (get_with_options("targets", name)[0] for name in names) if suffix in target.suffixes]
+    targets: list[Target] = [get_with_options("targets", name)[0] for name in names]
+    found = [target for target in targets if suffix in target.suffixes]
     if not found:
-        can = sorted({s for name in names for s in registry().get("targets", name.partition(":")[0]).suffixes})
+        can = sorted({s for target in targets for s in target.suffixes})
         raise SpecError(
             f"no target among {', '.join(names)} runs {suffix or 'a file without suffix'}: they run {', '.join(can)}"
         )
@@ -132,4 +133,4 @@ class Exports:
 def _reason(error: Exception) -> str:
     if debug():
         traceback.print_exception(error)
-    return str(error) if isinstance(error, DsliteError) else f"{type(error).__name__}: {first_line(error)}"
+    return in_words(error)

@@ -10,7 +10,7 @@ from typing import Any
 from dslite import files
 from dslite.codec import to_json
 from dslite.deploy import manifest
-from dslite.errors import DsliteError, ExportError, PluginError, first_line
+from dslite.errors import DsliteError, ExportError, PluginError, in_words
 from dslite.recipe import Recipe
 from dslite.records import Artifact, Exporter, Options, Part, TensorSpec
 
@@ -105,7 +105,7 @@ def _run(exporter: Exporter, model: Any, place: Path, calibration: Iterable[Any]
     except Exception as error:
         if any(sign in str(error) for sign in _SIGNS_OF_A_FULL_DISK):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-        raise ExportError(f"exporter {exporter.name} failed: {type(error).__name__}: {first_line(error)}") from error
+        raise ExportError(f"exporter {exporter.name} failed: {in_words(error)}") from error
     if not place.exists():
         raise PluginError(f"exporter {exporter.name} wrote nothing to the path it was given: mend its export function")
 

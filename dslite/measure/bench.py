@@ -11,7 +11,7 @@ import numpy as np
 from dslite import files
 from dslite.deploy import manifest, tflite_file
 from dslite.deploy.runtime import LITERT_SUFFIXES
-from dslite.errors import DsliteError, MeasurementError, ModelFileError, first_line
+from dslite.errors import MeasurementError, ModelFileError, in_words
 from dslite.measure.inputs import Inputs
 from dslite.measure.statistics import summarise
 from dslite.native import debug
@@ -99,8 +99,7 @@ def run(artifact: Artifact, broken: str | None, target: Target, plan: Plan, inpu
     except Exception as error:  # noqa: BLE001 - whatever a target does, the next case is measured
         if debug():
             traceback.print_exc()
-        text = str(error) if isinstance(error, DsliteError) else f"{type(error).__name__}: {first_line(error)}"
-        reasons = dict.fromkeys((text, broken or ""))
+        reasons = dict.fromkeys((in_words(error), broken or ""))
         reason = "; ".join(text.removeprefix(f"{artifact.path}: ") for text in reasons if text)
         kept = [_with_statistics(m) for m in getattr(error, "measured", ())]
         return Run(artifact, target.name, device, plan, (*kept, *counted), tuple(flags), reason)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dslite.errors import DsliteError, ExportError, PluginError, SpecError, first_line
+from dslite.errors import DsliteError, ExportError, PluginError, SpecError, in_words
 from dslite.model.keras import keras
 from dslite.model.layers import AReLU, ImageNetScaling, SpectrogramPicture
 from dslite.recipe import HeadSpec, Recipe
@@ -55,7 +55,7 @@ def _build(backbone: Backbone, size_px: int, weights: str | None, options: Optio
     except Exception as error:
         raise ExportError(
             f"backbone {backbone.name} could not be built with weights {weights or 'none'}: "
-            f"{type(error).__name__}: {first_line(error)}{_OFFLINE if weights == 'imagenet' else ''}"
+            f"{in_words(error)}{_OFFLINE if weights == 'imagenet' else ''}"
         ) from error
 
 

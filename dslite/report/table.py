@@ -113,12 +113,15 @@ def bench_table(report: BenchReport, width: int) -> Group:
         width: characters a line may have; columns that do not fit are left out, and that is said.
     """
     lines = _lines(report)
-    columns, left_out, name_width = _fitting(lines, width)
+    widths = [
+        max(map(_width, (column.title, *(line.cells[index] for line in lines))))
+        for index, column in enumerate(_COLUMNS)
+    ]
+    columns, left_out, name_width = _fitting(lines, widths, width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column(_heading(report), no_wrap=True, overflow="ellipsis", max_width=name_width)
     for index in columns:
-        cells = [_COLUMNS[index].title, *(line.cells[index] for line in lines)]
-        table.add_column(_COLUMNS[index].title, justify="right", no_wrap=True, min_width=max(map(_width, cells)))
+        table.add_column(_COLUMNS[index].title, justify="right", no_wrap=True, min_width=widths[index])
     for line in lines:
         table.add_row(escape(line.name), *(line.cells[index] for index in columns), style=line.style)
     named = zip(titles(report.runs), report.runs, strict=True)
@@ -153,13 +156,10 @@ def _width(cell: str) -> int:
     return max(map(len, cell.splitlines()), default=0)
 
 
-def _fitting(lines: Sequence[_Line], width: int) -> tuple[list[int], list[str], int]:
+def _fitting(lines: Sequence[_Line], widths: Sequence[int], width: int) -> tuple[list[int], list[str], int]:
     """Choose the columns that fit, name those that do not, and say what is left for the names of rows."""
     names = [column.title.splitlines()[0] for column in _COLUMNS]
-    needs = [
-        _GAP + max(map(_width, (column.title, *(line.cells[index] for line in lines))))
-        for index, column in enumerate(_COLUMNS)
-    ]
+    needs = [_GAP + cells for cells in widths]
     left_out: list[str] = []
     room = width - _GAP - min(_SHORTEST_NAME, max((len(line.name) for line in lines), default=0))
     for name in _LEFT_OUT_FIRST:
@@ -190,7 +190,7 @@ def _notes(report: BenchReport) -> list[str]:
         notes.append(
             f"{machine['cpu']}, {machine['cpus']} cores, {machine['system']}; "
             f"{'/'.join(map(str, threads))} thread{'s' if threads != [1] else ''}"
-            f"{' (the paper: 4)' if figures else ''}, batch 1, a fresh process each, "
+            f"{f' (the paper: {paper.THREADS})' if figures else ''}, batch 1, a fresh process each, "
             f"{runs[0] if len(runs) == 1 else f'{runs[0]} to {runs[-1]}'} timed run{'s' if runs != [1] else ''} "
             "after warm-up"
         )

@@ -28,11 +28,11 @@ from dslite.errors import SpecError, WriteError
 from dslite.native import native_output_hidden
 from dslite.recipe import Recipe
 from dslite.records import Part, Plan, Run
+from dslite.report import paper
 
 if TYPE_CHECKING:
     from dslite.records import BenchReport
 
-_PAPER_THREADS = 4
 _PARTS = get_args(Part)
 
 
@@ -51,7 +51,7 @@ _PARTS = get_args(Part)
 @click.option(
     "--threads",
     type=click.IntRange(1),
-    help=f"For the runtime.  [default: {_PAPER_THREADS}, or the cores if fewer]",
+    help=f"For the runtime.  [default: {paper.THREADS}, or the cores if fewer]",
 )
 @click.option("--runs", type=click.IntRange(1), default=50, show_default=True, help="Timed runs, at least.")
 @click.option("--min-seconds", type=Seconds(0), default=1.0, show_default=True, help="Timed, at least.")
@@ -127,7 +127,7 @@ def command(
             "nothing to measure: name a --backbone (`dslite list backbones`) or FILES, on a --target that runs them"
         )
     plan = Plan(
-        threads=threads or min(_PAPER_THREADS, cpu_count()),
+        threads=threads or min(paper.THREADS, cpu_count()),
         warmup_runs=warmup_runs,
         warmup_s=warmup_seconds,
         runs=runs,
