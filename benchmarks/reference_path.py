@@ -168,7 +168,7 @@ def agreement(reference: Reference) -> list[Figure]:
 
 
 def against_litert(reference: Reference) -> list[Figure]:
-    """Our median latency against LiteRT's own benchmark_litert_model.py, by the ratio within each pair of neighbours."""
+    """Our median latency against LiteRT's own benchmark_litert_model.py, by the ratio within each pair."""
     found = []
     for threads in (1, 2):
         mine, theirs = [], []
