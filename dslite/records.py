@@ -75,15 +75,16 @@ class Augmenter:
 
     Attributes:
         name: unique among augmenters.
-        apply: ``apply(images, labels, strength, seed) -> (images, labels)``. ``images`` float32
+        apply: ``apply(images, labels, strength, seed, options) -> (images, labels)``. ``images`` float32
             ``(n, height, width, 3)`` in [0, 255]; ``labels`` float32 ``(n, classes)``; ``strength`` float32
-            ``(n,)`` in [0, 1], where 0 leaves the sample as it is; ``seed`` int32 ``(2,)``.
+            ``(n,)`` in [0, 1], where 0 leaves the sample as it is; ``seed`` int32 ``(2,)``, for TensorFlow's
+            stateless random operations.
         source: the publication, or an address.
         options: what may follow the name.
     """
 
     name: str
-    apply: Callable[[Any, Any, Any, Any], tuple[Any, Any]]
+    apply: Callable[[Any, Any, Any, Any, Options], tuple[Any, Any]]
     source: str
     options: tuple[Option, ...] = ()
 
@@ -137,15 +138,16 @@ class Target:
         name: unique among targets.
         suffixes: the file formats it runs, such as ``(".tflite",)``.
         devices: ``devices() -> [Device]``, quickly and without starting anything.
-        run: ``run(artifact, device, plan, progress) -> [Measurement]``, in a process of its own: a model that
-            crashes its runtime raises `MeasurementError` here.
+        run: ``run(artifact, device, plan, options, progress) -> [Measurement]``, in a process of its own: a model
+            that crashes its runtime raises `MeasurementError` here.
         source: what runs the file.
+        options: what may follow the name.
     """
 
     name: str
     suffixes: tuple[str, ...]
     devices: Callable[[], Sequence["Device"]]
-    run: Callable[["Artifact", "Device", "Plan", Progress], Sequence["Measurement"]]
+    run: Callable[["Artifact", "Device", "Plan", Options, Progress], Sequence["Measurement"]]
     source: str
     options: tuple[Option, ...] = ()
 

@@ -122,7 +122,10 @@ def check_target(target: Target, artifact: Any, plan: Any) -> None:
     devices = target.devices()
     assert devices, f"{name}: names no device"
     told: list[float] = []
-    measured = {m.metric: m for m in target.run(artifact, devices[0], plan, lambda _, done: told.append(done))}
+    measured = {
+        m.metric: m
+        for m in target.run(artifact, devices[0], plan, default_options(target), lambda _, done: told.append(done))
+    }
     assert "latency" in measured, f"{name}: measured {', '.join(measured) or 'nothing'}, expected latency at least"
     latency = measured["latency"]
     assert len(latency.samples) >= plan.runs, f"{name}: kept {len(latency.samples)} samples of {plan.runs} runs"

@@ -19,7 +19,7 @@ from dslite.measure.environment import commit, cpu_count, environment
 from dslite.measure.memory import measure_memory
 from dslite.measure.protocol import measure_latency
 from dslite.measure.statistics import summarise
-from dslite.records import Artifact, Device, Measurement, Plan, Progress, Run, Target
+from dslite.records import Artifact, Device, Measurement, Options, Plan, Progress, Run, Target
 from dslite.registry import registry
 
 QUICK = Plan(threads=1, warmup_runs=1, warmup_s=0.0, runs=5, min_s=0.0)
@@ -170,7 +170,9 @@ def test_audio_into_a_foreign_file_is_refused(small_system: Any, tone: Path, for
 
 
 def _run(artifact: Artifact, target: str = "host-litert", plan: Plan = QUICK, broken: str | None = None) -> Run:
-    return bench.run(artifact, broken, registry().get("targets", target), plan, inputs.prepare(artifact, []), _nothing)
+    return bench.run(
+        artifact, broken, registry().get("targets", target), {}, plan, inputs.prepare(artifact, []), _nothing
+    )
 
 
 def _by_metric(run: Run) -> dict[str, Measurement]:
@@ -280,23 +282,25 @@ def test_a_process_that_takes_too_long_is_given_up(small_system: Any) -> None:
 
 
 def test_a_target_that_fails_is_a_run_with_an_error(small_system: Any) -> None:
-    def fails(artifact: Artifact, device: Device, plan: Plan, progress: Progress) -> list[Measurement]:
+    def fails(
+        artifact: Artifact, device: Device, plan: Plan, options: Options, progress: Progress
+    ) -> list[Measurement]:
         raise MeasurementError("the cable is out")
 
     target = Target("odd", (".tflite",), registry().get("targets", "host-litert").devices, fails, "tests")
     artifact = small_system.files["whole", "tflite-float32"]
-    run = bench.run(artifact, None, target, QUICK, inputs.prepare(artifact, []), _nothing)
+    run = bench.run(artifact, None, target, {}, QUICK, inputs.prepare(artifact, []), _nothing)
     assert run.error == "the cable is out"
     assert "size" in _by_metric(run)
 
 
 def test_what_was_measured_before_a_failure_is_kept(small_system: Any) -> None:
-    def half(artifact: Artifact, device: Device, plan: Plan, progress: Progress) -> list[Measurement]:
+    def half(artifact: Artifact, device: Device, plan: Plan, options: Options, progress: Progress) -> list[Measurement]:
         raise MeasurementError("memory: out of it", [Measurement("latency", 1.0, "s", "clock", (1.0, 3.0))])
 
     target = Target("odd", (".tflite",), registry().get("targets", "host-litert").devices, half, "tests")
     artifact = small_system.files["whole", "tflite-float32"]
-    run = bench.run(artifact, None, target, QUICK, inputs.prepare(artifact, []), _nothing)
+    run = bench.run(artifact, None, target, {}, QUICK, inputs.prepare(artifact, []), _nothing)
     assert run.error == "memory: out of it"
     assert _by_metric(run)["latency"].statistics["mean"] == 2.0
 
@@ -307,7 +311,7 @@ def test_what_was_measured_before_a_failure_is_kept(small_system: Any) -> None:
 def test_a_target_with_a_defect_is_a_run_with_an_error(small_system: Any, devices: Any, message: str) -> None:
     target = Target("odd", (".tflite",), devices, lambda *_: [], "tests")
     artifact = small_system.files["whole", "tflite-float32"]
-    run = bench.run(artifact, None, target, QUICK, inputs.prepare(artifact, []), _nothing)
+    run = bench.run(artifact, None, target, {}, QUICK, inputs.prepare(artifact, []), _nothing)
     assert run.error is not None
     assert message in run.error
 

@@ -45,7 +45,7 @@ def test_an_option_given_twice_is_refused() -> None:
 
 
 def _augmenter(*options: Option) -> Augmenter:
-    return Augmenter("mix", lambda images, labels, _strength, _seed: (images, labels), "a test", options)
+    return Augmenter("mix", lambda images, labels, _strength, _seed, _options: (images, labels), "a test", options)
 
 
 MIX = _augmenter(

@@ -23,7 +23,7 @@ from dslite.codec import to_json
 from dslite.errors import MeasurementError
 from dslite.measure.environment import cpu_count, cpu_model
 from dslite.native import debug
-from dslite.records import Artifact, Device, Measurement, Plan, Progress, Target
+from dslite.records import Artifact, Device, Measurement, Options, Plan, Progress, Target
 
 _TIME_SHARE = 0.8
 """Of a run's progress bar; the memory pass has the rest."""
@@ -63,9 +63,11 @@ def _devices() -> Sequence[Device]:
     ]
 
 
-def _run(runtime: str, artifact: Artifact, device: Device, plan: Plan, progress: Progress) -> Sequence[Measurement]:
+def _run(
+    runtime: str, artifact: Artifact, device: Device, plan: Plan, options: Options, progress: Progress
+) -> Sequence[Measurement]:
     """Measure one file; see `dslite.records.Target`."""
-    del device  # there is one host
+    del device, options  # there is one host, and it has none
     share = _TIME_SHARE if plan.memory else 1.0
     timing = _child("time", artifact, plan, lambda what, done: progress(what, done * share))
     found = [*_times(runtime, plan, timing)]

@@ -12,7 +12,7 @@ from dslite.errors import SpecError, in_words
 from dslite.measure import bench
 from dslite.measure.inputs import Inputs, prepare
 from dslite.native import debug
-from dslite.records import Artifact, Part, Plan, Run, Target
+from dslite.records import Artifact, Options, Part, Plan, Run, Target
 from dslite.registry import get_with_options, registry
 from dslite.report.paper import TABLE_5
 
@@ -22,6 +22,7 @@ class Case:
     """What is measured where: a file of the user's, or a part of a system that is exported first."""
 
     target: Target
+    options: Options
     file: Path | None = None
     system: building.System | None = None
     part: Part = "whole"
@@ -42,7 +43,7 @@ def file_cases(files: Sequence[Path], targets: Sequence[str]) -> list[Case]:
     Raises:
         SpecError: where no target runs one of them.
     """
-    return [Case(target, file=path) for path in files for target in _targets_for(path.suffix, targets)]
+    return [Case(*target, file=path) for path in files for target in _targets_for(path.suffix, targets)]
 
 
 def exported_cases(
@@ -52,23 +53,23 @@ def exported_cases(
     if not exporters:
         rows = [row for row in TABLE_5 if (not parts or row.part in parts) and (not targets or row.target in targets)]
         return [
-            Case(registry().get("targets", row.target), system=system, part=row.part, exporter=row.exporter)
+            Case(*get_with_options("targets", row.target), system=system, part=row.part, exporter=row.exporter)
             for row in rows
         ]
     return [
-        Case(target, system=system, part=part, exporter=exporter)
+        Case(*target, system=system, part=part, exporter=exporter)
         for exporter in exporters
         for part in parts or ("whole",)
         for target in _targets_for(building.get_exporter(exporter)[0].suffix, targets)
     ]
 
 
-def _targets_for(suffix: str, wanted: Sequence[str]) -> list[Target]:
+def _targets_for(suffix: str, wanted: Sequence[str]) -> list[tuple[Target, Options]]:
     names = wanted or registry().names("targets")
-    targets: list[Target] = [get_with_options("targets", name)[0] for name in names]
-    found = [target for target in targets if suffix in target.suffixes]
+    targets: list[tuple[Target, Options]] = [get_with_options("targets", name) for name in names]
+    found = [(target, options) for target, options in targets if suffix in target.suffixes]
     if not found:
-        can = sorted({s for target in targets for s in target.suffixes})
+        can = sorted({s for target, _ in targets for s in target.suffixes})
         raise SpecError(
             f"no target among {', '.join(names)} runs {suffix or 'a file without suffix'}: they run {', '.join(can)}"
         )
@@ -88,7 +89,7 @@ def measure(
     report = steps.start(f"{Path(artifact.path).name} on {case.target.name}")
     if inputs is None:
         return Run(artifact, case.target.name, None, plan, error=problem)
-    return bench.run(artifact, problem, case.target, plan, inputs, report)
+    return bench.run(artifact, problem, case.target, case.options, plan, inputs, report)
 
 
 class Exports:

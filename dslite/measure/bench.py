@@ -15,7 +15,7 @@ from dslite.errors import MeasurementError, ModelFileError, in_words
 from dslite.measure.inputs import Inputs
 from dslite.measure.statistics import summarise
 from dslite.native import debug
-from dslite.records import Artifact, Device, Flag, Measurement, Part, Plan, Progress, Run, Target, TensorSpec
+from dslite.records import Artifact, Device, Flag, Measurement, Options, Part, Plan, Progress, Run, Target, TensorSpec
 
 _MACS_TOLERANCE = 1e-3
 
@@ -71,13 +71,22 @@ def undescribed(path: Path, backbone: str | None = None, exporter: str | None = 
     )
 
 
-def run(artifact: Artifact, broken: str | None, target: Target, plan: Plan, inputs: Inputs, progress: Progress) -> Run:
+def run(
+    artifact: Artifact,
+    broken: str | None,
+    target: Target,
+    options: Options,
+    plan: Plan,
+    inputs: Inputs,
+    progress: Progress,
+) -> Run:
     """Measure one file on the first device of a target.
 
     Args:
         artifact: the file.
         broken: why it could not be understood, if so; see `describe_file`.
         target: where to measure.
+        options: of the target, complete.
         plan: how; where its inputs are is filled in here.
         inputs: what the file is fed.
         progress: told what happens.
@@ -95,7 +104,7 @@ def run(artifact: Artifact, broken: str | None, target: Target, plan: Plan, inpu
         with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
             place = Path(folder) / "inputs.npy"
             np.save(place, inputs.arrays)
-            measured = target.run(artifact, device, replace(plan, input_path=str(place)), progress)
+            measured = target.run(artifact, device, replace(plan, input_path=str(place)), options, progress)
     except Exception as error:  # noqa: BLE001 - whatever a target does, the next case is measured
         if debug():
             traceback.print_exc()
