@@ -12,7 +12,7 @@ PACKAGE = Path(dslite.__file__).parent
 # "" is dslite/__init__.py, which gives plugin authors their `hookimpl`.
 LAYERS = [
     ["errors", "native"],
-    ["codec", "files", "lazy"],
+    ["children", "codec", "files", "lazy"],
     ["records"],
     ["recipe", "hookspecs"],
     [""],
@@ -27,7 +27,7 @@ LAYERS = [
 ]
 LEVEL = {part: level for level, line in enumerate(LAYERS) for part in line}
 ONLY_FOR = {"registry": {"cli"}, "testing": set[str]()}  # objects go down, names do not; testing is for plugins
-BARE = ["errors", "native", "codec", "files", "lazy", "records", "recipe"]  # standard library only
+BARE = ["errors", "native", "children", "codec", "files", "lazy", "records", "recipe"]  # standard library only
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -3,26 +3,19 @@
 A model that crashes its runtime takes only its child along.
 """
 
-import json
-import os
 import platform
-import signal
 import statistics
-import subprocess
-import sys
-import tempfile
-import threading
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import IO, Any
+from pathlib import Path
+from typing import Any
 
 import psutil
 
-from dslite import hookimpl
+from dslite import children, hookimpl
 from dslite.codec import to_json
 from dslite.errors import MeasurementError
 from dslite.measure.environment import cpu_count, cpu_model
-from dslite.native import debug
 from dslite.records import Artifact, Device, Measurement, Options, Plan, Progress, Target
 
 _TIME_SHARE = 0.8
@@ -117,79 +110,28 @@ def _child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> dic
     Raises:
         MeasurementError: where it crashes, fails, or takes longer than the plan's timeout.
     """
-    request = {"mode": mode, "path": artifact.path, "plan": to_json(plan)}
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3"}
     if mode == "memory":  # a fixed number of malloc arenas, or memory depends on which thread allocates first
         environment["MALLOC_ARENA_MAX"] = "2"
-    # -P: the user's folder must not be searched for modules, a random.py there would be imported.
-    command = [sys.executable, "-P", "-m", "dslite_device.host_child", json.dumps(request)]
-    with tempfile.TemporaryFile() as log:
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=environment,
-            encoding="utf-8",
-            errors="replace",
-        )
-        timed_out = threading.Event()
-
-        def give_up() -> None:
-            timed_out.set()
-            child.kill()
-
-        timer = threading.Timer(plan.timeout_s, give_up)
-        timer.start()
-        try:
-            result = _read(child, progress)
-            code = child.wait()
-        finally:
-            timer.cancel()
-            child.kill()
-            child.wait()
-            if child.stdout:
-                child.stdout.close()
-        if timed_out.is_set():
-            raise MeasurementError(f"gave up after {plan.timeout_s:g} s ({mode} pass)")
-        if code == 0 and result and "error" not in result:
-            return result
-        raise MeasurementError(_reason(code, result, log))
-
-
-def _read(child: subprocess.Popen[str], progress: Progress) -> dict[str, Any]:
-    """Follow a child's lines of JSON, passing progress on; lines of other make are a library's chatter."""
     result: dict[str, Any] = {}
-    for line in child.stdout or ():
-        try:
-            message = json.loads(line)
-        except ValueError:
-            continue
-        if not isinstance(message, dict):
-            continue
+
+    def receive(message: dict[str, Any]) -> None:
         if "progress" in message:
             progress(*message["progress"])
-        result = message.get("result", result)
+        result.update(message.get("result", {}))
+
+    ending = children.follow(
+        "dslite_device.host_child",
+        {"mode": mode, "path": artifact.path, "plan": to_json(plan)},
+        receive,
+        timeout_s=plan.timeout_s,
+        label=f"{mode} {Path(artifact.path).name}",
+        environment=environment,
+    )
+    if ending.gave_up:
+        raise MeasurementError(f"gave up after {plan.timeout_s:g} s ({mode} pass)")
+    if "error" in result:
+        raise MeasurementError(str(result["error"]))
+    if ending.code or not result:
+        raise MeasurementError(children.in_words(ending, "runtime", "the file is probably truncated or broken"))
     return result
-
-
-def _reason(code: int, result: dict[str, Any], log: IO[bytes]) -> str:
-    if result.get("error"):
-        return str(result["error"])
-    log.seek(0)
-    lines = log.read().decode(errors="replace").strip().splitlines()
-    if debug():
-        sys.stderr.write("\n".join(lines) + "\n")
-    last = f" (last words: {lines[-1].strip()})" if lines else ""
-    if code < 0 and _signal_name(-code) == "SIGKILL":
-        return "its process was killed (SIGKILL), which the system does when memory runs out: is there enough?"
-    if code < 0:
-        return f"its runtime crashed with {_signal_name(-code)}: the file is probably truncated or broken{last}"
-    return f"the measuring process ended with exit code {code}{last}"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal
-        return f"signal {number}"

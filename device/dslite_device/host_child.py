@@ -1,13 +1,11 @@
-"""The process in which a file is measured: ``python -m dslite_device.host_child REQUEST`` (JSON).
+"""The process in which a file is measured; see `dslite.children`.
 
-Writes lines of JSON: ``{"progress": [what, fraction]}`` on the way and ``{"result": {...}}`` at the end.
+It says lines of JSON: ``{"progress": [what, fraction]}`` on the way and ``{"result": {...}}`` at the end.
 """
 
 import base64
 import dataclasses
 import importlib
-import json
-import sys
 import tempfile
 import zlib
 from importlib.metadata import version
@@ -16,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dslite.children import say, take_request
 from dslite.codec import from_json
 from dslite.deploy.runtime import (
     TENSORFLOW_SUFFIXES,
@@ -41,28 +40,23 @@ _TINY_MODEL = (
 
 def main() -> None:
     """Do what the request says; an error is a result too."""
-    request = json.loads(sys.argv[1])
+    request = take_request()
     try:
         result = _measure(request["mode"], Path(request["path"]), from_json(Plan, request["plan"]))
     except Exception as error:  # noqa: BLE001 - the parent makes a row of it
         result = {"error": in_words(error)}
-    _say({"result": result})
-
-
-def _say(message: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+    say({"result": result})
 
 
 def _measure(mode: str, path: Path, plan: Plan) -> dict[str, Any]:
-    _say({"progress": ["starting", 0.0]})
+    say({"progress": ["starting", 0.0]})
     runtime_version = _warm_up_runtime(path, plan.threads)
     inputs = np.load(plan.input_path)
     if mode == "memory":
         use = measure_memory(lambda: _first_run(open_session(path, plan.threads), inputs[0]))
         return dataclasses.asdict(use)
     timing = measure_latency(
-        lambda: open_session(path, plan.threads), inputs, plan, lambda *progress: _say({"progress": progress})
+        lambda: open_session(path, plan.threads), inputs, plan, lambda *progress: say({"progress": progress})
     )
     return {**dataclasses.asdict(timing), "version": runtime_version}
 
