@@ -1,10 +1,12 @@
 """What the tests share: settings, real audio where this machine has it, and a small system exported for real."""
 
+import atexit
 import csv
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,10 @@ from dslite.registry import registry
 # No deadline: the first call into TensorFlow or librosa takes seconds, and the machines are shared.
 settings.register_profile("dslite", deadline=None)
 settings.load_profile("dslite")
+
+# No test may use, fill or clear the cache of whoever runs the tests; commands started by tests inherit this.
+os.environ["DSLITE_CACHE"] = tempfile.mkdtemp(prefix="dslite-test-cache-")
+atexit.register(shutil.rmtree, os.environ["DSLITE_CACHE"], ignore_errors=True)
 
 _SETS = ("emodb", "fsdd", "esc10")
 _FILES_PER_SET = 7
@@ -96,6 +102,15 @@ def small_system(tmp_path_factory: pytest.TempPathFactory) -> SmallSystem:
             provenance = Provenance("small", "none", part, recipe, ("a", "b", "c"), name)
             files[part, name] = export(build_part(part, recipe, cnn), exporter, {}, path, provenance)
     return SmallSystem(cnn, recipe, files)
+
+
+def install_plugin(site: Path, name: str, source: str, *points: str) -> None:
+    """Put a distribution of one module into a folder, as pip would; with the folder on the path, it is installed."""
+    (site / f"{name}.py").write_text(source, encoding="utf-8")
+    info = site / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("\n".join(["[dslite]", *(points or [f"{name} = {name}"])]) + "\n")
 
 
 def run_dslite(

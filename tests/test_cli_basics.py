@@ -71,7 +71,7 @@ def test_every_option_of_a_command_is_explained(command: str) -> None:
     ("line", "message"),
     [
         ("lst", "No such command 'lst': did you mean 'list'?"),
-        ("xyzzy", "No such command 'xyzzy': the commands are bench, completion,"),
+        ("xyzzy", "No such command 'xyzzy': the commands are bench, cache, completion,"),
         ("--frob", "No such option '--frob'"),
         ("list frobs", "'frobs' is not one of 'backbones', 'augmenters', 'compressors', 'exporters', 'targets'"),
         ("list backbones more", "unexpected extra argument (more)"),
@@ -88,7 +88,7 @@ def test_every_option_of_a_command_is_explained(command: str) -> None:
         ("bench --backbone densenet121:depth=3", "densenet121 has no option 'depth'"),
         ("bench --backbone densenet121:depth", "expected densenet121:key=value"),
         ("bench --backbone densenet121 --exporter tflite", "no exporter is named 'tflite'"),
-        ("bench --backbone densenet121 --target phone", "nothing to measure"),
+        ("bench --backbone densenet121 --target phone", "no target is named 'phone'"),
         ("bench --backbone densenet121 --exporter hdf5 --target phone", "no target is named 'phone'"),
         ("bench --runs few", "'few' is not a valid integer"),
         ("bench --runs 0", "0 is not in the range x>=1"),

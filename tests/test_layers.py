@@ -16,7 +16,7 @@ LAYERS = [
     ["records"],
     ["recipe", "hookspecs"],
     [""],
-    ["registry", "audio"],
+    ["registry", "audio", "cache"],
     ["model"],
     ["deploy"],
     ["measure"],

@@ -12,7 +12,8 @@ from dslite.measure.statistics import summarise
 from dslite.recipe import REFERENCE, ChunkSpec, FrontendSpec
 from dslite.records import BenchReport, Flag, Measurement, Plan, Run
 from dslite.report import document, paper
-from dslite.report.table import bench_table, count, milliseconds, size, titles
+from dslite.report.columns import count, milliseconds, size, titles
+from dslite.report.table import bench_table
 
 
 @pytest.mark.parametrize(
@@ -112,5 +113,8 @@ def test_rows_are_the_papers_in_its_table_and_files_otherwise() -> None:
     elsewhere = replace(whole, target="android")
     assert titles([model, whole]) == ["TFLite model", "TFLite, end to end"]
     assert titles([whole]) == ["whole.tflite"]
-    assert titles([model, other]) == ["m.tflite on host-litert"] * 2
+    assert titles([model, other]) == ["densenet121", "mobilenet"]
+    assert titles([model, _whole(other)]) == ["densenet121, cnn", "mobilenet, whole"]
+    bare = replace(model.artifact, backbone=None, exporter=None)
+    assert titles([replace(model, artifact=bare)] * 2) == ["m.tflite on host-litert"] * 2
     assert titles([whole, elsewhere]) == ["whole.tflite on host-litert", "whole.tflite on android"]

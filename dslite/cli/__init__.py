@@ -14,7 +14,7 @@ from dslite import __version__
 from dslite.errors import DsliteError, in_words
 from dslite.native import debug
 
-_COMMANDS = ("bench", "completion", "export", "image", "list", "plugins", "predict", "show")
+_COMMANDS = ("bench", "cache", "completion", "export", "image", "list", "plugins", "predict", "show")
 _SIGNALLED = 128
 _INTERRUPTED = 130
 
@@ -55,23 +55,37 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+class _Signalled(BaseException):
+    """Unwinds the stack, so that temporary files and child processes go; no plugin can take it for an error."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.code = _SIGNALLED + number
+
+
+def _raise(number: int, frame: FrameType | None) -> NoReturn:
     del frame
-    raise SystemExit(_SIGNALLED + number)  # unwinds, so that temporary files and child processes go
+    raise _Signalled(number)
+
+
+def end_by_unwinding(*signals: str) -> None:
+    """Let signals end this process as an interruption does; where one is ignored already, as by nohup, it stays so."""
+    for name in signals:
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            signal.signal(getattr(signal, name), _raise)
 
 
 def main() -> None:
     """Run the command line; every expected failure is one line on standard error."""
-    for name in ("SIGTERM", "SIGHUP"):  # asked to end, or the terminal was closed; Windows has no SIGHUP
-        # Where SIGHUP is ignored already, as by nohup, it stays so.
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
-            signal.signal(getattr(signal, name), _terminate)
+    end_by_unwinding("SIGTERM", "SIGHUP")  # asked to end, or the terminal was closed; Windows has no SIGHUP
     sys.exit(_run())
 
 
 def _run() -> Any:
     try:
         return cli.main(standalone_mode=False)
+    except _Signalled as signalled:
+        return signalled.code
     except (KeyboardInterrupt, click.Abort):
         message, code = "interrupted", _INTERRUPTED
     except BrokenPipeError:

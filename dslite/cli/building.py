@@ -6,31 +6,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dslite.cli import identity
 from dslite.cli.options import ModelRequest
 from dslite.errors import SpecError
 from dslite.recipe import Recipe
-from dslite.records import Artifact, Backbone, Exporter, Options, Part
+from dslite.records import Artifact, Exporter, Options, Part
 from dslite.registry import get_with_options
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A backbone with its options, and everything around it."""
+    """A backbone and everything around it, as data.
+
+    Attributes:
+        name: of the backbone, with its options.
+        model: its head, classes, weights and seed.
+        recipe: chunk, front end, head.
+    """
 
     name: str
-    backbone: Backbone
-    options: Options
     model: ModelRequest
     recipe: Recipe
 
 
 def system(name: str, model: ModelRequest, recipe: Recipe) -> System:
-    """Look a backbone up; its name may carry options."""
-    backbone, options = get_with_options("backbones", name)
-    if recipe.frontend.size_px < backbone.min_size_px:
-        wanted = f"--size: {backbone.name} needs pictures of at least {backbone.min_size_px} px"
-        raise SpecError(f"{wanted}, got {recipe.frontend.size_px}")
-    return System(name, backbone, options, model, Recipe(recipe.chunk, recipe.frontend, model.head))
+    """Put a system together."""
+    return System(name, model, Recipe(recipe.chunk, recipe.frontend, model.head))
+
+
+def check(wanted: System) -> None:
+    """Raise `SpecError` where the pictures are too small for the backbone."""
+    backbone, _ = get_with_options("backbones", wanted.name)
+    size_px = wanted.recipe.frontend.size_px
+    if size_px < backbone.min_size_px:
+        raise SpecError(f"--size: {backbone.name} needs pictures of at least {backbone.min_size_px} px, got {size_px}")
 
 
 def build(wanted: System) -> Any:
@@ -38,12 +47,13 @@ def build(wanted: System) -> Any:
     from dslite.model.assembly import build_cnn
     from dslite.model.keras import keras
 
+    backbone, options = get_with_options("backbones", wanted.name)
     keras.utils.set_random_seed(wanted.model.seed)
     weights = None if wanted.model.weights == "none" else wanted.model.weights
     with contextlib.redirect_stdout(sys.stderr):  # Keras tells of its downloads there, and JSON may be ours
         return build_cnn(
-            wanted.backbone,
-            wanted.options,
+            backbone,
+            options,
             wanted.recipe.frontend.size_px,
             wanted.recipe.head,
             len(wanted.model.labels) or 1,
@@ -67,6 +77,12 @@ def export_part(wanted: System, cnn: Any | None, part: Part, exporter: str, path
         exporter=exporter,
     )
     return export(build_part(part, wanted.recipe, cnn), record, options, path, provenance)
+
+
+def export_key(wanted: System, part: Part, exporter: str) -> str:
+    """Give the key under which an exported file is kept in the cache."""
+    model = wanted.model
+    return identity.export_key(wanted.name, model.weights, model.seed, model.labels, wanted.recipe, part, exporter)
 
 
 def get_exporter(name: str) -> tuple[Exporter, Options]:

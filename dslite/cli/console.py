@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 @contextmanager
 def progress(steps: int = 1) -> Iterator["Steps"]:
-    """Show a bar on standard error while the block runs; nothing where that is no terminal.
+    """Show a bar on standard error while the block runs, with the time left once a step is done; nothing in a pipe.
 
     Args:
         steps: how many times `Steps.start` will be called.
@@ -59,6 +60,7 @@ def progress(steps: int = 1) -> Iterator["Steps"]:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
         console=console,
         transient=True,
         refresh_per_second=4,  # drawing takes time from what is being measured
@@ -73,15 +75,30 @@ class Steps:
 
     def __init__(self, bar: "Progress", steps: int) -> None:
         self._bar = bar
-        self._task = bar.add_task("", total=steps)
+        self._n_steps = steps
+        self._task = bar.add_task("", total=steps, left="")
         self._done = -1
+        self._begin = time.monotonic()
 
     def start(self, what: str) -> Report:
         """Begin the next step; what is returned takes its progress."""
         self._done += 1
-        self._bar.update(self._task, completed=self._done, description=what)
+        self._bar.update(self._task, completed=self._done, description=what, left=self._left())
 
         def report(detail: str, fraction: float) -> None:
             self._bar.update(self._task, completed=self._done + fraction, description=f"{what}: {detail}")
 
         return report
+
+    def tell(self, line: str) -> None:
+        """Write a line above the bar; in a pipe, a line."""
+        left = self._left(self._done + 1)
+        self._bar.console.print(f"[{self._done + 1}/{self._n_steps}] {line}{left and f'; {left}'}", markup=False)
+
+    def _left(self, done: int | None = None) -> str:
+        """Estimate from the mean of the steps done: these differ, so it is told in whole minutes."""
+        done = self._done if done is None else done
+        if not 0 < done < self._n_steps:
+            return ""
+        left_s = (time.monotonic() - self._begin) / done * (self._n_steps - done)
+        return f"about {left_s / 60:.0f} min left" if left_s >= 90 else f"about {left_s:.0f} s left"  # noqa: PLR2004

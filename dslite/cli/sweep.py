@@ -1,137 +1,215 @@
-"""The cases of a bench: what is exported for them, what they are fed, and how each becomes a run."""
+"""Measure the cases of a bench, in worker processes, and keep what is measured until all of it is."""
 
-import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+import json
+import os
+import platform
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dslite.cli import building
-from dslite.cli.console import Steps
-from dslite.errors import SpecError, in_words
+import click
+
+from dslite import cache, children, files
+from dslite.cli import building, identity
+from dslite.cli.cases import Case
+from dslite.cli.console import Steps, progress
+from dslite.codec import from_json, to_json
+from dslite.errors import SpecError, WriteError
 from dslite.measure import bench
-from dslite.measure.inputs import Inputs, prepare
-from dslite.native import debug
-from dslite.records import Artifact, Options, Part, Plan, Run, Target
-from dslite.registry import get_with_options, registry
-from dslite.report.paper import TABLE_5
+from dslite.measure.environment import cpu_count, cpu_model
+from dslite.records import Flag, Plan, Run
+from dslite.report.columns import in_short
+
+_SLACK_S = 60.0
+"""A worker is given up later than the processes it watches itself: it can tell how those ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What is measured where: a file of the user's, or a part of a system that is exported first."""
+def run(
+    cases: Sequence[Case],
+    plan: Plan,
+    audio: Sequence[Path],
+    done: dict[int, Run],
+    add: Callable[[Sequence[Run], Run], None],
+    *,
+    fresh: bool,
+) -> None:
+    """Measure cases; those that a bench which was stopped has measured are taken over.
 
-    target: Target
-    options: Options
-    file: Path | None = None
-    system: building.System | None = None
-    part: Part = "whole"
-    exporter: str = ""
-
-    @property
-    def exported_name(self) -> str:
-        """Name of the file this case needs; cases of one name share it."""
-        record, _ = building.get_exporter(self.exporter)
-        assert self.system is not None  # noqa: S101 - only exported cases are asked
-        stem = f"{self.system.name}-{self.part}-{self.exporter}".replace(":", "_").replace("=", "_").replace(",", "_")
-        return stem + record.suffix
-
-
-def file_cases(files: Sequence[Path], targets: Sequence[str]) -> list[Case]:
-    """Give the cases of the user's files, on all targets that run them or on those that are named.
-
-    Raises:
-        SpecError: where no target runs one of them.
+    Args:
+        cases: in the order of the report.
+        plan: how.
+        audio: files they are fed with; empty for the synthetic chunk.
+        done: gets each case's run under its number, as they come.
+        add: called with all runs so far, in the order of their cases, and the new one among them.
+        fresh: measure all of them.
     """
-    return [Case(*target, file=path) for path in files for target in _targets_for(path.suffix, targets)]
+    with _cache_ready():
+        keys = _keys(cases, plan, audio)
+        if fresh:
+            _forget(keys)
+        done |= _kept(keys)
+        if done:
+            told = f"{len(done)} of {len(cases)} cases were measured by a bench that was stopped, and are taken over"
+            click.echo(f"{told} (--fresh measures them again)", err=True)
+        for new in list(done.values()):
+            add(in_order(done), new)
+        left = {i: case for i, case in enumerate(cases) if i not in done}
+        several = len({case.system.name for case in cases if case.system}) > 1
+        with progress(len(left)) as steps:
+
+            def finished(number: int, new: Run) -> None:
+                done[number] = new
+                _keep(new, keys[number])
+                if several:
+                    steps.tell(f"{cases[number].title}: {in_short(new)}")
+                add(in_order(done), new)
+
+            _measure(left, plan, audio, steps, finished)
+        _forget(keys)
 
 
-def exported_cases(
-    system: building.System, exporters: Sequence[str], parts: Sequence[Part], targets: Sequence[str]
-) -> list[Case]:
-    """Give the cases of a system: the rows of the paper's Table 5, or those of the exporters that are named."""
-    if not exporters:
-        rows = [row for row in TABLE_5 if (not parts or row.part in parts) and (not targets or row.target in targets)]
-        return [
-            Case(*get_with_options("targets", row.target), system=system, part=row.part, exporter=row.exporter)
-            for row in rows
-        ]
-    return [
-        Case(*target, system=system, part=part, exporter=exporter)
-        for exporter in exporters
-        for part in parts or ("whole",)
-        for target in _targets_for(building.get_exporter(exporter)[0].suffix, targets)
-    ]
+def in_order(done: Mapping[int, Run]) -> list[Run]:
+    """Give runs in the order of their cases."""
+    return [done[number] for number in sorted(done)]
 
 
-def _targets_for(suffix: str, wanted: Sequence[str]) -> list[tuple[Target, Options]]:
-    names = wanted or registry().names("targets")
-    targets: list[tuple[Target, Options]] = [get_with_options("targets", name) for name in names]
-    found = [(target, options) for target, options in targets if suffix in target.suffixes]
+@contextmanager
+def _cache_ready() -> Iterator[None]:
+    """See to it that there is a cache folder while the block runs: the user's, or else a temporary one."""
+    try:
+        cache.make()
+    except WriteError as error:
+        click.echo(f"note: {error}; nothing is kept (DSLITE_CACHE names another folder)", err=True)
+        with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
+            os.environ["DSLITE_CACHE"] = folder  # the workers look there too
+            cache.make()
+            yield
+        return
+    yield
+    cache.trim()
+
+
+# -- what was measured before -------------------------------------------------------------------------
+
+
+def _keys(cases: Sequence[Case], plan: Plan, audio: Sequence[Path]) -> list[str]:
+    """Give each case a key: the hash of all that its figures depend on."""
+    sounds = [files.sha256(path) for path in audio]
+    machine = [cpu_model(), cpu_count(), platform.platform(), platform.python_version()]
+    return [identity.run_key(_content(case), case.target, plan, sounds, machine) for case in cases]
+
+
+def _content(case: Case) -> str:
+    if case.system is None:
+        return files.sha256(Path(case.file or ""))
+    return building.export_key(case.system, case.part, case.exporter)
+
+
+def _kept(run_keys: Sequence[str]) -> dict[int, Run]:
+    """Give the runs that a bench which was stopped has kept, by the number of their case here."""
+    found = {i: run for i, key in enumerate(run_keys) if (run := _read(cache.run_file(key)))}
     if not found:
-        can = sorted({s for target, _ in targets for s in target.suffixes})
-        raise SpecError(
-            f"no target among {', '.join(names)} runs {suffix or 'a file without suffix'}: they run {', '.join(can)}"
-        )
-    return found
+        return {}
+    first = min(cache.run_file(run_keys[i]).stat().st_mtime for i in found)
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(first))
+    message = f"measured from {when} on, by a bench that was stopped, and taken over: {len(found)} of {len(run_keys)}"
+    flag = Flag("measured_before", f"{message} cases")
+    return {i: replace(run, flags=(*run.flags, flag)) for i, run in found.items()}
 
 
-def count_steps(cases: Sequence[Case]) -> int:
-    """Count the steps of a progress bar over these cases."""
-    exports = {case.exported_name for case in cases if case.system}
-    return len(cases) + len(exports) + bool(exports)  # measuring, exporting, building
+def _read(path: Path) -> Run | None:
+    try:
+        return from_json(Run, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, SpecError, ValueError):  # not there, or not whole: then it is measured again
+        return None
 
 
-def measure(
-    case: Case, artifact: Artifact, problem: str | None, inputs: Inputs | None, plan: Plan, steps: Steps
-) -> Run:
-    """Measure one case; without inputs there is nothing to measure, and the problem says why."""
-    report = steps.start(f"{Path(artifact.path).name} on {case.target.name}")
-    if inputs is None:
-        return Run(artifact, case.target.name, None, plan, error=problem)
-    return bench.run(artifact, problem, case.target, case.options, plan, inputs, report)
+def _keep(run: Run, key: str) -> None:
+    """Keep a run until its bench is complete; one that failed is tried again then."""
+    if not run.error:
+        with contextlib.suppress(WriteError):  # the cache is full: it is measured again then
+            files.write_text(cache.run_file(key), json.dumps(to_json(run)))
 
 
-class Exports:
-    """Exported files of a sweep and their inputs, each made once; a failure is kept as the reason."""
-
-    def __init__(self, folder: Path, steps: Steps, sounds: Sequence[Path]) -> None:
-        self._folder = folder
-        self._steps = steps
-        self._sounds = sounds
-        self._models: dict[str, Any] = {}
-        self._files: dict[str, tuple[Artifact, str | None, Inputs | None]] = {}
-
-    def get(self, case: Case) -> tuple[Artifact, str | None, Inputs | None]:
-        """Give file and inputs of a case, made now or before; or why that failed."""
-        assert case.system is not None  # noqa: S101 - only exported cases come here
-        name = case.exported_name
-        if name not in self._files:
-            path = self._folder / name
-            try:
-                cnn = self._model(case.system) if case.part != "frontend" else None
-                self._steps.start(f"exporting {name}")
-                made = building.export_part(case.system, cnn, case.part, case.exporter, path)
-                self._files[name] = (made, None, prepare(made, self._sounds))
-            except Exception as error:  # noqa: BLE001 - a plugin's: this file is a row with its error
-                lost = bench.undescribed(path, case.system.name, case.exporter, case.part)
-                self._files[name] = (lost, _reason(error), None)
-        return self._files[name]
-
-    def _model(self, system: building.System) -> Any:
-        """Build a backbone's model once; if that failed, fail the same way at once."""
-        if system.name not in self._models:
-            self._steps.start(f"building {system.name}")
-            try:
-                self._models[system.name] = building.build(system)
-            except Exception as error:  # noqa: BLE001 - raised again for each file that needs it
-                self._models[system.name] = error
-        if isinstance(self._models[system.name], Exception):
-            raise self._models[system.name]
-        return self._models[system.name]
+def _forget(run_keys: Sequence[str]) -> None:
+    """Take away what was kept: the bench is complete."""
+    for key in run_keys:
+        cache.run_file(key).unlink(missing_ok=True)
 
 
-def _reason(error: Exception) -> str:
-    if debug():
-        traceback.print_exception(error)
-    return in_words(error)
+# -- processes ----------------------------------------------------------------------------------------
+
+
+def _measure(
+    cases: Mapping[int, Case], plan: Plan, audio: Sequence[Path], steps: Steps, finished: Callable[[int, Run], None]
+) -> None:
+    """Measure cases: those of one backbone and exporter in one worker process, in turn.
+
+    A worker that dies takes the case it was at along, which is a run with an error; the next worker does the rest.
+
+    Args:
+        cases: by their number.
+        plan: how.
+        audio: files they are fed with; empty for the synthetic chunk.
+        steps: a bar with a step a case.
+        finished: called with each case's number and run.
+    """
+    groups: dict[tuple[object, ...], list[tuple[int, Case]]] = defaultdict(list)
+    for number, case in cases.items():
+        groups[case.file, case.system and case.system.name, case.exporter].append((number, case))
+    for left in groups.values():
+        while left:
+            reason = _work(left, plan, audio, steps, finished)
+            if left:  # the worker did not live to tell of its case
+                number, lost = left.pop(0)
+                finished(number, _lost(lost, plan, reason))
+
+
+def _work(
+    left: list[tuple[int, Case]],
+    plan: Plan,
+    audio: Sequence[Path],
+    steps: Steps,
+    finished: Callable[[int, Run], None],
+) -> str:
+    """Let a worker measure cases, each leaving the list when its run is there; give how the worker ended."""
+    report = steps.start(left[0][1].title)
+
+    def receive(message: dict[str, Any]) -> None:
+        nonlocal report
+        if "progress" in message:
+            report(*message["progress"])
+        if "run" in message:
+            number, _ = left.pop(0)
+            finished(number, from_json(Run, message["run"]))
+            if left:
+                report = steps.start(left[0][1].title)
+
+    ending = children.follow(
+        "dslite.cli.worker",
+        {
+            "cases": [to_json(case) for _, case in left],
+            "plan": to_json(plan),
+            "audio": [str(path) for path in audio],
+        },
+        receive,
+        timeout_s=plan.timeout_s + _SLACK_S,
+        renewed=True,
+        label=left[0][1].title,
+        environment={"TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    if ending.gave_up:
+        return f"gave up: no sign of life for {plan.timeout_s + _SLACK_S:g} s"
+    return children.in_words(ending, "exporting process")
+
+
+def _lost(case: Case, plan: Plan, reason: str) -> Run:
+    backbone = case.system.name if case.system else None
+    artifact = bench.undescribed(Path(case.file_name), backbone, case.exporter or None, case.part)
+    return Run(artifact, case.target, None, plan, error=reason)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,21 @@ def read(path: Path) -> Artifact:
         raise ModelFileError(f"{place}: {error}: export the model again") from None
     _check_fits(path, artifact)
     return replace(artifact, path=str(path))
+
+
+def copy_export(path: Path, folder: Path) -> None:
+    """Copy an exported file and its manifest into a folder, each whole or not at all, the manifest last.
+
+    Raises:
+        WriteError: where the system refuses to write.
+    """
+    with files.written_whole(manifest_path(folder / path.name)) as manifest_place:
+        with files.written_whole(folder / path.name) as place:
+            if path.is_dir():
+                shutil.copytree(path, place)
+            else:
+                shutil.copyfile(path, place)
+        shutil.copyfile(manifest_path(path), manifest_place)
 
 
 def check_exists(path: Path) -> None:

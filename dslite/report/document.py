@@ -57,19 +57,31 @@ def read(path: Path) -> BenchReport:
         ReportError: where the file is missing, no report, or of a schema this version does not read.
     """
     try:
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
+        return from_text(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ReportError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise ReportError(f"{path}: expected a report written by `dslite bench -o`: {error}") from None
+    except ReportError as error:
+        raise ReportError(f"{path}: {error}") from None
+
+
+def from_text(text: str) -> BenchReport:
+    """Read a report from JSON text.
+
+    Raises:
+        ValueError: where it is no JSON.
+        ReportError: where it is no report, or of a schema this version does not read.
+    """
+    data: Any = json.loads(text)
     schema = data.get("schema") if isinstance(data, dict) else None
     if not isinstance(schema, int) or "runs" not in data:
-        raise ReportError(f"{path}: expected a report written by `dslite bench -o`, got other JSON")
+        raise ReportError("expected a report written by `dslite bench -o`, got other JSON")
     if schema > SCHEMA:
-        raise ReportError(f"{path}: schema {schema} is newer than this dslite reads ({SCHEMA}): update dslite")
+        raise ReportError(f"schema {schema} is newer than this dslite reads ({SCHEMA}): update dslite")
     if schema < SCHEMA:
-        raise ReportError(f"{path}: schema {schema} was never released: expected {SCHEMA}")
+        raise ReportError(f"schema {schema} was never released: expected {SCHEMA}")
     try:
         return from_json(BenchReport, data, "report")
     except SpecError as error:
-        raise ReportError(f"{path}: {error}") from None
+        raise ReportError(str(error)) from None

@@ -51,6 +51,7 @@ def command(
     in a whole file, the spectrogram front end are inside: audio in [-1, 1] goes in as float32 (1, samples).
     """
     wanted = building.system(backbone, model, recipe)
+    building.check(wanted)
     _check_output(output, building.get_exporter(exporter)[0].suffix, force=force)
     with native_output_hidden(), progress(3) as steps:
         cnn = None

@@ -1,0 +1,133 @@
+"""The user's cache folder: exported files, and the runs of a bench that was stopped. All of it can be made again.
+
+    exports/KEY/    an exported file and its manifest
+    runs/KEY.json   a run, until the bench it belongs to is complete
+
+Keys are hashes of all that an entry was made from (`dslite.cli.identity`), so an entry is never out of date.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dslite import files
+from dslite.errors import WriteError
+
+Kind = Literal["exports", "runs"]
+_KINDS: tuple[Kind, ...] = ("exports", "runs")
+LIMIT_BYTES = 10_000_000_000
+"""Exported files beyond that go, those first that were used longest ago."""
+_HALF_WRITTEN_S = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is kept under one key.
+
+    Attributes:
+        kind: of what.
+        path: of its folder or file.
+        size_bytes: of all its files.
+        used: seconds since the epoch, when it was last made or used.
+    """
+
+    kind: Kind
+    path: Path
+    size_bytes: int
+    used: float
+
+
+def folder() -> Path:
+    """Give the cache folder: ``DSLITE_CACHE``, or where this system keeps caches of users."""
+    named = os.environ.get("DSLITE_CACHE")
+    if named:
+        return Path(named).expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("dslite", appauthor=False)
+
+
+def make() -> None:
+    """Make the cache folder where it is not there.
+
+    Raises:
+        WriteError: where that is not possible, or nothing may be written there.
+    """
+    for kind in _KINDS:
+        place = folder() / kind
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(f"the cache folder {place} cannot be made: {error.strerror}") from None
+        if not os.access(place, os.W_OK):
+            raise WriteError(f"the cache folder {place} may not be written to")
+
+
+def export_folder(key: str) -> Path:
+    """Give the folder of an exported file, whether it is there or not."""
+    return folder() / "exports" / key
+
+
+def run_file(key: str) -> Path:
+    """Give the file of a kept run, whether it is there or not."""
+    return folder() / "runs" / f"{key}.json"
+
+
+def mark_used(path: Path) -> None:
+    """Note that an entry was used now; in a cache that is read-only, do nothing."""
+    try:
+        os.utime(path)
+    except OSError:
+        return
+
+
+def entries() -> list[Entry]:
+    """List what is there, what was used last first; half-written leftovers of processes that were killed too."""
+    found = [_entry(kind, path) for kind in _KINDS for path in _children(folder() / kind)]
+    return sorted((entry for entry in found if entry), key=lambda entry: -entry.used)
+
+
+def _children(place: Path) -> Iterator[Path]:
+    if place.is_dir():
+        yield from place.iterdir()
+
+
+def _entry(kind: Kind, path: Path) -> Entry | None:
+    try:
+        return Entry(kind, path, files.size_bytes(path), path.stat().st_mtime)
+    except FileNotFoundError:  # another process took it away just now
+        return None
+
+
+def remove(entry: Entry) -> None:
+    """Take an entry away.
+
+    Raises:
+        WriteError: where the system refuses.
+    """
+    try:
+        if entry.path.is_dir():
+            shutil.rmtree(entry.path)
+        else:
+            entry.path.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise WriteError(f"{entry.path} cannot be removed: {error.strerror}") from None
+
+
+def trim(limit_bytes: int = LIMIT_BYTES) -> None:
+    """Take away what is beyond the limit, and what a killed process left half-written a day ago or longer."""
+    kept = 0
+    for entry in entries():
+        if entry.path.name.startswith("."):
+            if time.time() - entry.used > _HALF_WRITTEN_S:
+                remove(entry)
+        else:
+            kept += entry.size_bytes
+            if kept > limit_bytes:
+                remove(entry)

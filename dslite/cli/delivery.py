@@ -1,0 +1,83 @@
+"""What becomes of the runs of a bench: report on disk while it grows, files kept, table or JSON at the end."""
+
+import contextlib
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dslite.cli.console import out
+from dslite.deploy import manifest
+from dslite.errors import WriteError
+from dslite.records import BenchReport, Run
+from dslite.report import document
+from dslite.report.columns import ordered
+from dslite.report.table import bench_table
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where results go, and how.
+
+    Attributes:
+        environment: of the report, taken before the first run: its load is not ours.
+        output: file of the report, or None.
+        keep: folder for copies of exported files, or None.
+        sort: column the rows are ordered by, or None.
+        descending: order of the rows.
+        as_json: the report on standard output, instead of the table.
+    """
+
+    environment: dict[str, Any]
+    output: Path | None
+    keep: Path | None
+    sort: str | None
+    descending: bool
+    as_json: bool
+
+    def add(self, runs: Sequence[Run], new: Run) -> None:
+        """Write down what there is after a new run."""
+        if self.keep and new.artifact.exporter and not new.error:
+            manifest.copy_export(Path(new.artifact.path), self.keep)
+        if self.output:
+            with contextlib.suppress(WriteError):  # told at the end: measuring goes on
+                document.write(self._report(runs), self.output)
+
+    def give(self, runs: Sequence[Run]) -> None:
+        """Write the report and show it.
+
+        Raises:
+            WriteError: where the report cannot be written; it is shown all the same.
+        """
+        report = self._report(runs)
+        problem: WriteError | None = None
+        if self.output:
+            try:
+                document.write(report, self.output)
+            except WriteError as error:
+                problem = error
+        if self.as_json:
+            click.echo(document.to_text(report), nl=False)
+        else:
+            console = out()
+            console.print(bench_table(report, console.width))
+        if problem:
+            raise problem
+
+    def _report(self, runs: Sequence[Run]) -> BenchReport:
+        rows = ordered(runs, self.sort, descending=self.descending) if self.sort else runs
+        return document.report(rows, _command_line(), self.environment)
+
+
+def _command_line() -> str:
+    """Give the command as it was typed, but for folders: of an absolute path only the name."""
+
+    def bare(word: str) -> str:
+        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        return option + equals + (Path(value).name if Path(value).is_absolute() else value)
+
+    return shlex.join(["dslite", *map(bare, sys.argv[1:])])

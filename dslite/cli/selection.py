@@ -1,0 +1,53 @@
+"""Several plugins named at once: ``all``, comma-separated lists, and patterns."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from dslite.errors import SpecError
+from dslite.registry import Kind, get_with_options, parse_name, registry
+
+ALL = "all"
+
+
+def select(kind: Kind, texts: Sequence[str]) -> list[str]:
+    """Turn what the user named into names with options, each once, in the order they were named.
+
+    Args:
+        kind: of plugins.
+        texts: each a comma-separated list of names, patterns of the shell (``*``, ``?``, ``[]``) or ``all``,
+            which may carry options: ``mobilenet*:alpha=0.5,squeezenet_v1``.
+
+    Raises:
+        UnknownNameError: where a name or an option does not exist.
+        SpecError: where nothing fits a pattern.
+    """
+    names = [name for text in texts for item in split(text) for name in _matching(kind, item)]
+    for name in names:
+        get_with_options(kind, name)
+    return list(dict.fromkeys(names))
+
+
+def split(text: str) -> list[str]:
+    """Split a list at its commas, but not at those between the options of one name."""
+    items: list[str] = []
+    for piece in text.split(","):
+        before, equals, _ = piece.partition("=")
+        if items and equals and ":" not in before and ":" in items[-1]:
+            items[-1] += f",{piece}"
+        else:
+            items.append(piece.strip())
+    return [item for item in items if item]
+
+
+def _matching(kind: Kind, item: str) -> list[str]:
+    name, _ = parse_name(item)
+    options = item.removeprefix(name)
+    known = registry().names(kind)
+    if name == ALL:
+        return [f"{one}{options}" for one in known]
+    if not set(name) & set("*?["):
+        return [item]
+    found = [f"{one}{options}" for one in known if fnmatchcase(one, name)]
+    if not found:
+        raise SpecError(f"no {kind[:-1]} fits the pattern {name!r}: there are {', '.join(known) or 'none'}")
+    return found

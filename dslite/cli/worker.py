@@ -1,0 +1,115 @@
+"""The process in which cases of a bench are exported and measured; see `dslite.children` and `dslite.cli.sweep`.
+
+It says ``{"progress": [what, fraction]}`` on the way, and ``{"run": {...}}`` for each case, in their order.
+"""
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dslite import cache, files
+from dslite.children import say, take_request
+from dslite.cli import building, end_by_unwinding
+from dslite.cli.cases import Case
+from dslite.codec import from_json, to_json
+from dslite.deploy import manifest
+from dslite.errors import ModelFileError, in_words
+from dslite.measure import bench
+from dslite.measure.inputs import prepare
+from dslite.native import debug
+from dslite.records import Artifact, Plan, Run
+from dslite.registry import get_with_options
+
+_EXPORT_SHARE = 0.5
+"""Of a case's progress; measuring has the rest."""
+_GRACE_S = 30.0
+
+
+def main() -> None:
+    """Measure what the request names."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends us
+    end_by_unwinding("SIGTERM")
+    request = take_request(_end)
+    plan, audio = from_json(Plan, request["plan"]), [Path(path) for path in request["audio"]]
+    models = _Models()
+    for data in request["cases"]:
+        say({"run": to_json(_measure(from_json(Case, data), plan, audio, models))})
+
+
+def _end() -> None:
+    """End as if asked to, so that temporary files go; where that does not help, end."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(_GRACE_S)
+    os._exit(1)
+
+
+class _Models:
+    """The image model of the system at hand, built when the first file needs it."""
+
+    def __init__(self) -> None:
+        self._built: tuple[building.System, Any] | None = None
+
+    def get(self, system: building.System) -> Any:
+        if not self._built or self._built[0] != system:
+            self._built = system, building.build(system)
+        return self._built[1]
+
+
+def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> Run:
+    """Measure one case; a failure, whatever a plugin does, is a run with an error."""
+    artifact = bench.undescribed(
+        Path(case.file_name), case.system.name if case.system else None, case.exporter or None, case.part
+    )
+    share = _EXPORT_SHARE if case.system else 0.0
+    try:
+        if case.system:
+            artifact, broken = _exported(case, models), None
+        else:
+            artifact, broken = bench.describe_file(Path(case.file or ""))
+        say({"progress": ["preparing its input", share]})
+        inputs = prepare(artifact, audio)
+        target, options = get_with_options("targets", case.target)
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        if debug():
+            traceback.print_exc()
+        return Run(artifact, case.target, None, plan, error=in_words(error))
+    return bench.run(
+        artifact,
+        broken,
+        target,
+        options,
+        plan,
+        inputs,
+        lambda what, done: say({"progress": [what, share + (1 - share) * done]}),
+    )
+
+
+def _exported(case: Case, models: _Models) -> Artifact:
+    """Give the file of a case: the one in the cache, if it is there whole, else a new one."""
+    system = case.system
+    assert system is not None  # noqa: S101 - only exported cases come here
+    path = cache.export_folder(building.export_key(system, case.part, case.exporter)) / case.file_name
+    try:
+        artifact = manifest.read(path)
+    except ModelFileError:
+        pass
+    else:
+        cache.mark_used(path.parent)
+        return artifact
+    cnn = None
+    if case.part != "frontend":
+        say({"progress": [f"building {system.name}", 0.0]})
+        cnn = models.get(system)
+    say({"progress": ["exporting", _EXPORT_SHARE / 2]})
+    with files.written_whole(path.parent) as place:
+        place.mkdir()
+        building.export_part(system, cnn, case.part, case.exporter, place / path.name)
+    return manifest.read(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""The columns of a bench table: what each shows, how it is written, and how rows are ordered by it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dslite.errors import SpecError
+from dslite.records import Measurement, Run
+from dslite.report import paper
+from dslite.report.paper import PaperFigures
+
+_DASH = "-"
+
+
+def count(value: float | None) -> str:
+    """Write a count with three or four digits and a prefix: ``2.83 G``, ``7.56 M``, ``146``."""
+    if value is None:
+        return _DASH
+    for size, prefix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= size:
+            return f"{value / size:.2f}{prefix}"
+    return f"{value:.0f}"
+
+
+def size(value: float | None) -> str:
+    """Write bytes, decimal: ``29.9 MB``, ``146.7 kB``."""
+    if value is None:
+        return _DASH
+    for unit_size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if abs(value) >= unit_size:
+            return f"{value / unit_size:.1f} {unit}"
+    return f"{value:.0f} B"
+
+
+def milliseconds(value: float | None) -> str:
+    """Write seconds as milliseconds with three significant digits where they are small: ``1.33``, ``32.8``."""
+    if value is None:
+        return _DASH
+    scaled = value * 1e3
+    digits = 2 if scaled < 10 else 1 if scaled < 1000 else 0  # noqa: PLR2004 - three significant digits
+    return f"{scaled:.{digits}f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    Attributes:
+        title: its heading; the unit, if it has one, on a second line.
+        value: of a run, in SI units, or None.
+        write: turns it into text.
+        papers: the paper's figure beside it, or None.
+    """
+
+    title: str
+    value: Callable[[Run], float | None]
+    write: Callable[[float | None], str]
+    papers: Callable[[PaperFigures], float | None] | None = None
+
+    @property
+    def name(self) -> str:
+        """Give the heading without its unit."""
+        return self.title.splitlines()[0]
+
+
+def find(run: Run, metric: str) -> Measurement | None:
+    """Give a run's measurement, the first of this metric."""
+    return next((m for m in run.measurements if m.metric == metric), None)
+
+
+def value(run: Run, metric: str) -> float | None:
+    """Give the value of a run's measurement."""
+    found = find(run, metric)
+    return found.value if found else None
+
+
+def _latency(name: str) -> Callable[[Run], float | None]:
+    def statistic(run: Run) -> float | None:
+        found = find(run, "latency")
+        return found.statistics.get(name) if found else None
+
+    return statistic
+
+
+def _metric(name: str) -> Callable[[Run], float | None]:
+    return lambda run: value(run, name)
+
+
+def _spread(run: Run) -> float | None:
+    return _latency("std")(run) if (_latency("n")(run) or 0) > 1 else None
+
+
+def _megabytes(value: float | None) -> str:
+    return _DASH if value is None else f"{value / 1e6:.1f}"
+
+
+COLUMNS = (
+    Column("p50\nms", _latency("p50"), milliseconds),
+    Column("p90\nms", _latency("p90"), milliseconds),
+    Column("mean\nms", _latency("mean"), milliseconds, lambda p: p.mean_s),
+    Column("std\nms", _spread, milliseconds),
+    Column("first\nms", _metric("first_latency"), milliseconds),
+    Column("init\nms", _metric("init_time"), milliseconds),
+    Column("MACs", _metric("macs"), count),
+    Column("FLOPs", _metric("flops"), count, lambda p: p.flops),
+    Column("params", _metric("parameters"), count, lambda p: p.params),
+    Column("memory\nMB", _metric("memory_delta"), _megabytes, lambda p: p.memory_bytes),
+    Column("process\nMB", _metric("memory_process"), _megabytes),
+    Column("size", _metric("size"), size, lambda p: p.size_bytes),
+)
+SORTABLE = ("name", *(column.name.lower() for column in COLUMNS))
+
+
+def titles(runs: Sequence[Run]) -> list[str]:
+    """Name each run's row.
+
+    As in the paper's table where the report is that table; by backbone, and by what else differs, where all are
+    exports of dslite's; else by file.
+    """
+    rows = [paper.row_of(run) for run in runs]
+    backbones = {run.artifact.backbone for run in runs} - {None}
+    if len(runs) > 1 and len(backbones) == 1 and None not in rows and len(set(rows)) == len(rows):
+        return [row.title for row in rows if row]
+    if len(backbones) > 1 and all(run.artifact.exporter for run in runs):
+        facts = [(_owner(run), run.artifact.part, run.artifact.exporter or "", run.target) for run in runs]
+        differ = [i for i in range(1, 4) if len({fact[i] for fact in facts if fact[0] != "frontend"}) > 1]
+        return [", ".join([fact[0], *(fact[i] for i in differ)]) for fact in facts]
+    names = [Path(run.artifact.path).name for run in runs]
+    return [f"{name} on {run.target}" if names.count(name) > 1 else name for name, run in zip(names, runs, strict=True)]
+
+
+def _owner(run: Run) -> str:
+    return run.artifact.backbone or run.artifact.part
+
+
+def ordered(runs: Sequence[Run], by: str, *, descending: bool = False) -> list[Run]:
+    """Put runs in the order of a column of `SORTABLE`; those without a value there come last.
+
+    Raises:
+        SpecError: where there is no such column.
+    """
+    if by == "name":
+        named = sorted(zip(titles(runs), range(len(runs)), strict=True), reverse=descending)
+        return [runs[i] for _, i in named]
+    column = next((column for column in COLUMNS if column.name.lower() == by), None)
+    if column is None:
+        raise SpecError(f"no column is named {by!r}: there are {', '.join(SORTABLE)}")
+    valued = [(v, i) for i, run in enumerate(runs) if (v := column.value(run)) is not None]
+    there = [i for _, i in sorted(valued, key=lambda pair: pair[0], reverse=descending)]
+    return [runs[i] for i in (*there, *(i for i in range(len(runs)) if i not in set(there)))]
+
+
+def in_short(run: Run) -> str:
+    """Say in a few words what became of a run."""
+    if run.error:
+        return f"failed: {run.error}"
+    return f"{milliseconds(_latency('p50')(run))} ms, {size(value(run, 'size'))}"

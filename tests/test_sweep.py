@@ -1,0 +1,353 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import install_plugin
+
+from dslite import cache
+from dslite.cli.selection import select, split
+from dslite.errors import SpecError, UnknownNameError
+from dslite.records import BenchReport
+from dslite.report import document
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+SMALL = ("--size", 32, "--chunk", 0.5, "--hidden", 4, "--runs", 3, "--min-seconds", 0, "--warmup-seconds", 0)
+QUICK = (*SMALL, "--threads", 1, "--no-memory")
+
+# Backbones of one convolution each, which do what is written in their name.
+PLUGIN = """
+import os, time
+from pathlib import Path
+
+from dslite import hookimpl
+from dslite.records import Backbone, Option
+
+def model(input_shape, channels):
+    from dslite.model.keras import keras
+    image = keras.Input(input_shape)
+    return keras.Model(image, keras.layers.Conv2D(channels, 3, strides=2)(image))
+
+def build(name):
+    def function(input_shape, weights, options):
+        if weights:
+            raise ValueError("random weights only")
+        with Path(os.environ["LOG"]).open("a") as log:
+            log.write(name + "\\n")
+        if name == "t_raises":
+            raise RuntimeError("no such luck")
+        if name == "t_dies":
+            os.abort()
+        if name == "t_exits":
+            raise SystemExit(7)
+        if name == "t_waits" and Path(os.environ["LOG"] + ".wait").exists():
+            time.sleep(1000)
+        return model(input_shape, int(8 * options["width"]))
+    return function
+
+@hookimpl
+def dslite_backbones():
+    return [
+        Backbone(name, build(name), "tf", 8, 64 if name == "t_large" else 8, "MIT", "a test",
+                 (Option("width", 1.0, "Of the layer."), Option("depth", 1, "Unused.")))
+        for name in ("t_a", "t_b", "t_dies", "t_exits", "t_large", "t_raises", "t_waits")
+    ]
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> dict[str, str]:
+    """An environment with the backbones above, an empty cache, and a log of what is built."""
+    site = tmp_path / "site"
+    site.mkdir()
+    install_plugin(site, "lab", PLUGIN)
+    return {"PYTHONPATH": str(site), "DSLITE_CACHE": str(tmp_path / "cache"), "LOG": str(tmp_path / "log")}
+
+
+def _built(lab: dict[str, str]) -> list[str]:
+    log = Path(lab["LOG"])
+    return log.read_text(encoding="utf-8").split() if log.exists() else []
+
+
+def _report(text: str) -> BenchReport:
+    report: BenchReport = document.from_text(text)
+    return report
+
+
+def _backbones(report: BenchReport) -> list[str | None]:
+    return [run.artifact.backbone for run in report.runs]
+
+
+# -- names -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("a,b", ["a", "b"]),
+        ("a, b,", ["a", "b"]),
+        ("a:x=1,y=2,b", ["a:x=1,y=2", "b"]),
+        ("a:x=1,b:y=2", ["a:x=1", "b:y=2"]),
+        ("a:x=C:/d,y=E:/f", ["a:x=C:/d,y=E:/f"]),
+        ("a,x=1", ["a", "x=1"]),
+    ],
+)
+def test_a_list_is_split_between_names_and_not_between_options(text: str, items: list[str]) -> None:
+    assert split(text) == items
+
+
+def test_all_and_patterns_name_what_is_installed_each_once() -> None:
+    from dslite.registry import registry
+
+    everything = registry().names("exporters")
+    assert select("exporters", ["all"]) == everything
+    assert select("exporters", ["hdf5", "all"]) == ["hdf5", *(n for n in everything if n != "hdf5")]
+    assert select("exporters", ["tflite-*"]) == [n for n in everything if n.startswith("tflite-")]
+    assert select("exporters", ["s?vedmodel,hdf5"]) == ["savedmodel", "hdf5"]
+
+
+def test_what_fits_nothing_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"no exporter fits the pattern 'q\*': there are hdf5"):
+        select("exporters", ["q*"])
+    with pytest.raises(UnknownNameError, match="did you mean 'hdf5'"):
+        select("exporters", ["savedmodel,hdf"])
+    with pytest.raises(UnknownNameError, match="hdf5 has no option 'x'"):
+        select("exporters", ["hdf5,hdf5:x=1"])
+
+
+# -- sweeps ----------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_is_a_row_a_backbone_and_what_fails_is_a_row_with_its_error(
+    lab: dict[str, str], tmp_path: Path, dslite_command: Command
+) -> None:
+    names = ["t_dies", "t_b", "t_exits", "t_large", "t_raises", "t_a:width=2,depth=3"]
+    report = tmp_path / "report.json"
+    done = dslite_command("bench", "--backbone", ",".join(names), *QUICK, "-o", report, environment=lab)
+    assert done.returncode == 1
+    runs = document.read(report).runs
+    assert [run.artifact.backbone for run in runs] == names
+    died, fine, exited, large, raised, wide = (run.error for run in runs)
+    assert fine is wide is None
+    assert "SIGABRT" in (died or "")
+    assert "t_exits" in (exited or "")
+    assert "at least 64 px, got 32" in (large or "")
+    assert "no such luck" in (raised or "")
+    assert {run.artifact.exporter for run in runs} == {"tflite-float32"}
+    assert {run.artifact.part for run in runs} == {"whole"}
+    for name in names:
+        (line,) = [line for line in done.stderr.splitlines() if f"] {name}, whole" in line]
+        assert ("failed: " in line) == (name not in ("t_b", "t_a:width=2,depth=3"))
+        assert any(row.startswith((f" {name} ", f" {name} *")) for row in done.stdout.splitlines()), done.stdout
+
+
+def test_a_worker_that_dies_takes_only_its_case_along(lab: dict[str, str], dslite_command: Command) -> None:
+    words = ("--backbone", "t_dies", "--part", "cnn", "--part", "frontend", "--exporter", "tflite-float32")
+    done = dslite_command("bench", *words, *QUICK, "--json", environment=lab)
+    assert done.returncode == 1
+    cnn, frontend = _report(done.stdout).runs
+    assert (cnn.artifact.part, frontend.artifact.part) == ("cnn", "frontend")
+    assert "SIGABRT" in (cnn.error or "")
+    assert frontend.error is None
+
+
+def test_exported_files_are_taken_from_the_cache_while_nothing_has_changed(
+    lab: dict[str, str], tmp_path: Path, dslite_command: Command
+) -> None:
+    def bench(*words: object) -> list[str]:
+        before = len(_built(lab))
+        done = dslite_command("bench", "--backbone", "t_a,t_b", *QUICK, *words, "--json", environment=lab)
+        assert done.returncode == 0, done.stderr
+        assert _backbones(_report(done.stdout)) == ["t_a", "t_b"]
+        return _built(lab)[before:]
+
+    assert bench() == ["t_a", "t_b"]
+    assert bench() == []
+    assert bench("--runs", 4) == []
+    assert bench("--seed", 1) == ["t_a", "t_b"]
+    assert bench("--labels", "a,b,c,d") == ["t_a", "t_b"]
+    assert bench("--part", "cnn", "--exporter", "tflite-float32") == ["t_a", "t_b"]
+    assert bench() == []
+    (export,) = (Path(lab["DSLITE_CACHE"]) / "exports").glob("*/t_a-cnn-tflite-float32.tflite")
+    export.write_bytes(export.read_bytes()[:-1])  # damaged: made again
+    assert bench("--part", "cnn", "--exporter", "tflite-float32") == ["t_a"]
+    module = tmp_path / "site" / "lab.py"
+    module.write_text(module.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
+    assert bench() == ["t_a", "t_b"]
+
+
+def test_a_sweep_that_is_killed_goes_on_where_it_was(
+    lab: dict[str, str], tmp_path: Path, dslite_command: Command
+) -> None:
+    report, wait = tmp_path / "report.json", Path(lab["LOG"] + ".wait")
+    words = ["bench", "--backbone", "t_a,t_waits,t_b", *map(str, QUICK), "-o", str(report)]
+    wait.touch()
+    with subprocess.Popen(
+        [sys.executable, "-m", "dslite", *words],
+        env={**os.environ, **lab},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        _until(lambda: "t_waits" in _built(lab))
+        workers = _workers(process.pid)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert workers
+    assert _backbones(document.read(report)) == ["t_a"]  # written as it came
+    _until(lambda: not any(_alive(pid) for pid in workers))  # nobody is left behind
+    wait.unlink()
+
+    done = dslite_command(*words, environment=lab)
+    assert done.returncode == 0
+    assert "1 of 3 cases were measured by a bench that was stopped" in done.stderr
+    assert _built(lab) == ["t_a", "t_waits", "t_waits", "t_b"]
+    runs = document.read(report).runs
+    assert [run.artifact.backbone for run in runs] == ["t_a", "t_waits", "t_b"]
+    assert [[flag.code for flag in run.flags] for run in runs] == [["measured_before"], [], []]
+
+    again = dslite_command(*words, environment=lab)  # complete, so the next one measures anew
+    assert "measured by a bench that was stopped" not in again.stderr
+    assert [flag.code for run in document.read(report).runs for flag in run.flags] == []
+
+
+def test_fresh_measures_all_again(lab: dict[str, str], tmp_path: Path, dslite_command: Command) -> None:
+    words = ("--backbone", "t_b,t_a", *QUICK, "-o", tmp_path / "report.json")
+    assert dslite_command("bench", *words, environment=lab).returncode == 0
+    first = document.read(tmp_path / "report.json").runs
+    from dslite.codec import to_json
+
+    # What a stopped bench leaves is what it had kept, so keep a run under the key this one will look for.
+    os.environ["LOG"] = lab["LOG"]
+    (tmp_path / "log.wait").touch()
+    words = ("--backbone", "t_b,t_waits", *QUICK)
+    with subprocess.Popen(
+        [sys.executable, "-m", "dslite", "bench", *map(str, words)],
+        env={**os.environ, **lab},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        _until(lambda: "t_waits" in _built(lab))
+        process.send_signal(signal.SIGTERM)
+    (tmp_path / "log.wait").unlink()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert to_json(first[0])
+    done = dslite_command("bench", *words, "--fresh", "--json", environment=lab)
+    assert "measured by a bench that was stopped" not in done.stderr
+    assert [flag.code for run in _report(done.stdout).runs for flag in run.flags] == []
+
+
+def _until(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def _workers(pid: int) -> list[int]:
+    import psutil
+
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
+def _alive(pid: int) -> bool:
+    import psutil
+
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+# -- order, copies, cache ---------------------------------------------------------------------------------
+
+
+def test_rows_are_ordered_by_any_column_in_table_and_json(lab: dict[str, str], dslite_command: Command) -> None:
+    names = "t_a:width=2,t_a:width=4,t_a:width=1"
+    for words, widths in (
+        (["--sort", "params"], [1, 2, 4]),
+        (["--sort", "size", "--descending"], [4, 2, 1]),
+        (["--sort", "name", "--descending"], [4, 2, 1]),
+        ([], [2, 4, 1]),
+    ):
+        done = dslite_command("bench", "--backbone", names, *QUICK, *words, "--json", environment=lab)
+        assert _backbones(_report(done.stdout)) == [f"t_a:width={width}" for width in widths]
+    wrong = dslite_command("bench", "--backbone", names, "--sort", "speed", environment=lab)
+    assert wrong.returncode == 2
+    assert "p50" in wrong.stderr
+
+
+def test_copies_of_exported_files_are_kept_where_they_are_wanted(
+    lab: dict[str, str], tmp_path: Path, dslite_command: Command
+) -> None:
+    words = ("--backbone", "t_a", "--exporter", "all", "--part", "cnn", *QUICK, "--keep", tmp_path / "kept")
+    for _ in range(2):  # made, and from the cache
+        assert dslite_command("bench", *words, environment=lab).returncode == 0
+        kept = {path.name for path in (tmp_path / "kept").iterdir()}
+        assert {"t_a-cnn-tflite-float32.tflite", "t_a-cnn-tflite-float32.tflite.json", "t_a-cnn-hdf5.h5"} <= kept
+    again = dslite_command("bench", tmp_path / "kept" / "t_a-cnn-tflite-float32.tflite", *QUICK[6:], environment=lab)
+    assert again.returncode == 0, again.stderr
+
+
+def test_the_cache_is_shown_and_cleared(lab: dict[str, str], dslite_command: Command) -> None:
+    empty = dslite_command("cache", environment=lab)
+    assert (empty.returncode, empty.stdout.split(",")[0]) == (0, "0 entries")
+    dslite_command("bench", "--backbone", "t_a,t_b", *QUICK, environment=lab)
+    shown = dslite_command("cache", environment=lab)
+    assert "t_a-whole-tflite-float32.tflite" in shown.stdout
+    data = json.loads(dslite_command("cache", "--json", environment=lab).stdout)
+    assert [entry["kind"] for entry in data["entries"]] == ["exports", "exports"]
+    assert data["folder"] == lab["DSLITE_CACHE"]
+    assert "cleared: 2 entries" in dslite_command("cache", "--clear", environment=lab).stdout
+    assert json.loads(dslite_command("cache", "--json", environment=lab).stdout)["entries"] == []
+
+
+def test_without_a_cache_folder_a_bench_still_measures(
+    lab: dict[str, str], tmp_path: Path, dslite_command: Command
+) -> None:
+    (tmp_path / "a file").touch()
+    environment = {**lab, "DSLITE_CACHE": str(tmp_path / "a file" / "cache")}
+    done = dslite_command("bench", "--backbone", "t_a", "--part", "cnn", *QUICK, environment=environment)
+    assert done.returncode == 1 or "densenet" not in done.stdout
+    assert "nothing is kept (DSLITE_CACHE names another folder)" in done.stderr
+
+
+def test_the_cache_keeps_to_its_limit_and_what_was_used_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSLITE_CACHE", str(tmp_path))
+    cache.make()
+    for age, key in enumerate(("new", "old", "oldest")):
+        cache.export_folder(key).mkdir()
+        (cache.export_folder(key) / "model.tflite").write_bytes(bytes(100))
+        os.utime(cache.export_folder(key), (1e9 - age, 1e9 - age))
+    leftover = tmp_path / "exports" / ".dslite-half"
+    leftover.mkdir()
+    cache.trim(250)
+    assert {entry.path.name for entry in cache.entries()} == {"new", "old", leftover.name}
+    cache.mark_used(cache.export_folder("old"))
+    cache.trim(150)
+    assert {entry.path.name for entry in cache.entries()} == {"old", leftover.name}
+    os.utime(leftover, (1e9, 1e9))
+    cache.trim(150)
+    assert {entry.path.name for entry in cache.entries()} == {"old"}
+
+
+@pytest.mark.parametrize("words", [("--weights", "w.h5"), ("--sort", "p50", "--weights", "w.h5")])
+def test_a_weight_file_is_for_one_backbone(
+    lab: dict[str, str], tmp_path: Path, words: tuple[str, ...], dslite_command: Command
+) -> None:
+    (tmp_path / "w.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    done = dslite_command("bench", "--backbone", "t_a,t_b", *QUICK, *words, cwd=tmp_path, environment=lab)
+    assert done.returncode == 2
+    assert "a file fits one backbone, got 2" in done.stderr
+
+
+def test_the_files_of_a_user_are_measured_beside_a_backbone(
+    lab: dict[str, str], small_system: Any, dslite_command: Command
+) -> None:
+    path = small_system.path("whole", "tflite-float32")
+    words = ("--backbone", "t_a", "--exporter", "tflite-float32", *QUICK)
+    done = dslite_command("bench", path, *words, "--json", environment=lab)
+    assert done.returncode == 0, done.stderr
+    assert [run.artifact.path for run in _report(done.stdout).runs] == [path.name, "t_a-whole-tflite-float32.tflite"]
