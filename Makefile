@@ -31,8 +31,9 @@ format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-benchmarks: $(READY) ## measure dslite itself, as ratios; writes benchmarks/results/
+benchmarks: $(READY) ## measure dslite itself, and the whole zoo; writes benchmarks/results/
 	$(BIN)/python benchmarks/reference_path.py
+	$(BIN)/python benchmarks/zoo.py
 
 wheel: $(READY) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel

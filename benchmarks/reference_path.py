@@ -15,29 +15,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from figures import RESULTS, Figure, Results, dslite, seconds_of
 
-from dslite.measure.environment import commit, environment
+from dslite.measure.environment import environment
 
-RESULTS = Path(__file__).parent / "results"
 ROUNDS = 5
 PAIRS = 8
 N_FILES = 20
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One aim and what was measured: the text says how."""
-
-    name: str
-    aim: str
-    measured: str
-    met: bool
-    how: str
 
 
 @dataclass(frozen=True)
@@ -252,9 +241,7 @@ def start_up(reference: Reference) -> list[Figure]:
             ([sys.executable, "-c", "pass"], bare),
             ([sys.executable, "-m", "dslite", "list"], full),
         ):
-            start = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True)
-            found.append(time.perf_counter() - start)
+            found.append(seconds_of(command))
     ratio = statistics.median(full) / statistics.median(bare)
     heavy = "tensorflow", "tf_keras", "keras", "librosa"
     code = (
@@ -282,9 +269,8 @@ def start_up(reference: Reference) -> list[Figure]:
 
 def whole_bench(reference: Reference) -> list[Figure]:
     """The README's first command, from nothing."""
-    del reference
     start = time.perf_counter()
-    dslite("bench", "--backbone", "densenet121")
+    dslite("bench", "--backbone", "densenet121", cache=reference.folder / "cache")
     seconds = time.perf_counter() - start
     cores = environment()["cpus"]
     return [
@@ -296,12 +282,6 @@ def whole_bench(reference: Reference) -> list[Figure]:
             "wall clock; build, three exports, four rows with time and memory in fresh processes; nothing is cached",
         )
     ]
-
-
-def dslite(*words: object) -> str:
-    """Run the command and give its output."""
-    command = [sys.executable, "-m", "dslite", *map(str, words)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 FIGURES: dict[str, Callable[[Reference], list[Figure]]] = {
@@ -321,25 +301,17 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=FIGURES, default=list(FIGURES))
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
+    results = Results("reference_path", "The reference path, measured", "make benchmarks")
     found: list[Figure] = []
-    machine, measured = environment(), commit()  # before the results are written: they are changes too
     with tempfile.TemporaryDirectory() as folder:
         reference = build(Path(folder))
         for name in options.only:
             print(f"measuring {name} ...", file=sys.stderr, flush=True)
             found += FIGURES[name](reference)
-    rows = [f"| {f.name} | {f.aim} | {f.measured} | {'yes' if f.met else 'NO'} | {f.how} |" for f in found]
-    head = ["| figure | aim | measured | met | how |", "|---|---|---|---|---|"]
-    where = f"{machine['cpu']}, {machine['cpus']} cores, {machine['system']}, Python {machine['python']}"
-    lines = ["# The reference path, measured", "", f"`make benchmarks` on {where}.", "", *head, *rows]
+    results.add_figures(found)
     if "agreement" in options.only and not os.environ.get("DSLITE_TEST_DATA"):
-        lines += ["", "Not measured: agreement on real files, because DSLITE_TEST_DATA was not set."]
-    text = "\n".join(lines) + "\n"
-    print(text)
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "reference_path.md").write_text(text, encoding="utf-8")
-    record = {"environment": machine, "commit": measured, "figures": [asdict(f) for f in found]}
-    (options.output / "reference_path.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        results.add("Not measured: agreement on real files, because DSLITE_TEST_DATA was not set.")
+    results.write(options.output)
 
 
 if __name__ == "__main__":

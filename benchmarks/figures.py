@@ -1,0 +1,73 @@
+"""What the benchmarks share: figures beside their aims, the real command, and how results are written down."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dslite.measure.environment import commit, environment
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One aim and what was measured: the text says how."""
+
+    name: str
+    aim: str
+    measured: str
+    met: bool
+    how: str
+
+
+def dslite(*words: object, cache: Path | None = None) -> str:
+    """Run the command, with a cache folder of its own if one is given, and give its output."""
+    command = [sys.executable, "-m", "dslite", *map(str, words)]
+    env = {**os.environ, **({"DSLITE_CACHE": str(cache)} if cache else {})}
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env).stdout
+
+
+def seconds_of(command: Sequence[str], env: dict[str, str] | None = None) -> float:
+    """Give the wall-clock seconds a command takes."""
+    start = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, env=env)
+    return time.perf_counter() - start
+
+
+class Results:
+    """Figures of one benchmark, written as Markdown and JSON."""
+
+    def __init__(self, name: str, title: str, command: str) -> None:
+        self._name = name
+        self._title = title
+        self._command = command
+        self._machine, self._commit = environment(), commit()  # before results are written: they are changes too
+        self._parts: list[str] = []
+        self._figures: list[Figure] = []
+
+    def add(self, text: str) -> None:
+        """Add a paragraph or a table."""
+        self._parts.append(text)
+
+    def add_figures(self, figures: Sequence[Figure]) -> None:
+        """Add figures as a table."""
+        self._figures += figures
+        rows = [f"| {f.name} | {f.aim} | {f.measured} | {'yes' if f.met else 'NO'} | {f.how} |" for f in figures]
+        self.add("\n".join(["| figure | aim | measured | met | how |", "|---|---|---|---|---|", *rows]))
+
+    def write(self, folder: Path, record: dict[str, Any] | None = None) -> None:
+        """Write both files, and print the Markdown."""
+        machine = self._machine
+        where = f"{machine['cpu']}, {machine['cpus']} cores, {machine['system']}, Python {machine['python']}"
+        text = "\n\n".join([f"# {self._title}", f"`{self._command}` on {where}.", *self._parts]) + "\n"
+        print(text)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{self._name}.md").write_text(text, encoding="utf-8")
+        data = {"environment": machine, "commit": self._commit, "figures": [asdict(f) for f in self._figures]}
+        (folder / f"{self._name}.json").write_text(json.dumps(data | (record or {}), indent=1) + "\n", encoding="utf-8")
