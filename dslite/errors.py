@@ -20,6 +20,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 
+class Terminated(SystemExit):
+    """The process was asked to end by a signal; a plugin's own ``sys.exit`` is a failure of the plugin, this is not."""
+
+
 class DsliteError(Exception):
     """Base of all; ``exit_code`` is what the command line ends with."""
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from dslite import __version__
-from dslite.errors import DsliteError, in_words
+from dslite.errors import DsliteError, Terminated, in_words
 from dslite.native import debug
 
 _COMMANDS = ("bench", "completion", "export", "image", "list", "plugins", "predict", "show")
@@ -57,7 +57,7 @@ def cli(ctx: click.Context) -> None:
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     del frame
-    raise SystemExit(_SIGNALLED + number)  # unwinds, so that temporary files and child processes go
+    raise Terminated(_SIGNALLED + number)  # unwinds, so that temporary files and child processes go
 
 
 def main() -> None:
