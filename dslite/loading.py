@@ -64,18 +64,19 @@ def distribution_of(point: EntryPoint) -> tuple[str, str]:
     """Give name and version of the distribution that declares an entry point, as far as they are known."""
     if point.dist is None:
         return "unknown", ""
-    name, version = point.dist.name, point.dist.version  # both None where an uninstall was interrupted
+    metadata = point.dist.metadata  # parsed at each access; empty where an uninstall was interrupted
+    name, version = (metadata[key] if key in metadata else "" for key in ("Name", "Version"))  # noqa: SIM401 - no get
     return name or "unknown", version or ""
 
 
-def load(point: EntryPoint, taken: dict[tuple[Kind, str], str]) -> Plugin:
+def load(point: EntryPoint, distribution: str, taken: dict[tuple[Kind, str], str]) -> Plugin:
     """Load one plugin; its failure is part of the result.
 
     Args:
         point: where it is declared.
+        distribution: name and version of the distribution that declares it.
         taken: who brought which names so far; the plugin's own are added when it loads whole.
     """
-    distribution = " ".join(distribution_of(point)).strip()
     start = time.perf_counter()
     try:
         # What a plugin prints must not end up in our JSON.

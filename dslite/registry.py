@@ -73,12 +73,13 @@ def registry() -> Registry:
     later plugin. Entry points named in ``DSLITE_DISABLE`` (comma-separated) are left out.
     """
     disabled = {name.strip() for name in os.environ.get("DSLITE_DISABLE", "").split(",")}
+    points = [point for point in entry_points(group=GROUP) if point.name not in disabled]
     found = sorted(
-        (point for point in entry_points(group=GROUP) if point.name not in disabled),
-        key=lambda point: (distribution_of(point)[0] != OWN_DISTRIBUTION, distribution_of(point), point.name),
+        ((distribution_of(point), point) for point in points),
+        key=lambda pair: (pair[0][0] != OWN_DISTRIBUTION, pair[0], pair[1].name),
     )
     taken: dict[tuple[Kind, str], str] = {}
-    return Registry(tuple(load(point, taken) for point in found))
+    return Registry(tuple(load(point, " ".join(source).strip(), taken) for source, point in found))
 
 
 # -- names with options: "prune:sparsity=0.8,epochs=3" ---------------------------------------------------
