@@ -68,8 +68,9 @@ def table(report: dict[str, Any]) -> str:
         for m in run["measurements"]:
             found.setdefault(m["metric"], m)
         latency = found["latency"]["statistics"]
+        name = run["artifact"]["backbone"] or run["artifact"]["part"]
         rows.append(
-            f"| {run['artifact']['backbone'] or run['artifact']['part']} | {latency['p50'] * 1e3:.1f} | {latency['p90'] * 1e3:.1f} "
+            f"| {name} | {latency['p50'] * 1e3:.1f} | {latency['p90'] * 1e3:.1f} "
             f"| {found['memory_delta']['value'] / 1e6:.1f} | {found['size']['value'] / 1e6:.1f} "
             f"| {found['parameters']['value']:,} | {found['macs']['value']:,} |"
         )
@@ -129,9 +130,9 @@ def main() -> None:
     plan = report["runs"][0]["plan"]
     results.add(
         f"Audio to probabilities in one float32 TFLite file, LiteRT, {plan['threads']} threads, batch 1, random "
-        f"weights, 4 classes; at least {plan['runs']} timed runs and {plan['min_s']:g} s after warm-up, each in a fresh "
-        "process; memory is the peak above the same process without the model. Parameters are those of backbone and head, MACs "
-        "of the whole file, 6.1 M of the front end among them."
+        f"weights, 4 classes; at least {plan['runs']} timed runs and {plan['min_s']:g} s after warm-up, each in a "
+        "fresh process; memory is the peak above the same process without the model. Parameters are those of backbone "
+        "and head, MACs of the whole file, 6.1 M of the front end among them."
     )
     results.add(table(report))
     results.add_figures(

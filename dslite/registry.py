@@ -1,69 +1,18 @@
-"""Find plugins by their entry points, load each in isolation, and look their records up by name.
+"""All plugins of this environment, and their records looked up by name."""
 
-pluggy isolates nothing: one plugin that fails to import stops its loader, one that fails in a hook stops the
-hook. So each plugin gets a plugin manager of its own here, its hooks are called alone, its records are checked,
-and only then are they taken, all or none. What failed is kept, with its reason.
-"""
-
-import contextlib
 import difflib
 import os
-import sys
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from importlib.metadata import entry_points
+from typing import Any
 
-import pluggy
+from dslite.errors import SpecError, UnknownNameError
+from dslite.loading import KINDS, Kind, Plugin, distribution_of, load
+from dslite.records import Option, OptionValue, PluginRecord
 
-from dslite import hookspecs
-from dslite.codec import plain, typed
-from dslite.errors import PluginError, SpecError, UnknownNameError
-from dslite.records import (
-    Augmenter,
-    Backbone,
-    Compressor,
-    Exporter,
-    Option,
-    OptionValue,
-    PluginRecord,
-    Target,
-)
-
-Kind = Literal["backbones", "augmenters", "compressors", "exporters", "targets"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-_RECORD_TYPE: dict[Kind, type[PluginRecord]] = {
-    "backbones": Backbone,
-    "augmenters": Augmenter,
-    "compressors": Compressor,
-    "exporters": Exporter,
-    "targets": Target,
-}
 GROUP = "dslite"
 OWN_DISTRIBUTION = "dslite"
-
-
-@dataclass(frozen=True, slots=True)
-class Plugin:
-    """One entry point and what became of it.
-
-    Attributes:
-        name: of the entry point.
-        module: what it points at.
-        distribution: name and version of the installed distribution that declares it.
-        load_s: seconds its import and its hooks took.
-        error: why it was left out, or None.
-        records: what it brought, by kind.
-    """
-
-    name: str
-    module: str
-    distribution: str
-    load_s: float = 0.0
-    error: str | None = None
-    records: dict[Kind, tuple[PluginRecord, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,119 +73,13 @@ def registry() -> Registry:
     later plugin. Entry points named in ``DSLITE_DISABLE`` (comma-separated) are left out.
     """
     disabled = {name.strip() for name in os.environ.get("DSLITE_DISABLE", "").split(",")}
+    points = [point for point in entry_points(group=GROUP) if point.name not in disabled]
     found = sorted(
-        (point for point in entry_points(group=GROUP) if point.name not in disabled),
-        key=lambda point: (_distribution(point)[0] != OWN_DISTRIBUTION, _distribution(point), point.name),
+        ((distribution_of(point), point) for point in points),
+        key=lambda pair: (pair[0][0] != OWN_DISTRIBUTION, pair[0], pair[1].name),
     )
     taken: dict[tuple[Kind, str], str] = {}
-    return Registry(tuple(load(point, taken) for point in found))
-
-
-def _distribution(point: EntryPoint) -> tuple[str, str]:
-    if point.dist is None:
-        return "unknown", ""
-    name, version = point.dist.name, point.dist.version  # both None where an uninstall was interrupted
-    return name or "unknown", version or ""
-
-
-def load(point: EntryPoint, taken: dict[tuple[Kind, str], str]) -> Plugin:
-    """Load one plugin; its failure is part of the result.
-
-    Args:
-        point: where it is declared.
-        taken: who brought which names so far; the plugin's own are added when it loads whole.
-    """
-    distribution = " ".join(_distribution(point)).strip()
-    start = time.perf_counter()
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints must not end up in our JSON
-            module = point.load()
-            records = _collect(module, point.name)
-        _check_names(records, taken)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does, the others live on
-        reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {_text(error)}"
-        reason = " ".join(reason.split())
-        return Plugin(point.name, point.value, distribution, time.perf_counter() - start, error=reason)
-    taken.update({(kind, r.name): point.name for kind, group in records.items() for r in group})
-    return Plugin(point.name, point.value, distribution, time.perf_counter() - start, records=records)
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a plugin's own error class may fail at anything
-        return "its message cannot be told"
-
-
-def _collect(module: Any, name: str) -> dict[Kind, tuple[PluginRecord, ...]]:
-    """Call the hooks of one plugin module and check the types of what they return."""
-    manager = pluggy.PluginManager("dslite")
-    manager.add_hookspecs(hookspecs)
-    manager.register(module, name)
-    known = [f"dslite_{kind}" for kind in KINDS]
-    for hook in vars(manager.hook):
-        if hook not in known and not hook.startswith("_"):
-            near = difflib.get_close_matches(hook, known, n=1)
-            cure = f"did you mean {near[0]}?" if near else f"the hooks are {', '.join(known)}"
-            raise PluginError(f"{hook} is no hook of dslite: {cure}")
-    records = {kind: _call(manager, kind) for kind in KINDS}
-    if not any(manager.get_hookcallers(module) or ()):
-        raise PluginError(
-            f"{module.__name__} has no hook: define one of {', '.join(known)} and mark it @dslite.hookimpl"
-        )
-    return {kind: group for kind, group in records.items() if group}
-
-
-def _call(manager: pluggy.PluginManager, kind: Kind) -> tuple[PluginRecord, ...]:
-    expected = _RECORD_TYPE[kind]
-    records: list[PluginRecord] = []
-    # Called one by one: pluggy's own call drops None, which is what a hook without `return` gives.
-    for implementation in getattr(manager.hook, f"dslite_{kind}").get_hookimpls():
-        answer = implementation.function()
-        if not isinstance(answer, Iterable) or isinstance(answer, str):
-            raise PluginError(
-                f"dslite_{kind} must return an iterable of dslite.records.{expected.__name__}, "
-                f"got {type(answer).__name__}: put the record in a list"
-            )
-        for record in answer:
-            if not isinstance(record, expected):
-                raise PluginError(
-                    f"dslite_{kind} must return dslite.records.{expected.__name__} records, got {record!r}"
-                )
-            _check_fields(record, kind)
-            records.append(record)
-    return tuple(records)
-
-
-def _check_fields(record: PluginRecord, kind: Kind) -> None:
-    for name, hint in get_type_hints(type(record)).items():
-        value = getattr(record, name)
-        where = f"{kind[:-1]} {record.name!r}: {name}"
-        if get_origin(hint) is Callable:
-            if not callable(value):
-                raise PluginError(f"{where}: expected a function, got {value!r}")
-            continue
-        try:
-            typed(hint, plain(value), where)
-        except SpecError as error:
-            raise PluginError(str(error)) from None
-
-
-def _check_names(records: dict[Kind, tuple[PluginRecord, ...]], taken: dict[tuple[Kind, str], str]) -> None:
-    own: set[tuple[Kind, str]] = set()
-    for kind, group in records.items():
-        for record in group:
-            name = record.name
-            if not isinstance(name, str) or not name or set(name) & set(":,*? "):
-                raise PluginError(f"{name!r} is no name for one of the {kind}: no blanks and none of : , * ?")
-            if (kind, name) in own:
-                raise PluginError(f"{kind[:-1]} {name!r} is there twice in this plugin: rename one")
-            if (kind, name) in taken:
-                raise PluginError(
-                    f"{kind[:-1]} {name!r} is taken by plugin {taken[kind, name]!r}: "
-                    f"rename it, or skip that plugin with DSLITE_DISABLE={taken[kind, name]}"
-                )
-            own.add((kind, name))
+    return Registry(tuple(load(point, " ".join(source).strip(), taken) for source, point in found))
 
 
 # -- names with options: "prune:sparsity=0.8,epochs=3" ---------------------------------------------------

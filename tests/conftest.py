@@ -104,15 +104,6 @@ def small_system(tmp_path_factory: pytest.TempPathFactory) -> SmallSystem:
     return SmallSystem(cnn, recipe, files)
 
 
-def install_plugin(site: Path, name: str, source: str, *points: str) -> None:
-    """Put a distribution of one module into a folder, as pip would; with the folder on the path, it is installed."""
-    (site / f"{name}.py").write_text(source, encoding="utf-8")
-    info = site / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("\n".join(["[dslite]", *(points or [f"{name} = {name}"])]) + "\n")
-
-
 def run_dslite(
     *words: object, cwd: Path | None = None, environment: dict[str, str] | None = None, timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:

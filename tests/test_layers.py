@@ -16,6 +16,7 @@ LAYERS = [
     ["records"],
     ["recipe", "hookspecs"],
     [""],
+    ["loading"],
     ["registry", "audio", "cache"],
     ["model"],
     ["deploy"],
@@ -26,7 +27,11 @@ LAYERS = [
     ["__main__"],
 ]
 LEVEL = {part: level for level, line in enumerate(LAYERS) for part in line}
-ONLY_FOR = {"registry": {"cli"}, "testing": set[str]()}  # objects go down, names do not; testing is for plugins
+ONLY_FOR = {
+    "loading": {"registry", "cli"},
+    "registry": {"cli"},
+    "testing": set[str](),
+}  # objects go down, names do not; testing is for plugins
 BARE = ["errors", "native", "children", "codec", "files", "lazy", "records", "recipe"]  # standard library only
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

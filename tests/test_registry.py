@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import subprocess
@@ -7,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distributions import install
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
-from dslite.errors import SpecError, UnknownNameError
+from dslite.cli import console
+from dslite.errors import PluginError, SpecError, UnknownNameError
+from dslite.loading import Kind, Plugin, _check_names
 from dslite.records import Augmenter, Option, OptionValue, Target
-from dslite.registry import Kind, Plugin, Registry, parse_name, resolve_options
+from dslite.registry import Registry, parse_name, resolve_options
 
 # -- names with options -----------------------------------------------------------------------------------
 
@@ -154,14 +159,6 @@ def test_an_unknown_name_also_names_the_plugins_that_failed() -> None:
 # -- isolation: real distributions, found by the real command -------------------------------------------------
 
 
-def _install(site: Path, name: str, source: str, *points: str) -> None:
-    (site / f"{name}.py").write_text(source, encoding="utf-8")
-    info = site / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("\n".join(["[dslite]", *(points or [f"{name} = {name}"])]) + "\n")
-
-
 def _dslite(site: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "dslite", *arguments],
@@ -216,9 +213,31 @@ def dslite_targets():
 """
 
 _BAD = {
-    "missing import": ("import no_such_library\n", ["ModuleNotFoundError", "no_such_library"]),
-    "syntax error": ("def broken(:\n", ["SyntaxError", "bad.py", "line 1"]),
-    "no module": (None, ["ModuleNotFoundError", "No module named 'bad'"]),
+    "missing import": (
+        "import no_such_library\n",
+        ["ModuleNotFoundError: No module named 'no_such_library'", "install it, or name it among the plugin's depend"],
+    ),
+    "another version of dslite": (
+        "from dslite.records import Backbones\n",
+        ["cannot import name 'Backbones'", "made for another version of dslite: update one of the two"],
+    ),
+    "syntax error": (
+        "def broken(:\n",
+        ["SyntaxError in ", "bad.py, line 1: ", "mend it, or install a version for"],
+    ),
+    "no module": (None, ["No module named 'bad'", "its entry point names a module that is not installed: mend"]),
+    "TensorFlow taken along": (
+        "import json\nimport tensorflow as tf\n",
+        ["it imports tensorflow as it is loaded", "move that import into the function that needs it"],
+    ),
+    "Keras by way of dslite": (
+        "from dslite.model.keras import keras\n",
+        ["it imports tf_keras as it is loaded", "move that import into the function that needs it"],
+    ),
+    "TensorFlow in a hook": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    import tensorflow\n    return []\n",
+        ["it imports tensorflow as it is loaded"],
+    ),
     "misspelt hook": (
         f"{_HEAD}\n@hookimpl\ndef dslite_exporter():\n    return []\n",
         ["dslite_exporter is no hook of dslite", "did you mean dslite_exporters?"],
@@ -229,7 +248,7 @@ _BAD = {
     ),
     "extra argument": (
         f"{_HEAD}\n@hookimpl\ndef dslite_targets(config):\n    return []\n",
-        ["dslite_targets", "config"],
+        ["dslite_targets takes config, but hooks are called without arguments: remove it"],
     ),
     "wrong record type": (
         f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    return [exporter('lab-file')]\n",
@@ -261,7 +280,7 @@ _BAD = {
     ),
     "name nobody could type": (
         f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    return [target('lab:bench')]\n",
-        ["'lab:bench' is no name for one of the targets"],
+        ["'lab:bench' is no name for one of the targets: rename it, without blanks and any of : , * ? = [ ] / \\"],
     ),
     "field of the wrong type": (
         f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    return [target('lab-bench', source=None)]\n",
@@ -275,14 +294,25 @@ _BAD = {
         f"{_HEAD}\n@hookimpl\ndef dslite_exporters():\n    return [exporter('lab-file', options=('samples',))]\n",
         ["lab-file", "options", "samples"],
     ),
-    "exit at import": ("import sys\nsys.exit('no licence')\n", ["SystemExit", "no licence"]),
+    "exit at import": (
+        "import sys\nsys.exit('no licence')\n",
+        ["loading it called sys.exit('no licence'): remove that call"],
+    ),
+    "exit in a hook": (
+        f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    raise SystemExit(3)\n",
+        ["dslite_targets called sys.exit(3): remove that call"],
+    ),
+    "panic at import": (
+        "class Panic(BaseException):\n    pass\n\nraise Panic('lost')\n",
+        ["loading it raised Panic: lost: mend it", "or leave it out with DSLITE_DISABLE=bad"],
+    ),
     "hook that raises": (
         f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    raise RuntimeError('no phone\\nfound')\n",
-        ["RuntimeError: no phone found"],
+        ["dslite_targets raised RuntimeError: no phone found: mend it", "DSLITE_DISABLE=bad"],
     ),
     "hook that raises on the way": (
         f"{_HEAD}\n@hookimpl\ndef dslite_targets():\n    yield target('lab-bench')\n    raise RuntimeError('lost')\n",
-        ["RuntimeError: lost"],
+        ["dslite_targets raised RuntimeError: lost: mend it"],
     ),
     "error that cannot be told": (
         "class Broken(Exception):\n    def __str__(self):\n        raise ValueError\n\nraise Broken\n",
@@ -297,7 +327,7 @@ _BAD = {
 def test_a_bad_plugin_is_told_with_its_reason_and_the_others_live_on(
     tmp_path: Path, installed: list[dict[str, Any]], source: str | None, reason: list[str]
 ) -> None:
-    _install(tmp_path, "bad", source or "")
+    install(tmp_path, "bad", source or "")
     if source is None:
         (tmp_path / "bad.py").unlink()
     listed = _dslite(tmp_path, "list")
@@ -314,7 +344,7 @@ def test_a_bad_plugin_is_told_with_its_reason_and_the_others_live_on(
 
 
 def test_a_bad_plugin_is_told_wherever_a_user_may_miss_it(tmp_path: Path) -> None:
-    _install(tmp_path, "bad", "import no_such_library\n")
+    install(tmp_path, "bad", "import no_such_library\n")
     table = _dslite(tmp_path, "plugins")
     assert table.returncode == 0
     (line,) = [line for line in table.stdout.splitlines() if line.startswith("bad ")]
@@ -324,10 +354,41 @@ def test_a_bad_plugin_is_told_wherever_a_user_may_miss_it(tmp_path: Path) -> Non
     assert "not loaded: bad (`dslite plugins` says why)" in missed.stderr
 
 
+@pytest.mark.parametrize("name", [*(f"lab{c}bench" for c in ":,*?=[]/\\ \t\n"), "", " lab"])
+def test_a_name_that_cannot_stand_in_a_list_a_pattern_or_a_file_name_is_refused(name: str) -> None:
+    with pytest.raises(PluginError, match="is no name for one of the targets: rename it"):
+        _check_names({"targets": (_target(name),)}, {})
+
+
+def test_nothing_of_a_failure_is_cut_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = ("a_plugin_of_a_long_name", "a-distribution-of-a-long-name 1.0", "0.1 ms", "FAILED: lost: mend_what_is_long")
+    written = io.StringIO()
+    monkeypatch.setattr(console, "out", lambda: Console(file=written, width=50))
+    console.print_table(("A", "B", "C", "D"), [row])
+    header, *lines = written.getvalue().splitlines()
+    starts = [header.index(name) for name in "ABCD"]
+    for start, end, cell in zip(starts, [*starts[1:], None], row, strict=True):
+        assert "".join("".join(line[start:end] for line in lines).split()) == cell.replace(" ", "")
+
+
+def test_a_failure_names_the_place_when_asked(tmp_path: Path) -> None:
+    install(tmp_path, "bad", "import json\n\nraise RuntimeError('lost')\n")
+    told = _dslite(tmp_path, "plugins", DSLITE_DEBUG="1")
+    assert told.returncode == 0
+    assert 'bad.py", line 3, in <module>' in told.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
+def test_a_signal_while_a_plugin_loads_ends_the_process_and_is_no_failure(tmp_path: Path) -> None:
+    ends = "import os, signal, time\n\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(60)\n"
+    install(tmp_path, "ends", ends)
+    assert _dslite(tmp_path, "plugins").returncode == 128 + 15
+
+
 def test_a_good_plugin_stands_beside_bad_ones(tmp_path: Path, installed: list[dict[str, Any]]) -> None:
-    _install(tmp_path, "bad", "raise SystemExit(3)\n")
-    _install(tmp_path, "lab", _GOOD)
-    _install(tmp_path, "worse", "def broken(:\n")
+    install(tmp_path, "bad", "raise SystemExit(3)\n")
+    install(tmp_path, "lab", _GOOD)
+    install(tmp_path, "worse", "def broken(:\n")
     *others, bad, lab, worse = _plugins(tmp_path)
     assert others == installed
     assert bad["error"]
@@ -347,7 +408,7 @@ def test_a_good_plugin_stands_beside_bad_ones(tmp_path: Path, installed: list[di
 
 
 def test_two_plugins_of_one_distribution_stand_and_fall_alone(tmp_path: Path) -> None:
-    _install(tmp_path, "lab", _GOOD, "lab = lab", "lost = no_such_module", "odd = lab:no_such_object")
+    install(tmp_path, "lab", _GOOD, "lab = lab", "lost = no_such_module", "odd = lab:no_such_object")
     lab, lost, odd = _plugins(tmp_path)[-3:]
     assert lab["error"] is None
     assert "no_such_module" in lost["error"]
@@ -358,8 +419,8 @@ def test_two_plugins_of_one_distribution_stand_and_fall_alone(tmp_path: Path) ->
 def test_a_distribution_whose_metadata_are_gone_disturbs_nobody(
     tmp_path: Path, installed: list[dict[str, Any]]
 ) -> None:
-    _install(tmp_path, "lab", _GOOD)
-    _install(tmp_path, "ruin", _GOOD.replace("lab-", "ruin-"))
+    install(tmp_path, "lab", _GOOD)
+    install(tmp_path, "ruin", _GOOD.replace("lab-", "ruin-"))
     (tmp_path / "ruin-1.0.dist-info" / "METADATA").unlink()  # as an interrupted uninstall leaves it
     found = _plugins(tmp_path)
     assert found[: len(installed)] == installed
@@ -367,8 +428,8 @@ def test_a_distribution_whose_metadata_are_gone_disturbs_nobody(
 
 
 def test_disabled_plugins_are_left_out(tmp_path: Path, installed: list[dict[str, Any]]) -> None:
-    _install(tmp_path, "bad", "raise RuntimeError\n")
-    _install(tmp_path, "lab", _GOOD)
+    install(tmp_path, "bad", "raise RuntimeError\n")
+    install(tmp_path, "lab", _GOOD)
     assert _plugins(tmp_path, DSLITE_DISABLE="bad, lab") == installed
     rest = _plugins(tmp_path, DSLITE_DISABLE="tflite,no-such-plugin")
     assert [plugin["name"] for plugin in rest if plugin["name"] == "tflite"] == []
@@ -376,7 +437,7 @@ def test_disabled_plugins_are_left_out(tmp_path: Path, installed: list[dict[str,
 
 
 def test_a_plugin_may_take_the_name_of_a_disabled_one(tmp_path: Path) -> None:
-    _install(tmp_path, "lab", _GOOD.replace("lab-file", "tflite-float32"))
+    install(tmp_path, "lab", _GOOD.replace("lab-file", "tflite-float32"))
     assert "taken" in _plugins(tmp_path)[-1]["error"]
     assert _plugins(tmp_path, DSLITE_DISABLE="tflite")[-1]["provides"]["exporters"] == ["tflite-float32"]
 
@@ -384,8 +445,8 @@ def test_a_plugin_may_take_the_name_of_a_disabled_one(tmp_path: Path) -> None:
 def test_own_plugins_load_first_then_the_others_by_name_and_the_first_to_take_a_name_keeps_it(
     tmp_path: Path, installed: list[dict[str, Any]]
 ) -> None:
-    _install(tmp_path, "zebra", _GOOD)
-    _install(tmp_path, "aardvark", _GOOD)
+    install(tmp_path, "zebra", _GOOD)
+    install(tmp_path, "aardvark", _GOOD)
     found = _plugins(tmp_path)
     names = [plugin["name"] for plugin in found]
     assert names == [*(plugin["name"] for plugin in installed), "aardvark", "zebra"]

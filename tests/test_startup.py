@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from distributions import install
 
 from dslite.cli import cli
 
@@ -70,6 +71,14 @@ def test_an_import_would_be_noticed(tmp_path: Path) -> None:
     (tmp_path / "weighty.py").touch()
     (tmp_path / "sitecustomize.py").write_text("import weighty\n")
     assert _run("list", watch=["weighty"], site=tmp_path)[2] == ["weighty"]
+
+
+def test_a_plugin_that_takes_tensorflow_along_is_refused_before_it_costs_anything(tmp_path: Path) -> None:
+    install(tmp_path, "weighty", "import tensorflow\n")
+    stdout, code, imported = _run("plugins", "--json", site=tmp_path)
+    assert "it imports tensorflow" in json.loads(stdout)[-1]["error"]
+    assert not code
+    assert imported == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import distributions
 import pytest
-from conftest import install_plugin
 
 from dslite import cache
 from dslite.cli.selection import select, split
@@ -66,7 +66,7 @@ def lab(tmp_path: Path) -> dict[str, str]:
     """An environment with the backbones above, an empty cache, and a log of what is built."""
     site = tmp_path / "site"
     site.mkdir()
-    install_plugin(site, "lab", PLUGIN)
+    distributions.install(site, "lab", PLUGIN)
     return {"PYTHONPATH": str(site), "DSLITE_CACHE": str(tmp_path / "cache"), "LOG": str(tmp_path / "log")}
 
 

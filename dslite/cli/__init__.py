@@ -55,8 +55,8 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-class _Signalled(BaseException):
-    """Unwinds the stack, so that temporary files and child processes go; no plugin can take it for an error."""
+class _Signalled(KeyboardInterrupt):
+    """Unwinds the stack, so that temporary files and child processes go; nobody takes it for a plugin's failure."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -84,9 +84,10 @@ def main() -> None:
 def _run() -> Any:
     try:
         return cli.main(standalone_mode=False)
-    except _Signalled as signalled:
-        return signalled.code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
+        cause = error.__cause__ or error  # click makes an Abort of it
+        if isinstance(cause, _Signalled):
+            return cause.code
         message, code = "interrupted", _INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone: no second complaint at exit

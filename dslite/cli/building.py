@@ -8,10 +8,10 @@ from typing import Any
 
 from dslite.cli import identity
 from dslite.cli.options import ModelRequest
-from dslite.errors import SpecError
+from dslite.errors import DsliteError, ExportError, PluginError, SpecError, UserError, in_words
 from dslite.recipe import Recipe
-from dslite.records import Artifact, Exporter, Options, Part
-from dslite.registry import get_with_options
+from dslite.records import Artifact, Backbone, Exporter, Options, Part
+from dslite.registry import get_with_options, registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +43,46 @@ def check(wanted: System) -> None:
 
 
 def build(wanted: System) -> Any:
-    """Build the image model; TensorFlow is imported here."""
+    """Build the image model; TensorFlow is imported here.
+
+    Raises:
+        UserError: where the request does not fit the backbone, in the backbone's own words.
+        DsliteError: where the backbone's plugin fails, whatever it raises; the message names backbone and plugin.
+    """
     from dslite.model.assembly import build_cnn
     from dslite.model.keras import keras
 
     backbone, options = get_with_options("backbones", wanted.name)
     keras.utils.set_random_seed(wanted.model.seed)
     weights = None if wanted.model.weights == "none" else wanted.model.weights
-    with contextlib.redirect_stdout(sys.stderr):  # Keras tells of its downloads there, and JSON may be ours
-        return build_cnn(
-            backbone,
-            options,
-            wanted.recipe.frontend.size_px,
-            wanted.recipe.head,
-            len(wanted.model.labels) or 1,
-            weights,
-        )
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # Keras tells of its downloads there, and JSON may be ours
+            return build_cnn(
+                backbone,
+                options,
+                wanted.recipe.frontend.size_px,
+                wanted.recipe.head,
+                len(wanted.model.labels) or 1,
+                weights,
+            )
+    except UserError:
+        raise
+    except SystemExit as error:
+        failed = f"backbone {backbone.name}: its build called sys.exit({error.code!r}): it must raise an error"
+        raise PluginError(f"{failed} ({_provider(backbone, wanted.model.weights)})") from error
+    except DsliteError as error:
+        kind = PluginError if isinstance(error, PluginError) else ExportError
+        raise kind(f"{error} ({_provider(backbone, wanted.model.weights)})") from error
+    except Exception as error:
+        failed = f"backbone {backbone.name}: its model cannot be used: {in_words(error)}"
+        raise PluginError(f"{failed} ({_provider(backbone, wanted.model.weights)})") from error
+
+
+def _provider(backbone: Backbone, weights: str) -> str:
+    plugin = registry().provider(backbone)
+    blameless = weights != "none"  # a download or a file of the user's may be what failed
+    cure = "DSLITE_DEBUG=1 shows where" if blameless else "mend it, or tell its authors what DSLITE_DEBUG=1 shows"
+    return f"plugin {plugin.name} of {plugin.distribution}: {cure}"
 
 
 def export_part(wanted: System, cnn: Any | None, part: Part, exporter: str, path: Path) -> Artifact:

@@ -16,9 +16,10 @@ from typing import Any
 
 from dslite import files
 from dslite.codec import to_json
+from dslite.loading import Kind
 from dslite.recipe import Recipe
 from dslite.records import Part, Plan
-from dslite.registry import Kind, get_with_options, registry
+from dslite.registry import get_with_options, registry
 
 _LIBRARIES = ("tensorflow", "tf-keras", "ai-edge-litert", "ai-edge-quantizer", "numpy", "librosa")
 _KEY_LENGTH = 32

@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from dslite.errors import SpecError
+from dslite.loading import Kind
 from dslite.recipe import (
     REFERENCE,
     ChunkSpec,
@@ -22,7 +23,7 @@ from dslite.recipe import (
     Resize,
     Short,
 )
-from dslite.registry import Kind, registry
+from dslite.registry import registry
 
 F = TypeVar("F", bound=Callable[..., Any])
 

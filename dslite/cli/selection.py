@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from dslite.errors import SpecError
-from dslite.registry import Kind, get_with_options, parse_name, registry
+from dslite.loading import Kind
+from dslite.registry import get_with_options, parse_name, registry
 
 ALL = "all"
 

@@ -3,8 +3,9 @@
 import click
 
 from dslite.cli.console import json_option, print_json, print_table
+from dslite.loading import KINDS, Kind
 from dslite.records import describe
-from dslite.registry import KINDS, Kind, registry
+from dslite.registry import registry
 
 
 @click.command(epilog="Example: dslite list backbones")

@@ -3,7 +3,8 @@
 import click
 
 from dslite.cli.console import json_option, print_json, print_table
-from dslite.registry import Plugin, registry
+from dslite.loading import Plugin
+from dslite.registry import registry
 
 
 @click.command(epilog="Example: dslite plugins --json")

@@ -6,8 +6,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from dslite.cli.console import json_option, print_json, print_table
+from dslite.loading import KINDS
 from dslite.records import describe
-from dslite.registry import KINDS, registry
+from dslite.registry import registry
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -1,0 +1,176 @@
+"""A third party's plugin for real: its wheel beside dslite's in a fresh environment, and bad plugins beside both."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from distributions import BAD_BUILDS, backbone, install
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "plugins" / "examples" / "dslite-squeezenext"
+pytestmark = [pytest.mark.slow, pytest.mark.checkout]
+
+_RECORDS = "from dslite import hookimpl\nfrom dslite.records import Backbone, Target\n\n@hookimpl\n"
+_BACKBONE = "Backbone({!r}, lambda *_: None, 'torch', 8, 32, 'Apache-2.0', 'a test')"
+
+# What is wrong at loading: the source of the module, and what `dslite plugins` must say. `BAD_BUILDS` fail at building.
+BAD_MODULES = {
+    "missing-import": ("import no_such_library\n", "No module named 'no_such_library': install it, or name it among"),
+    "syntax-error": ("def broken(:\n", "bad_syntax_error.py, line 1: invalid syntax: mend it"),
+    "misspelt-hook": (
+        f"{_RECORDS}def dslite_backbone():\n    return []\n",
+        "dslite_backbone is no hook of dslite: did you mean dslite_backbones?",
+    ),
+    "extra-argument": (
+        f"{_RECORDS}def dslite_backbones(config):\n    return []\n",
+        "dslite_backbones takes config, but hooks are called without arguments: remove it",
+    ),
+    "wrong-record": (
+        f"{_RECORDS}def dslite_targets():\n    return [{_BACKBONE.format('lab')}]\n",
+        "dslite_targets must return dslite.records.Target records, got Backbone(name='lab'",
+    ),
+    "name-of-a-built-in": (
+        f"{_RECORDS}def dslite_backbones():\n    return [{_BACKBONE.format('densenet121')}]\n",
+        "backbone 'densenet121' is taken by plugin 'keras-applications': rename it, or skip that plugin",
+    ),
+    "name-twice": (
+        f"{_RECORDS}def dslite_backbones():\n    return [{', '.join([_BACKBONE.format('lab')] * 2)}]\n",
+        "backbone 'lab' is there twice in this plugin: rename one",
+    ),
+    "exit-at-import": ("import sys\nsys.exit('no licence')\n", "called sys.exit('no licence'): remove that call"),
+    "tensorflow-along": ("import tensorflow\n", "it imports tensorflow as it is loaded, which takes seconds: move"),
+}
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """An environment with both wheels, and an empty folder to run in."""
+
+    python: Path
+    folder: Path
+
+    def run(self, *words: object, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("DSLITE_", "PYTHON"))}
+        return subprocess.run(
+            [self.python, "-m", *map(str, words)],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=environment,
+            timeout=timeout,
+            check=False,
+        )
+
+    @property
+    def site(self) -> Path:
+        done = self.run("sysconfig")
+        (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith("purelib = ")]
+        return Path(line.partition("= ")[2].strip('"'))
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
+    """Build both wheels and install them, with the versions of constraints.txt, into an environment of their own."""
+    folder = tmp_path_factory.mktemp("third party")
+    wheels = folder / "dist"
+    for project in (ROOT, EXAMPLE):
+        _done(sys.executable, "-m", "build", "--wheel", "--outdir", wheels, project)
+    _done(sys.executable, "-m", "venv", folder / "venv")
+    scripts = "Scripts" if sys.platform == "win32" else "bin"
+    environment = Fresh(folder / "venv" / scripts / "python", folder / "empty")
+    environment.folder.mkdir()
+    (example,) = wheels.glob("dslite_squeezenext-*.whl")
+    (own,) = (wheel for wheel in wheels.glob("*.whl") if wheel != example)
+    pip = ["pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", ROOT / "constraints.txt"]
+    _done(environment.python, "-m", *pip, own, f"{example}[test]")
+    return environment
+
+
+def _done(*words: object) -> None:
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _row(text: str, name: str) -> list[str]:
+    (row,) = [line.split() for line in text.splitlines() if name in line.split()]
+    return row
+
+
+def _bench(fresh: Fresh, name: str, *words: object) -> subprocess.CompletedProcess[str]:
+    few = ["--part", "whole", "--exporter", "tflite-float32", "--runs", 3, "--min-seconds", 0]
+    return fresh.run("dslite", "bench", "--backbone", name, *few, *words)
+
+
+_SMALL = ["--size", 64, "--chunk", 1]
+
+
+def test_the_plugin_is_found_by_its_entry_point(fresh: Fresh) -> None:
+    assert _row(fresh.run("dslite", "list", "backbones").stdout, "squeezenext")[:4] == [
+        *("backbone", "squeezenext"),
+        *("dslite-squeezenext", "0.1.0"),
+    ]
+    listed = fresh.run("dslite", "plugins")
+    assert _row(listed.stdout, "dslite-squeezenext")[:3] == ["squeezenext", "dslite-squeezenext", "0.1.0"]
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert fresh.run("dslite", "bench", "--help").stdout.startswith("Usage: ")
+
+
+def test_it_is_benched_as_a_built_in_is(fresh: Fresh) -> None:
+    path = fresh.folder / "report.json"
+    done = _bench(fresh, "squeezenext", "-o", path)
+    assert done.returncode == 0, done.stderr
+    (run,) = json.loads(path.read_text(encoding="utf-8"))["runs"]
+    assert (run["artifact"]["backbone"], run["error"]) == ("squeezenext", None)
+    measured = {m["metric"]: m for m in run["measurements"]}
+    assert len(measured["latency"]["samples"]) >= 3
+    assert run["artifact"]["macs"] > 275_792_640  # its own count at 224 px, and those of front end and head
+    assert "squeezenext" in done.stdout
+
+
+def test_its_own_tests_pass_where_it_is_installed(fresh: Fresh) -> None:
+    tests = shutil.copytree(EXAMPLE / "tests", fresh.folder.parent / "its tests")
+    done = fresh.run("pytest", "-p", "no:cacheprovider", tests)
+    assert done.returncode == 0, done.stdout
+
+
+def test_bad_plugins_beside_it_are_told_each_with_its_cure_and_it_lives_on(fresh: Fresh) -> None:
+    for name, (source, _) in BAD_MODULES.items():
+        module = f"bad_{name.replace('-', '_')}"
+        install(fresh.site, module, source, f"{name} = {module}")
+    for name, (body, _) in BAD_BUILDS.items():
+        install(fresh.site, f"bad_{name}", backbone(f"lab_{name}", body))
+
+    listed = fresh.run("dslite", "list")
+    assert listed.returncode == 0
+    assert {"densenet121", "squeezenext", "tflite-float32", "host-litert"} <= set(listed.stdout.split())
+    assert [name for name in BAD_MODULES if name not in listed.stderr] == []
+
+    table = fresh.run("dslite", "plugins")
+    assert table.returncode == 0
+    found = {plugin["name"]: plugin for plugin in json.loads(fresh.run("dslite", "plugins", "--json").stdout)}
+    for name, (_, expected) in BAD_MODULES.items():
+        distribution = f"bad_{name.replace('-', '_')}"
+        (line,) = [line for line in table.stdout.splitlines() if line.startswith(f"{name} ")]
+        assert line.split()[:3] == [name, distribution, "1.0"]
+        assert expected in line
+        assert expected in found[name]["error"]
+    assert [plugin["name"] for plugin in found.values() if plugin["error"]] == sorted(BAD_MODULES)
+
+    done = _bench(fresh, "squeezenext:width=0.5", *_SMALL)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", BAD_BUILDS)
+def test_a_bad_build_ends_its_own_bench_only(fresh: Fresh, name: str) -> None:
+    if not (fresh.site / f"bad_{name}.py").exists():
+        install(fresh.site, f"bad_{name}", backbone(f"lab_{name}", BAD_BUILDS[name][0]))
+    done = _bench(fresh, f"lab_{name}", "--size", 32, "--chunk", 1)
+    assert done.returncode == 1
+    told = done.stdout + done.stderr
+    assert f"backbone lab_{name}" in told
+    assert f"(plugin bad_{name} of bad_{name} 1.0: mend it" in told
