@@ -102,7 +102,7 @@ def _run(exporter: Exporter, model: Any, place: Path, calibration: Iterable[Any]
         exporter.export(model, str(place), calibration, options)
     except (DsliteError, OSError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if any(sign in str(error) for sign in _SIGNS_OF_A_FULL_DISK):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise ExportError(f"exporter {exporter.name} failed: {in_words(error)}") from error
