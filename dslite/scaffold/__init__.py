@@ -102,14 +102,16 @@ def write(new: Names, kind: Kind, folder: Path) -> None:
     Args:
         new: from `names`.
         kind: of plugin.
-        folder: to make; its parent exists.
+        folder: to make.
 
     Raises:
-        SpecError: where there is something at `folder` already.
+        SpecError: where there is something at `folder` already, or no folder to make it in.
         WriteError: where the file system refuses; nothing half-written is left.
     """
     if folder.exists() or folder.is_symlink():
         raise SpecError(f"{folder} exists already: name another folder with --output, or remove it first")
+    if not folder.parent.is_dir():
+        raise SpecError(f"the folder {folder.parent} does not exist: make it first")
     with written_whole(folder) as place:
         (place / "tests").mkdir(parents=True)
         for path, text in _contents(new, kind).items():

@@ -73,6 +73,8 @@ def _child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> dic
             timer.start()
             try:
                 for line in child.stdout or ():
+                    if not line.startswith("{"):
+                        continue  # a library's chatter
                     message = json.loads(line)
                     if "progress" in message:
                         progress(f"{mode}: {message['progress'][0]}", message["progress"][1])

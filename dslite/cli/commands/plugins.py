@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from dslite.cli.console import json_option, print_json, print_table
-from dslite.cli.options import OutputPath
 from dslite.errors import SpecError
 from dslite.registry import KINDS, Plugin, registry
 
@@ -72,7 +71,7 @@ def _provides(plugin: Plugin) -> str:
 @click.option(
     "-o",
     "--output",
-    type=OutputPath(folder=True),
+    type=click.Path(path_type=Path),
     metavar="FOLDER",
     help="Write it here; the folder must not exist yet.  [default: NAME]",
 )
@@ -94,7 +93,7 @@ def new(name: str, kind: "Kind", output: Path | None) -> None:
             f"NAME: {kind} {called.record!r} is taken by plugin {found.provider(taken).name!r}: "
             f"try my-{called.distribution}"
         )
-    folder = output or OutputPath(folder=True).convert(name, None, click.get_current_context())
+    folder = output or Path(name)
     write(called, kind, folder)
     here = folder.as_posix() if folder.is_absolute() else f"./{folder.as_posix()}"
     click.echo(f"wrote {folder}; next:\n")
