@@ -87,6 +87,8 @@ def test_plugins_use_nothing_that_looks_plugins_up(package: str) -> None:
         ("report", "import dslite_plugins.exporters.tflite"),
         ("cli", "from dslite_device import host"),
         ("cli", "from dslite.testing import check_backbone"),
+        ("testing", "from dslite.registry import registry"),
+        ("testing", "import dslite.scaffold"),
         ("recipe", "import numpy as np"),
         ("errors", "from dslite import hookimpl"),
         ("deploy", "from . import manifest"),

@@ -32,6 +32,8 @@ _EDIT: dict[Kind, str] = {
     "exporter": "`export` writes a Keras model to a path; `suffix` says what it writes.",
     "target": "`devices` names the machines, `run` measures a file on one of them, `main` is what runs there.",
 }
+_NEEDS: dict[Kind, str] = {"target": ', "psutil"'}
+"""What a template imports of its own accord, as dslite's other dependencies may change."""
 _USE: dict[Kind, str] = {
     "backbone": "dslite bench --backbone {}",
     "augmenter": "dslite show {}",
@@ -127,7 +129,7 @@ def _contents(new: Names, kind: Kind) -> dict[str, str]:
         "kind": kind,
         "a_kind": a_kind,
         "a_kind_lower": a_kind.lower(),
-        "dslite_version": __version__,
+        "dependencies": f'"dslite>={__version__}"{_NEEDS.get(kind, "")}',
         "edit": _EDIT[kind],
         "use": use(kind, new.record),
     }

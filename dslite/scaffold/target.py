@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 from dslite import hookimpl
 from dslite.codec import from_json, to_json
 from dslite.errors import MeasurementError, in_words
@@ -24,9 +25,16 @@ from dslite.records import Artifact, Device, Measurement, Options, Plan, Progres
 
 def devices() -> Sequence[Device]:
     """Give the machines this target reaches; quickly, nothing is started here."""
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    system = f"{platform.system()} {platform.release()}"
-    return [Device("host", platform.node(), system, platform.machine(), os.cpu_count() or 1, memory_bytes)]
+    return [
+        Device(
+            id="host",
+            model=platform.node(),
+            os=f"{platform.system()} {platform.release()}",
+            abi=platform.machine(),
+            cpus=os.cpu_count() or 1,
+            memory_bytes=psutil.virtual_memory().total,
+        )
+    ]
 
 
 def run(artifact: Artifact, device: Device, plan: Plan, options: Options, progress: Progress) -> Sequence[Measurement]:
