@@ -49,18 +49,21 @@ def test_version_is_that_of_the_package() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"dslite {__version__}\n", "")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, "plugins new"])
 def test_the_help_of_a_command_ends_with_an_example_of_it(command: str) -> None:
-    done = _dslite(command, "--help")
+    done = _dslite(*command.split(), "--help")
     assert (done.returncode, done.stderr) == (0, "")
     _, found, example = done.stdout.partition("\n  Example: ")
     assert found, done.stdout[-300:]
     assert f"dslite {command}" in " ".join(example.split())
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, "plugins new"])
 def test_every_option_of_a_command_is_explained(command: str) -> None:
-    found = cli.get_command(click.Context(cli), command)
+    found: click.Command | None = cli
+    for name in command.split():
+        assert isinstance(found, click.Group)
+        found = found.get_command(click.Context(found), name)
     assert found is not None
     assert found.help
     unexplained = [p.name for p in found.params if isinstance(p, click.Option) and not p.help]
@@ -76,7 +79,12 @@ def test_every_option_of_a_command_is_explained(command: str) -> None:
         ("list frobs", "'frobs' is not one of 'backbones', 'augmenters', 'compressors', 'exporters', 'targets'"),
         ("list backbones more", "unexpected extra argument (more)"),
         ("list --jso", "--json"),
-        ("plugins more", "unexpected extra argument (more)"),
+        ("plugins more", "No such command 'more'"),
+        ("plugins --json new tinynet --kind backbone", "--json goes with the list"),
+        ("plugins new", "Missing argument 'NAME'"),
+        ("plugins new tinynet", "Missing option '--kind'"),
+        ("plugins new tinynet --kind backbones", "'backbones' is not one of 'backbone', 'augmenter'"),
+        ("plugins new tinynet --kind target -o no-such-folder/here", "the folder no-such-folder does not exist"),
         ("show", "Missing argument 'NAME'"),
         ("show densenet12", "no plugin is named 'densenet12': did you mean 'densenet121'?"),
         ("completion", "Choose from: bash, zsh, fish"),

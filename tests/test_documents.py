@@ -1,12 +1,22 @@
+import dataclasses
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
 
 import click
 import pytest
 
+from dslite import hookspecs, testing
 from dslite.cli import cli
-from dslite.registry import KINDS
+from dslite.loading import KINDS
+from dslite.records import PluginRecord
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,6 +39,9 @@ def test_the_readme_shows_every_command_but_none_that_is_not_there() -> None:
 def test_every_command_line_of_the_readme_is_understood(line: str) -> None:
     _, name, *words = shlex.split(line)
     command = cli.get_command(click.Context(cli), name)
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        name, *words = words
+        command = command.get_command(click.Context(command), name)
     assert command is not None
     command.make_context(name, words, resilient_parsing=False).close()
 
@@ -54,17 +67,86 @@ def test_the_readme_names_every_kind_of_plugin() -> None:
     assert [kind for kind in KINDS if kind not in _readme().lower()] == []
 
 
-def _example() -> str:
-    block = _readme().split("# my_plugin.py")[1].split("# pyproject.toml")[0]
+def _section(hook: str) -> str:
+    """What stands under the heading of a hook, up to the next heading."""
+    return _readme().split(f"\n### {hook}\n")[1].split("\n#")[0]
+
+
+HOOKS = [name for name in vars(hookspecs) if name.startswith("dslite_")]
+
+
+def test_every_hook_has_a_heading() -> None:
+    assert [f"dslite_{kind}" for kind in KINDS] == HOOKS
+    assert re.findall(r"^### (dslite_\w+)$", _readme(), re.MULTILINE) == HOOKS
+
+
+@pytest.mark.parametrize("record", get_args(PluginRecord), ids=lambda r: r.__name__)
+def test_the_signatures_of_the_readme_are_those_of_the_records(record: Any) -> None:
+    functions = {name: hint for name, hint in get_type_hints(record).items() if get_origin(hint) is Callable}
+    text = _section(f"dslite_{record.__name__.lower()}s")
+    assert functions
+    for name, hint in functions.items():
+        (signature,) = re.findall(rf"`{record.__name__}\.({name}\(.*?\) -> .*?)`", text)
+        documented = " ".join(str(record.__doc__).split())
+        assert f"``{signature}``" in documented
+        arguments = signature.split("(")[1].split(")")[0]
+        assert len([a for a in arguments.split(", ") if a]) == len(get_args(hint)[0])
+
+
+@pytest.mark.parametrize("record", get_args(PluginRecord), ids=lambda r: r.__name__)
+def test_the_readme_names_every_field_of_a_record(record: Any) -> None:
+    common = _readme().split("## Plugins")[1].split("###")[0]
+    text = common + _section(f"dslite_{record.__name__.lower()}s")
+    assert [f.name for f in dataclasses.fields(record) if not re.search(rf"\b{f.name}\b", text)] == []
+
+
+def _example(hook: str) -> str:
+    block = _section(hook).split("Example:\n")[1]
     return "\n".join(line.removeprefix("    ") for line in block.splitlines())
 
 
-def test_the_readmes_plugin_keeps_the_contract() -> None:
-    from dslite.testing import check_backbone
+@pytest.mark.slow
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_example_of_every_hook_keeps_the_contract(hook: str) -> None:
+    namespace: dict[str, Any] = {}
+    exec(_example(hook), namespace)  # noqa: S102 - it is our own document
+    (record,) = namespace[hook]()
+    check = getattr(testing, f"check_{hook.removeprefix('dslite_').removesuffix('s')}")
+    check(record)
 
-    namespace: dict[str, object] = {}
-    exec(_example(), namespace)  # noqa: S102 - it is our own document
-    hook = namespace["dslite_backbones"]
-    assert callable(hook)
-    (backbone,) = hook()
-    check_backbone(backbone)
+
+def test_no_example_stands_outside_the_sections_of_the_hooks() -> None:
+    defined = re.findall(r"^    def (dslite_\w+)\(\):", _readme(), re.MULTILINE)
+    assert defined == HOOKS
+
+
+# -- the README, run from top to bottom --------------------------------------------------------------------
+
+NOT_RUN: dict[str, str] = {}
+"""Commands of the README that are not run here, and why: only those that take minutes, or need a network."""
+
+
+@pytest.mark.slow
+@pytest.mark.checkout
+def test_the_commands_of_the_readme_work_in_order(tmp_path: Path, tone: Path) -> None:
+    shutil.copy(tone, tmp_path / "recording.wav")
+    site = tmp_path / "site"
+    # As in a terminal with the environment active, but what is installed goes into a folder of this test's.
+    path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(site)}
+    pip = f"{shlex.quote(sys.executable)} -m pip install --quiet --no-deps --target {shlex.quote(str(site))}"
+    lines = re.findall(r"^    ((?:eval|dslite|pip install|pytest) [^\n]*)$", _readme(), re.MULTILINE)
+    assert len(lines) > 10
+    assert set(NOT_RUN) <= set(lines)
+    for line in [line for line in lines if line not in NOT_RUN]:
+        done = subprocess.run(
+            ["bash", "-c", re.sub(r"^pip install -e '(\S+)\[test\]'$", rf"{pip} \1", line)],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    assert {"voice.tflite", "predictions.csv", "picture.png", "report.json"} <= {p.name for p in tmp_path.iterdir()}

@@ -23,15 +23,13 @@ LAYERS = [
     ["measure"],
     ["report"],
     ["testing"],
+    ["scaffold"],
     ["cli"],
     ["__main__"],
 ]
 LEVEL = {part: level for level, line in enumerate(LAYERS) for part in line}
-ONLY_FOR = {
-    "loading": {"registry", "cli"},
-    "registry": {"cli"},
-    "testing": set[str](),
-}  # objects go down, names do not; testing is for plugins
+# Objects go down, names do not; testing is for plugins, and the tests of the plugin that is written out use both.
+ONLY_FOR = {"loading": {"registry", "cli", "scaffold"}, "registry": {"cli", "scaffold"}, "testing": {"scaffold"}}
 BARE = ["errors", "native", "children", "codec", "files", "lazy", "records", "recipe"]  # standard library only
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -90,6 +88,8 @@ def test_plugins_use_nothing_that_looks_plugins_up(package: str) -> None:
         ("report", "import dslite_plugins.exporters.tflite"),
         ("cli", "from dslite_device import host"),
         ("cli", "from dslite.testing import check_backbone"),
+        ("testing", "from dslite.registry import registry"),
+        ("testing", "import dslite.scaffold"),
         ("recipe", "import numpy as np"),
         ("errors", "from dslite import hookimpl"),
         ("deploy", "from . import manifest"),

@@ -57,6 +57,7 @@ def _run(
         ["show", "densenet121"],
         ["completion", "bash"],
         *([command, "--help"] for command in COMMANDS),
+        ["plugins", "new", "--help"],
     ],
     ids=" ".join,
 )

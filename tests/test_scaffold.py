@@ -1,0 +1,238 @@
+"""What `dslite plugins new` writes installs, works, passes its own tests, and is found."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dslite import files, scaffold
+from dslite.errors import SpecError, WriteError
+from dslite.registry import registry
+from dslite.scaffold import KINDS, Kind, Names, names, write
+
+RECORDS: dict[Kind, str] = {
+    "backbone": "my_lab",
+    "augmenter": "my_lab",
+    "compressor": "my_lab",
+    "exporter": "my-lab",
+    "target": "my-lab",
+}
+FILES = {"pyproject.toml", "README.md", "dslite_my_lab.py", "tests/test_dslite_my_lab.py"}
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def _written(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in files.files_in(folder)}
+
+
+def _on_path(folder: Path) -> dict[str, str]:
+    """Make a distribution found without pip: its entry points, from its pyproject.toml, and its folder on the path."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    info = folder.parent / "site" / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    points = [f"{name} = {module}" for name, module in project["entry-points"]["dslite"].items()]
+    (info / "entry_points.txt").write_text("\n".join(["[dslite]", *points]) + "\n")
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{info.parent}"}
+
+
+@pytest.fixture(params=KINDS)
+def plugin(request: pytest.FixtureRequest, tmp_path: Path, dslite_command: Command) -> tuple[Kind, Path]:
+    """A plugin of each kind, written by the real command."""
+    kind: Kind = request.param
+    done = dslite_command("plugins", "new", "dslite-my-lab", "--kind", kind, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.strip() for line in done.stdout.splitlines()] == [
+        "wrote dslite-my-lab; next:",
+        "",
+        "pip install -e './dslite-my-lab[test]'",
+        "pytest ./dslite-my-lab",
+        scaffold.use(kind, RECORDS[kind]),
+    ]
+    return kind, tmp_path / "dslite-my-lab"
+
+
+def test_a_plugin_is_complete_named_throughout_and_listed(plugin: tuple[Kind, Path], dslite_command: Command) -> None:
+    kind, folder = plugin
+    assert _written(folder) == FILES
+    assert list(folder.parent.iterdir()) == [folder]
+    for path in files.files_in(folder):
+        text = path.read_text(encoding="utf-8")
+        assert not any(left in text for left in ("$", "scaffold", f"new_{kind}", f"new-{kind}")), path
+    listed = dslite_command("list", f"{kind}s", "--json", environment=_on_path(folder))
+    found = {record["name"]: record["plugin"] for record in json.loads(listed.stdout)}
+    assert found[RECORDS[kind]] == "dslite-my-lab"
+
+
+@pytest.mark.slow
+def test_a_plugin_passes_its_own_tests(plugin: tuple[Kind, Path]) -> None:
+    _, folder = plugin
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=folder,
+        env=os.environ | _on_path(folder),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "passed" in done.stdout
+    assert "skipped" not in done.stdout
+
+
+def test_a_plugins_tests_fail_where_it_is_not_installed(tmp_path: Path) -> None:
+    folder = tmp_path / "plugin"
+    write(names("my-lab", "augmenter"), "augmenter", folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "is_found"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "no augmenter is named 'my_lab'" in done.stdout
+
+
+def test_what_is_written_passes_ruff_as_it_comes(plugin: tuple[Kind, Path]) -> None:
+    _, folder = plugin
+    for words in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *words, "--no-cache", str(folder)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_a_backbone_is_measured_by_the_next_command(tmp_path: Path, dslite_command: Command) -> None:
+    assert dslite_command("plugins", "new", "tinynet", "--kind", "backbone", cwd=tmp_path).returncode == 0
+    words = (*scaffold.use("backbone", "tinynet:width=8").split()[1:], "--exporter", "tflite-float32", "--part", "cnn")
+    quick = ("--runs", 3, "--min-seconds", 0, "--warmup-seconds", 0, "--no-memory", "--size", 64, "--json")
+    done = dslite_command(*words, *quick, cwd=tmp_path, environment=_on_path(tmp_path / "tinynet"))
+    assert done.returncode == 0, done.stderr
+    (run,) = json.loads(done.stdout)["runs"]
+    assert (run["artifact"]["backbone"], run["error"]) == ("tinynet:width=8", None)
+    assert "latency" in {m["metric"] for m in run["measurements"]}
+
+
+@pytest.mark.slow
+@pytest.mark.checkout
+def test_a_plugin_installs_for_real(tmp_path: Path, dslite_command: Command) -> None:
+    write(names("dslite-my-lab", "target"), "target", tmp_path / "source")
+    site = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]
+    subprocess.run([*pip, site, tmp_path / "source"], check=True, capture_output=True, timeout=300)
+    assert {path.name for path in site.iterdir()} - {"__pycache__"} == {
+        "dslite_my_lab.py",
+        "dslite_my_lab-0.1.0.dist-info",
+    }
+    listed = dslite_command("plugins", "--json", environment={"PYTHONPATH": str(site)})
+    (found,) = [p for p in json.loads(listed.stdout) if p["name"] == "dslite-my-lab"]
+    assert (found["distribution"], found["error"]) == ("dslite-my-lab 0.1.0", None)
+    assert found["provides"] == {"targets": ["my-lab"]}
+
+
+@pytest.mark.parametrize("length", [1, 40])
+@pytest.mark.parametrize("kind", KINDS)
+def test_short_and_long_names_are_formatted_too(tmp_path: Path, kind: Kind, length: int) -> None:
+    write(Names("x" * length, "x" * length, "x" * length), kind, tmp_path / "plugin")
+    command = [sys.executable, "-m", "ruff", "format", "--check", "--no-cache", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+# -- names ---------------------------------------------------------------------------------------------
+
+
+def test_names_are_derived_from_the_distribution() -> None:
+    assert names("tinynet", "backbone") == Names("tinynet", "tinynet", "tinynet")
+    assert names("dslite-tiny-net-2", "backbone") == Names("dslite-tiny-net-2", "dslite_tiny_net_2", "tiny_net_2")
+    assert names("dslite-tiny-net-2", "exporter") == Names("dslite-tiny-net-2", "dslite_tiny_net_2", "tiny-net-2")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Tiny Net", "got 'Tiny Net': try tiny-net"),
+        ("TinyNet", "got 'TinyNet': try tinynet"),
+        ("tiny_net", "got 'tiny_net': try tiny-net"),
+        ("tiny--net-", "got 'tiny--net-': try tiny-net"),
+        ("2net", "got '2net': try net"),
+        ("", "got '': try tinynet"),
+        ("../net", "got '../net': try net"),
+        ("ü", "got 'ü': try tinynet"),
+        ("x" * 41, f"try {'x' * 40}"),
+        ("class", "a module cannot be called 'class': try class-backbone"),
+        ("conftest", "a module cannot be called 'conftest'"),
+        ("dslite", "'dslite' is installed here already"),
+        ("dslite-plugins", "'dslite_plugins' is installed here already"),
+        ("numpy", "'numpy' is installed here already, and one would hide the other: try numpy-backbone"),
+        ("sys", "'sys' is installed here already"),
+        ("tf-keras", "'tf_keras' is installed here already"),
+    ],
+)
+def test_a_name_that_would_not_work_is_refused_with_one_that_does(name: str, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        names(name, "backbone")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def _refusal(dslite_command: Command, folder: Path, *words: str) -> str:
+    before = _written(folder)
+    done = dslite_command("plugins", "new", *words, cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert _written(folder) == before
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_the_name_of_a_record_that_is_there_is_refused(tmp_path: Path, dslite_command: Command) -> None:
+    message = _refusal(dslite_command, tmp_path, "dslite-densenet121", "--kind", "backbone")
+    assert "backbone 'densenet121' is taken by plugin 'keras-applications': try my-dslite-densenet121" in message
+    assert "host-litert" in registry().names("targets")
+    message = _refusal(dslite_command, tmp_path, "host-litert", "--kind", "target")
+    assert "target 'host-litert' is taken by plugin 'host'" in message
+
+
+def test_a_folder_that_is_there_is_left_alone(tmp_path: Path, dslite_command: Command) -> None:
+    (tmp_path / "tinynet").mkdir()
+    (tmp_path / "tinynet" / "mine.txt").touch()
+    message = _refusal(dslite_command, tmp_path, "tinynet", "--kind", "backbone")
+    assert "tinynet exists already: name another folder with --output" in message
+    done = dslite_command("plugins", "new", "tinynet", "--kind", "backbone", "-o", "other", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "pytest ./other" in done.stdout
+    assert _written(tmp_path / "other") == {"pyproject.toml", "README.md", "tinynet.py", "tests/test_tinynet.py"}
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_write_that_fails_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    real, written = Path.write_text, list[str]()
+
+    def fail_at_the_third(path: Path, *arguments: Any, **keywords: Any) -> int:
+        written.append(path.name)
+        if len(written) == 3:
+            raise error
+        return real(path, *arguments, **keywords)
+
+    monkeypatch.setattr(Path, "write_text", fail_at_the_third)
+    with pytest.raises(WriteError if isinstance(error, OSError) else KeyboardInterrupt):
+        write(names("tinynet", "backbone"), "backbone", tmp_path / "tinynet")
+    assert len(written) == 3
+    assert list(tmp_path.iterdir()) == []
