@@ -61,26 +61,24 @@ def fetch(name: str, url: str, file_hash: str | None = None, timeout_s: float | 
         DownloadError: where it is not in the cache, or damaged there, and cannot be downloaded.
     """
     folder = cache_folder()
-    path = folder / name
-    damage = _damage(path, file_hash) if path.is_file() else None
-    if path.is_file() and damage is None:
-        return path
-    state = f"in {folder} is damaged ({damage})" if damage else f"is not in {folder}"
+    path, state = folder / name, f"not in {folder}"
     try:
+        if path.is_file():
+            damage = _damage(path, file_hash)
+            if damage is None:
+                return path
+            state = f"damaged in {folder} ({damage})"
         folder.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as place:
             _download(url, place, TIMEOUT_S if timeout_s is None else timeout_s)
             _refuse_damage(place, file_hash)
     except _FetchError as error:
-        reason = f"cannot be had from {url}: {error}"
+        reason = f"not to be had from {url}: {error}; download it elsewhere and put it there"
     except (OSError, WriteError) as error:
-        reason = f"cannot be kept there, so set KERAS_HOME to a folder that may be written to: {first_line(error)}"
+        reason = f"that folder cannot be used: {_words(error)}; set KERAS_HOME to one that may be written to"
     else:
         return path
-    raise DownloadError(
-        f"the weights {name}: the file {state} and {reason}; download {url} elsewhere and put it there, "
-        "or name it with --weights FILE, or take --weights none"
-    )
+    raise DownloadError(f"weights {name}: {state}, and {reason}, or name a file with --weights, or take --weights none")
 
 
 class _FetchError(Exception):
@@ -91,7 +89,8 @@ def _download(url: str, place: Path, timeout_s: float) -> None:
     request = urllib.request.Request(url, headers={"User-Agent": "dslite"})  # noqa: S310 - Keras' address or a plugin's
     n_bytes, told = 0, time.monotonic()
     try:
-        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310 - likewise
+        # An opener of its own: the one that urlopen keeps would keep the proxies of its first use too.
+        with urllib.request.build_opener().open(request, timeout=timeout_s) as answer:
             total = int(answer.headers.get("Content-Length") or 0)
             with place.open("wb") as file:
                 while block := _read(answer):
@@ -249,7 +248,7 @@ def _open(path: Path) -> tuple[Shapes, bool]:
         raise ModelFileError(f"{text}, got one without weights")
     if suffix != (_KERAS if path.name.endswith(_KERAS) else _NEW if path.name.endswith(_NEW) else _OLD):
         raise ModelFileError(
-            f"{path}: Keras goes by the name, and what is inside needs one that ends in {suffix}: rename it"
+            f"{path}: what is inside needs a name that ends in {suffix} for Keras to read it: rename it"
         )
     return shapes, by_order
 
