@@ -8,6 +8,7 @@ in its place.
 
 import hashlib
 import http.client
+import math
 import os
 import sys
 import time
@@ -86,29 +87,36 @@ class _FetchError(Exception):
 
 
 def _download(url: str, place: Path, timeout_s: float) -> None:
-    request = urllib.request.Request(url, headers={"User-Agent": "dslite"})  # noqa: S310 - Keras' address or a plugin's
     n_bytes, told = 0, time.monotonic()
+    with place.open("wb") as file:
+        for block, total in _blocks(url, timeout_s):
+            file.write(block)
+            n_bytes += len(block)
+            if time.monotonic() - told > _TELL_EVERY_S:
+                told = time.monotonic()
+                _tell(place.name, n_bytes, total)
+
+
+def _blocks(url: str, timeout_s: float) -> Iterator[tuple[bytes, int]]:
+    """Give what a server sends, each block with the bytes promised in all or 0; only the network fails here."""
+    n_bytes = total = 0
     try:
+        request = urllib.request.Request(url, headers={"User-Agent": "dslite"})  # noqa: S310 - Keras' or a plugin's
         # An opener of its own: the one that urlopen keeps would keep the proxies of its first use too.
         with urllib.request.build_opener().open(request, timeout=timeout_s) as answer:
             total = int(answer.headers.get("Content-Length") or 0)
-            with place.open("wb") as file:
-                while block := _read(answer):
-                    _write(file, block)
-                    n_bytes += len(block)
-                    if time.monotonic() - told > _TELL_EVERY_S:
-                        told = time.monotonic()
-                        _tell(place.name, n_bytes, total)
+            while block := answer.read(_BLOCK_BYTES):
+                n_bytes += len(block)
+                yield block, total
     except urllib.error.HTTPError as error:
         error.close()
         raise _FetchError(f"the server answers {error.code} {error.reason}") from None
-    except TimeoutError:
-        raise _FetchError(f"no answer for {timeout_s:g} s") from None
-    except urllib.error.URLError as error:
-        timed_out = isinstance(error.reason, TimeoutError)
-        raise _FetchError(f"no answer for {timeout_s:g} s" if timed_out else _words(error.reason)) from None
-    except (http.client.HTTPException, ConnectionError, ValueError) as error:
-        raise _FetchError(_words(error)) from None
+    except http.client.IncompleteRead as error:  # some versions of Python raise it, others give what came
+        n_bytes += len(error.partial)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        silent = isinstance(reason, TimeoutError)
+        raise _FetchError(f"no answer for {timeout_s:g} s" if silent else _words(reason)) from None
     if n_bytes < total:
         raise _FetchError(f"the connection ended after {n_bytes} of {total} bytes")
 
@@ -116,20 +124,6 @@ def _download(url: str, place: Path, timeout_s: float) -> None:
 def _refuse_damage(place: Path, file_hash: str | None) -> None:
     if damage := _damage(place, file_hash):
         raise _FetchError(f"what came is damaged ({damage})")
-
-
-def _read(answer: Any) -> bytes:
-    try:
-        return bytes(answer.read(_BLOCK_BYTES))
-    except http.client.IncompleteRead as error:  # some versions of Python raise it, others give what came
-        return error.partial
-
-
-def _write(file: Any, block: bytes) -> None:
-    try:
-        file.write(block)
-    except ConnectionError as error:  # the disk's errors must not be taken for the network's
-        raise WriteError(str(error)) from error
 
 
 def _words(reason: object) -> str:
@@ -218,18 +212,11 @@ def _difference(wanted: Shapes, found: Shapes) -> str | None:
     """Say how the weights in a file differ from a model's, with ``{name}`` for the model; None where they do not."""
     if wanted == found:
         return None
-    n_wanted, n_found = (sum(_size(shape) * n for shape, n in shapes.items()) for shapes in (wanted, found))
+    n_wanted, n_found = (sum(math.prod(shape) * n for shape, n in shapes.items()) for shapes in (wanted, found))
     text = f"expected the {n_wanted:,} parameters of {{name}} without its classifier, got {n_found:,}"
     if wanted <= found:
         return f"{text}: it seems to hold the classifier too: save the model without it (include_top=False)"
     return f"{text}, in other shapes: a file of another architecture, width or part"
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    product = 1
-    for n in shape:
-        product *= n
-    return product
 
 
 def _open(path: Path) -> tuple[Shapes, bool]:
