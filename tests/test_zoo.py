@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from dslite.deploy import tflite_file
+from dslite.deploy.runtime import open_session
 from dslite.model.convert import to_tflite
 from dslite.model.graph import count_macs, trace
 from dslite.model.keras import keras
@@ -187,6 +188,28 @@ def test_scaling_is_that_of_keras_preprocess_input(name: str) -> None:
     for backbone in names:
         scaling = registry().get("backbones", backbone).scaling
         assert np.allclose(ImageNetScaling(scaling)(image), expected, atol=2e-5)
+
+
+# -- export -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v3_small", "nasnet_mobile"])
+@pytest.mark.parametrize("exporter", ["hdf5", "savedmodel", "tflite-float32"])
+def test_activations_and_layers_of_their_own_go_through_every_exporter(
+    name: str, exporter: str, tmp_path: Path
+) -> None:
+    # swish has a gradient of its own, which a graph of constants cannot carry; B0 of a file has a bare multiplication
+    model, record = _build(name), registry().get("exporters", exporter)
+    if name == "efficientnet_b0":
+        model.save_weights(tmp_path / "w.h5")
+        model = _build(name, str(tmp_path / "w.h5"))
+    path = tmp_path / f"m{record.suffix}"
+    record.export(model, str(path), None, {})
+    image = np.random.default_rng(0).uniform(-1, 1, (1, *model.input_shape[1:])).astype(np.float32)
+    expected = np.asarray(model(image, training=False))
+    assert np.abs(open_session(path, 1).run(image) - expected).max() <= 1e-3 * max(1.0, np.abs(expected).max())
+    keras.backend.clear_session()
 
 
 # -- real weights and real pictures -----------------------------------------------------------------------
