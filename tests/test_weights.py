@@ -331,7 +331,7 @@ def test_squeezenet_downloads_its_pinned_file(
     ("name", "file"),
     [
         ("vgg16", "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"),
-        ("nasnet_mobile", "nasnet_mobile_no_top.h5"),
+        pytest.param("nasnet_mobile", "nasnet_mobile_no_top.h5", marks=pytest.mark.slow),
         ("mobilenet:alpha=0.25", "mobilenet_2_5_224_tf_no_top.h5"),
         ("mobilenet_v2:alpha=0.35", "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"),
         ("mobilenet_v3_small:alpha=0.75", "weights_mobilenet_v3_small_224_0.75_float_no_top_v2.h5"),
@@ -458,6 +458,7 @@ def test_a_file_that_is_no_whole_weight_file_is_described(small: Any, tmp_path: 
             _build("mobilenet", str(tmp_path / name), **SMALL)
 
 
+@pytest.mark.slow
 def test_a_file_of_efficientnet_b0_gets_the_layer_that_keras_own_needs(tmp_path: Path) -> None:
     path = tmp_path / "w.h5"
     random = _build("efficientnet_b0", None, 32)

@@ -183,6 +183,15 @@ def keras_downloads(answer: Callable[[str, str, str | None], Path] = fetch) -> I
 # -- weight files -------------------------------------------------------------------------------------
 
 
+def check(path: Path | str) -> None:
+    """Refuse what is no whole weight file of Keras, before a model is built for it.
+
+    Raises:
+        ModelFileError: as in `load`.
+    """
+    _open(Path(path))
+
+
 def load(model: Any, path: Path | str, name: str) -> None:
     """Load a weight file that Keras wrote into a model: layer by layer in their order, shapes checked.
 

@@ -78,15 +78,16 @@ def _build(name: str, input_shape: tuple[int, int, int], weights: str | None, op
     if line.imagenet_alphas:
         arguments["alpha"] = _checked_alpha(name, float(options["alpha"]), weights)
     from dslite.model.keras import keras
-    from dslite.model.weights import fetch, keras_downloads, load
+    from dslite.model.weights import check, fetch, keras_downloads, load
 
     build = partial(getattr(keras.applications, line.function), include_top=False, input_shape=input_shape, **arguments)
     if weights == "imagenet":
         with keras_downloads(fetch):
             return build(weights="imagenet")
-    model = build(weights=None)
     if weights is None:
-        return model
+        return build(weights=None)
+    check(weights)
+    model = build(weights=None)
     load(model, weights, ":alpha=".join([name, *(str(a) for k, a in arguments.items() if k == "alpha")]))
     if line.function == "EfficientNetB0":
         # Only for "imagenet" does Keras add a layer that its files need: the file, now checked, goes in as that.
