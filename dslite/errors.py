@@ -9,6 +9,7 @@
     │   └── UnknownNameError    a plugin, option or device nobody provides
     ├── PluginError             a plugin broke its contract: exit code 1
     └── RunError                a well-formed request failed on the way: exit code 1
+        ├── DownloadError       weights that are not here and could not be fetched
         ├── ExportError
         ├── MeasurementError
         └── WriteError          a file could not be written; nothing half-written is left
@@ -58,6 +59,10 @@ class PluginError(DsliteError):
 
 class RunError(DsliteError):
     """A well-formed request failed while it was carried out."""
+
+
+class DownloadError(RunError):
+    """A weight file is not in the cache and could not be downloaded."""
 
 
 class ExportError(RunError):

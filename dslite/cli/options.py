@@ -143,7 +143,13 @@ def _with_options(function: Any, options: tuple[tuple[str, str, Any, Any, str], 
 
 
 _MODEL_OPTIONS: tuple[tuple[str, str, Any, Any, str], ...] = (
-    ("--weights", "weights", str, "none", "Of the backbone: none (random), imagenet, or a weight file."),
+    (
+        "--weights",
+        "weights",
+        str,
+        "none",
+        "Of the backbone: none (random), imagenet (downloaded), or a file (.h5, .keras).",
+    ),
     ("--labels", "labels", str, None, "Names of the classes, comma-separated."),
     ("--classes", "n_classes", click.IntRange(2), None, "Number of classes, where they have no names.  [default: 4]"),
     ("--hidden", "n_hidden", int, _HEAD.n_hidden, "Units of the hidden layer."),
@@ -183,9 +189,16 @@ def model_options(function: F) -> F:
 
 
 def _weights(text: str) -> str:
-    if text not in ("none", "imagenet") and not Path(text).is_file():
+    if text in ("none", "imagenet"):
+        return text
+    if not Path(text).is_file():
         raise SpecError(f"--weights: expected none, imagenet or a weight file, got {text!r}, which is no file")
-    if text not in ("none", "imagenet") and not Path(text).read_bytes().startswith(_WEIGHTS_BEGIN):
+    try:
+        with Path(text).open("rb") as file:
+            start = file.read(max(map(len, _WEIGHTS_BEGIN)))
+    except OSError as error:
+        raise SpecError(f"--weights: {text!r} cannot be read: {error.strerror}") from None
+    if not start.startswith(_WEIGHTS_BEGIN):
         raise SpecError(f"--weights: expected a weight file that Keras wrote (.h5, .keras), got {text!r}")
     return text
 

@@ -8,7 +8,7 @@ from dslite.model.layers import AReLU, ImageNetScaling, SpectrogramPicture
 from dslite.recipe import HeadSpec, Recipe
 from dslite.records import Backbone, Options, Part
 
-_OFFLINE = "; without a network, download the file elsewhere and name it as the weights"
+_OFFLINE = "; a local weight file and random weights (none) need no download"
 
 
 def build_cnn(

@@ -18,7 +18,9 @@ _NOT_BUILTIN = "neither a custom op nor a flex op"
 
 def save_frozen(model: Any, folder: str) -> None:
     """Write a model as a SavedModel of constants, with the signature ``serving_default``."""
-    tf.saved_model.save(tf.Module(), folder, signatures=freeze(model))
+    # Nobody trains constants, and the gradients that some activations bring along (swish) cannot be saved without them.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(tf.Module(), folder, signatures=freeze(model), options=options)
 
 
 def to_tflite(model: Any, configure: Callable[[Any], None] | None = None) -> bytes:
