@@ -23,7 +23,7 @@ from dslite.codec import plain, typed
 from dslite.errors import PluginError, SpecError
 from dslite.lazy import heavy_imports_refused
 from dslite.native import debug
-from dslite.records import Augmenter, Backbone, Compressor, Exporter, PluginRecord, Target
+from dslite.records import NOT_IN_NAMES, Augmenter, Backbone, Compressor, Exporter, PluginRecord, Target
 
 Kind = Literal["backbones", "augmenters", "compressors", "exporters", "targets"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -35,8 +35,6 @@ _RECORD_TYPE: dict[Kind, type[PluginRecord]] = {
     "targets": Target,
 }
 _HOOKS = [f"dslite_{kind}" for kind in KINDS]
-_NOT_IN_NAMES = ":,*?=[]/\\"
-"""Names are typed with options after them, stand in lists and patterns, and become names of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +166,8 @@ def _check_names(records: dict[Kind, tuple[PluginRecord, ...]], taken: dict[tupl
     for kind, group in records.items():
         for record in group:
             name = record.name
-            if not name or name.split() != [name] or set(name) & set(_NOT_IN_NAMES):
-                forbidden = " ".join(_NOT_IN_NAMES)
+            if not name or name.split() != [name] or set(name) & set(NOT_IN_NAMES):
+                forbidden = " ".join(NOT_IN_NAMES)
                 raise PluginError(
                     f"{name!r} is no name for one of the {kind}: rename it, without blanks and any of {forbidden}"
                 )

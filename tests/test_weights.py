@@ -251,18 +251,20 @@ def test_a_download_that_is_killed_leaves_nothing_that_is_taken_for_the_file(
     assert fetch(NAME, server.url + NAME).read_bytes() == content
 
 
-def test_progress_goes_to_a_terminal_only(
+def test_progress_is_told_to_whoever_asks_and_else_to_nobody(
     server: Server, home: Path, content: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.files[NAME] = content
     monkeypatch.setattr(weights, "_TELL_EVERY_S", 0.0)
-    fetch(NAME, server.url + NAME)
-    assert capsys.readouterr() == ("", "")
-    (home / NAME).unlink()
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    fetch(NAME, server.url + NAME)
+    told: list[str] = []
+    with weights.downloads_told_to(told.append):
+        fetch(NAME, server.url + NAME)
     mb = f"{len(content) / 1e6:.1f}"
-    assert capsys.readouterr() == ("", f"downloading {NAME}: {mb} of {mb} MB\n")
+    assert told == [f"downloading {NAME}, {mb} of {mb} MB"]
+    (home / NAME).unlink()
+    fetch(NAME, server.url + NAME)
+    assert len(told) == 1
+    assert capsys.readouterr() == ("", "")
 
 
 # -- keras.applications and SqueezeNet with it ------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,12 @@ def check(wanted: System) -> None:
         raise SpecError(f"--size: {backbone.name} needs pictures of at least {backbone.min_size_px} px, got {size_px}")
 
 
-def build(wanted: System) -> Any:
+def build(wanted: System, tell: Callable[[str], None]) -> Any:
     """Build the image model; TensorFlow is imported here.
+
+    Args:
+        wanted: the system.
+        tell: told how far a download of weights is.
 
     Raises:
         UserError: where the request does not fit the backbone, in the backbone's own words.
@@ -51,12 +56,13 @@ def build(wanted: System) -> Any:
     """
     from dslite.model.assembly import build_cnn
     from dslite.model.keras import keras
+    from dslite.model.weights import downloads_told_to
 
     backbone, options = get_with_options("backbones", wanted.name)
     keras.utils.set_random_seed(wanted.model.seed)
     weights = None if wanted.model.weights == "none" else wanted.model.weights
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # Keras tells of its downloads there, and JSON may be ours
+        with contextlib.redirect_stdout(sys.stderr), downloads_told_to(tell):  # JSON may be ours
             return build_cnn(
                 backbone,
                 options,

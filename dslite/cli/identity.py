@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ def plugin(kind: Kind, name: str) -> dict[str, Any]:
         "name": record.name,
         "options": dict(options),
         "distribution": provider.distribution,
+        "files": _installed(provider.distribution.partition(" ")[0]),
         "source": source(provider.module.partition(":")[0].partition(".")[0]),
     }
 
@@ -48,13 +49,25 @@ def surroundings() -> dict[str, Any]:
 
 
 @cache
-def source(package: str) -> str:
-    """Hash a package's or module's Python files; of its other files, names, sizes and times."""
-    spec = importlib.util.find_spec(package)
+def _installed(name: str) -> str | None:
+    """Give what the installer noted of a distribution: its RECORD holds the hash of each file."""
+    try:
+        return key(distribution(name).read_text("RECORD"))
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def source(name: str) -> str:
+    """Hash the Python files of a package, or of a module and those beside it; of other files, names, sizes and times.
+
+    An installation in editable mode has no other note of what changes.
+    """
+    spec = importlib.util.find_spec(name)
     folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
     paths = [path for folder in folders for path in files.files_in(folder) if "__pycache__" not in path.parts]
     if not folders and spec and spec.origin:
-        paths = [Path(spec.origin)]
+        paths = sorted(Path(spec.origin).parent.glob("*.py"))
     return key([_fingerprint(path) for path in paths])
 
 

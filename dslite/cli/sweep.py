@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from dslite import cache, children, files
-from dslite.cli import building, identity
+from dslite.cli import building, identity, worker
 from dslite.cli.cases import Case
 from dslite.cli.console import Steps, progress
 from dslite.codec import from_json, to_json
@@ -192,7 +192,7 @@ def _work(
                 report = steps.start(left[0][1].title)
 
     ending = children.follow(
-        "dslite.cli.worker",
+        worker.__name__,
         {
             "cases": [to_json(case) for _, case in left],
             "plan": to_json(plan),
@@ -202,11 +202,11 @@ def _work(
         timeout_s=plan.timeout_s + _SLACK_S,
         renewed=True,
         label=left[0][1].title,
-        environment={"TF_CPP_MIN_LOG_LEVEL": "3"},
+        environment={"TF_CPP_MIN_LOG_LEVEL": "3", **worker.ALLOCATOR},
     )
     if ending.gave_up:
         return f"gave up: no sign of life for {plan.timeout_s + _SLACK_S:g} s"
-    return children.in_words(ending, "exporting process")
+    return children.in_words(ending)
 
 
 def _lost(case: Case, plan: Plan, reason: str) -> Run:

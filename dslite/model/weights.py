@@ -10,7 +10,6 @@ import hashlib
 import http.client
 import math
 import os
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +17,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ _OLD, _NEW, _KERAS = ".h5", ".weights.h5", ".keras"
 _HDF5_BEGINS, _ZIP_BEGINS = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 _NOT_WEIGHTS = ("optimizer", "metrics", "compiled")
 Shapes = Counter[tuple[int, ...]]
+_listener: ContextVar[Callable[[str], None]] = ContextVar("listener", default=lambda _: None)
 
 
 # -- cache and download -------------------------------------------------------------------------------
@@ -133,11 +134,19 @@ def _words(reason: object) -> str:
     return first_line(reason) if isinstance(reason, BaseException) else str(reason)
 
 
+@contextmanager
+def downloads_told_to(listener: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, tell a function how far a download is, in words, every few seconds."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
 def _tell(name: str, n_bytes: int, total: int) -> None:
-    """Say how far a download is, in lines: something else on the terminal may be drawing a bar."""
-    if sys.stderr.isatty():
-        of = f" of {total / 1e6:.1f}" if total else ""
-        print(f"downloading {name}: {n_bytes / 1e6:.1f}{of} MB", file=sys.stderr)  # noqa: T201 - for the terminal
+    of = f" of {total / 1e6:.1f}" if total else ""
+    _listener.get()(f"downloading {name}, {n_bytes / 1e6:.1f}{of} MB")
 
 
 def _damage(path: Path, file_hash: str | None) -> str | None:

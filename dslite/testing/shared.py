@@ -12,9 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dslite.records import Option, OptionValue, PluginRecord
+from dslite.records import NOT_IN_NAMES, Option, OptionValue, PluginRecord
 
-_NAME = re.compile(r"[^:,*? ]+")
 _OPTION = re.compile(r"[a-z][a-z0-9_]*")
 _IMPORT_TIMEOUT_S = 300
 
@@ -51,7 +50,9 @@ def check_record(record: PluginRecord, *functions: Callable[..., Any]) -> None:
         AssertionError: where it does not; the message names what to mend.
     """
     name = record.name
-    assert _NAME.fullmatch(name), f"{name!r} is no name a user can type: no blanks and none of : , * ?"
+    assert name.split() == [name] and not set(name) & set(NOT_IN_NAMES), (  # noqa: PT018 - one rule, one message
+        f"{name!r} is no name a user can type: no blanks and none of {' '.join(NOT_IN_NAMES)}"
+    )
     assert record.source.strip(), f"{name}: source is empty: name the publication, or an address"
     names = [option.name for option in record.options]
     assert len(set(names)) == len(names), f"{name}: options {', '.join(names)}: one name is there twice"

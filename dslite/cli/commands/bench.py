@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import click
 from click.core import ParameterSource
@@ -25,9 +25,6 @@ from dslite.errors import SpecError
 from dslite.recipe import Recipe
 from dslite.records import Part, Plan, Run
 from dslite.report.columns import SORTABLE
-
-if TYPE_CHECKING:
-    pass
 
 _PARTS = get_args(Part)
 

@@ -56,8 +56,8 @@ def command(
     with native_output_hidden(), progress(3) as steps:
         cnn = None
         if part != "frontend":
-            steps.start(f"building {backbone}")
-            cnn = building.build(wanted)
+            report = steps.start(f"building {backbone}")
+            cnn = building.build(wanted, lambda text: report(text, 0.0))
         steps.start(f"exporting {output.name}")
         artifact = building.export_part(wanted, cnn, part, exporter, output)
     if as_json:
