@@ -69,7 +69,7 @@ OUTPUT = OutputPath()
 
 
 class PluginName(click.types.StringParamType):
-    """The name of a plugin, maybe with options; the shell completes it."""
+    """The name of a plugin, maybe with options, or a list of such where several are taken; the shell completes it."""
 
     name = "name"
 
@@ -77,9 +77,12 @@ class PluginName(click.types.StringParamType):
         self.kind = kind
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Offer what is installed."""
-        del ctx, param
-        return [CompletionItem(name) for name in registry().names(self.kind) if name.startswith(incomplete)]
+        """Offer what is installed; behind a comma, what goes on with the list."""
+        del ctx
+        several = isinstance(param, click.Option) and param.multiple
+        before, comma, last = incomplete.rpartition(",") if several else ("", "", incomplete)
+        names = [*registry().names(self.kind), *(["all"] if several and not comma else [])]
+        return [CompletionItem(f"{before}{comma}{name}") for name in names if name.startswith(last)]
 
 
 _CHUNK, _FRONTEND, _HEAD = REFERENCE.chunk, REFERENCE.frontend, REFERENCE.head
