@@ -1,12 +1,10 @@
 """`check_backbone`."""
 
 import re
-import tempfile
-from pathlib import Path
 from typing import Any, get_args
 
 from dslite.records import Backbone, Scaling
-from dslite.testing.shared import check_record, default_options
+from dslite.testing.shared import check_record, default_options, through_tflite
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
 _SIZE_PX = 64
@@ -50,7 +48,7 @@ def check_backbone(backbone: Backbone) -> None:
         "initializers"
     )
     assert count_macs(trace(model)) != 0, f"{name}: has no convolution and no matrix product"
-    worst = float(np.abs(_through_tflite(name, model, x) - first).max()) / max(1.0, float(np.abs(first).max()))
+    worst = float(np.abs(through_tflite(name, model, x) - first).max()) / max(1.0, float(np.abs(first).max()))
     assert worst < _TOLERANCE, (
         f"{name}: its TFLite file differs from the Keras model by {worst:.1e} of the largest feature"
     )
@@ -97,17 +95,3 @@ def _check_shapes(backbone: Backbone, model: Any, size: int) -> None:
     assert model.output_shape[-1] == backbone.n_features, (
         f"{name}: gives {model.output_shape[-1]} features, its record says {backbone.n_features}: mend n_features"
     )
-
-
-def _through_tflite(name: str, model: Any, x: Any) -> Any:
-    from dslite.deploy.runtime import open_session
-    from dslite.errors import ExportError
-    from dslite.model.convert import to_tflite
-
-    with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
-        path = Path(folder) / "backbone.tflite"
-        try:
-            path.write_bytes(to_tflite(model))
-        except ExportError as error:
-            raise AssertionError(f"{name}: cannot become a TFLite file: {error}") from error
-        return open_session(path, 1).run(x)

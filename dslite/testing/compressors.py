@@ -1,12 +1,10 @@
 """`check_compressor`."""
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from dslite.records import Backbone, Compressor, Options
-from dslite.testing.shared import check_record, default_options
+from dslite.testing.shared import check_record, default_options, through_tflite
 
 _SIZE_PX = 32
 _N_CLASSES = 3
@@ -48,7 +46,7 @@ def check_compressor(compressor: Compressor) -> None:
         f"{name}: with the same keras.utils.set_random_seed its outputs differ by {worst:.2g}: "
         "draw random numbers from Keras' or TensorFlow's global seed, or from none"
     )
-    worst = float(np.abs(_through_tflite(name, model, x) - after).max())
+    worst = float(np.abs(through_tflite(f"{name}: the compressed model", model, x) - after).max())
     assert worst <= _THROUGH_TFLITE * spread, (
         f"{name}: the TFLite file of the compressed model differs from it by {worst:.2g}, of {spread:.2g} between "
         "inputs: take wrappers and training-only parts off before you return it"
@@ -121,20 +119,3 @@ def _check_model(name: str, model: Any) -> None:
         f"{name}: the model becomes {model.input_shape} -> {model.output_shape}, expected "
         f"{expected[0]} -> {expected[1]}: keep its input and its output"
     )
-
-
-def _through_tflite(name: str, model: Any, x: Any) -> Any:
-    import numpy as np
-
-    from dslite.deploy.runtime import open_session
-    from dslite.errors import ExportError
-    from dslite.model.convert import to_tflite
-
-    with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
-        path = Path(folder) / "compressed.tflite"
-        try:
-            path.write_bytes(to_tflite(model))
-        except ExportError as error:
-            raise AssertionError(f"{name}: the compressed model cannot become a TFLite file: {error}") from error
-        session = open_session(path, 1)
-        return np.concatenate([session.run(sample[np.newaxis]) for sample in x])

@@ -78,6 +78,33 @@ def _check_option(owner: str, option: Option) -> None:
     assert option.help.strip(), f"{where}: help is empty: say in one sentence what it does, `dslite show` prints it"
 
 
+def through_tflite(what: str, model: Any, x: Any) -> Any:
+    """Give a model's outputs by way of a TFLite file.
+
+    Args:
+        what: is converted, for the message.
+        model: Keras model with one input and one output.
+        x: float32 ``(n, *shape of the input)``.
+
+    Raises:
+        AssertionError: where the model cannot be converted.
+    """
+    import numpy as np
+
+    from dslite.deploy.runtime import open_session
+    from dslite.errors import ExportError
+    from dslite.model.convert import to_tflite
+
+    with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
+        path = Path(folder) / "model.tflite"
+        try:
+            path.write_bytes(to_tflite(model))
+        except ExportError as error:
+            raise AssertionError(f"{what} cannot become a TFLite file: {error}") from error
+        session = open_session(path, 1)
+        return np.concatenate([session.run(sample[np.newaxis]) for sample in x])
+
+
 def check_lazy_imports(name: str, function: Callable[..., Any]) -> None:
     """Check that the module of a record's function imports nothing heavy, in a fresh interpreter.
 
