@@ -27,10 +27,13 @@ class Figure:
 
 
 def dslite(*words: object, cache: Path | None = None) -> str:
-    """Run the command, with a cache folder of its own if one is given, and give its output."""
+    """Run the command, with a cache folder of its own if one is given, and give its output, rows that failed too."""
     command = [sys.executable, "-m", "dslite", *map(str, words)]
     env = {**os.environ, **({"DSLITE_CACHE": str(cache)} if cache else {})}
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env).stdout
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, env=env)
+    if not done.stdout:
+        raise RuntimeError(f"exit code {done.returncode}: {' '.join(command)}")
+    return done.stdout
 
 
 def seconds_of(command: Sequence[str], env: dict[str, str] | None = None) -> float:

@@ -67,13 +67,23 @@ def table(report: dict[str, Any]) -> str:
         found: dict[str, Any] = {}
         for m in run["measurements"]:
             found.setdefault(m["metric"], m)
-        latency = found["latency"]["statistics"]
-        name = run["artifact"]["backbone"] or run["artifact"]["part"]
-        rows.append(
-            f"| {name} | {latency['p50'] * 1e3:.1f} | {latency['p90'] * 1e3:.1f} "
-            f"| {found['memory_delta']['value'] / 1e6:.1f} | {found['size']['value'] / 1e6:.1f} "
-            f"| {found['parameters']['value']:,} | {found['macs']['value']:,} |"
+
+        def cell(metric: str, scale: float, digits: int, name: str = "", found: dict[str, Any] = found) -> str:
+            if metric not in found:
+                return "-"
+            value = found[metric]["statistics"][name] if name else found[metric]["value"]
+            return f"{value / scale:,.{digits}f}"
+
+        cells = (
+            run["artifact"]["backbone"] or run["artifact"]["part"],
+            cell("latency", 1e-3, 1, "p50"),
+            cell("latency", 1e-3, 1, "p90"),
+            cell("memory_delta", 1e6, 1),
+            cell("size", 1e6, 1),
+            cell("parameters", 1, 0),
+            cell("macs", 1, 0),
         )
+        rows.append(f"| {' | '.join(cells)} |")
     head = "| backbone | p50 ms | p90 ms | memory MB | size MB | parameters | MACs |"
     return "\n".join([head, "|---|---:|---:|---:|---:|---:|---:|", *rows])
 

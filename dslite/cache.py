@@ -1,13 +1,17 @@
 """The user's cache folder: exported files, and the runs of a bench that was stopped. All of it can be made again.
 
-    exports/KEY/    an exported file and its manifest
-    runs/KEY.json   a run, until the bench it belongs to is complete
+    exports/KEY/   an exported file and its manifest
+    runs/KEY/      the runs of a bench, until it is complete
 
-Keys are hashes of all that an entry was made from (`dslite.cli.identity`), so an entry is never out of date.
+Keys are hashes of what an entry was made from (`dslite.cli.identity`). What has no such name is not ours, and is left
+alone.
 """
 
+import contextlib
 import os
+import re
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +26,7 @@ _KINDS: tuple[Kind, ...] = ("exports", "runs")
 LIMIT_BYTES = 10_000_000_000
 """Exported files beyond that go, those first that were used longest ago."""
 _HALF_WRITTEN_S = 24 * 3600
+_OURS = re.compile(r"[0-9a-f]{32}|\.dslite-.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,11 @@ def make() -> None:
             place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WriteError(f"the cache folder {place} cannot be made: {error.strerror}") from None
-        if not os.access(place, os.W_OK):
-            raise WriteError(f"the cache folder {place} may not be written to")
+        try:
+            with tempfile.TemporaryFile(dir=place):
+                pass
+        except OSError as error:
+            raise WriteError(f"the cache folder {place} cannot be written to: {error.strerror}") from None
 
 
 def export_folder(key: str) -> Path:
@@ -72,9 +80,9 @@ def export_folder(key: str) -> Path:
     return folder() / "exports" / key
 
 
-def run_file(key: str) -> Path:
-    """Give the file of a kept run, whether it is there or not."""
-    return folder() / "runs" / f"{key}.json"
+def runs_folder(key: str) -> Path:
+    """Give the folder of the runs of a bench, whether it is there or not."""
+    return folder() / "runs" / key
 
 
 def mark_used(path: Path) -> None:
@@ -93,7 +101,7 @@ def entries() -> list[Entry]:
 
 def _children(place: Path) -> Iterator[Path]:
     if place.is_dir():
-        yield from place.iterdir()
+        yield from (path for path in place.iterdir() if _OURS.fullmatch(path.name))
 
 
 def _entry(kind: Kind, path: Path) -> Entry | None:
@@ -124,10 +132,8 @@ def trim(limit_bytes: int = LIMIT_BYTES) -> None:
     """Take away what is beyond the limit, and what a killed process left half-written a day ago or longer."""
     kept = 0
     for entry in entries():
-        if entry.path.name.startswith("."):
-            if time.time() - entry.used > _HALF_WRITTEN_S:
-                remove(entry)
-        else:
-            kept += entry.size_bytes
-            if kept > limit_bytes:
+        half_written = entry.path.name.startswith(".")
+        kept += 0 if half_written else entry.size_bytes
+        if time.time() - entry.used > _HALF_WRITTEN_S if half_written else kept > limit_bytes:
+            with contextlib.suppress(WriteError):  # it can go another time
                 remove(entry)

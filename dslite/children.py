@@ -15,7 +15,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO, Any
+from pathlib import Path
+from typing import IO, Any, TextIO
 
 from dslite.native import debug
 
@@ -67,7 +68,7 @@ def follow(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if debug() else log,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **_quiet(), **(environment or {})},
             encoding="utf-8",
             errors="replace",
         )
@@ -85,15 +86,19 @@ def follow(
         return Ending(code, watch.gave_up, _last_line(log))
 
 
+def _quiet() -> dict[str, str]:
+    return {} if debug() else {"TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
 def _send(child: subprocess.Popen[str], request: Mapping[str, Any]) -> None:
     assert child.stdin  # noqa: S101 - it is a pipe
-    with contextlib.suppress(BrokenPipeError):  # it died at once: its exit code tells
+    with contextlib.suppress(OSError):  # it died at once: its exit code tells
         child.stdin.write(json.dumps(request) + "\n")
         child.stdin.flush()
 
 
 def _messages(child: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
-    """Give the objects a child says; lines of other make are a library's chatter."""
+    """Give the objects a child says."""
     for line in child.stdout or ():
         try:
             message = json.loads(line)
@@ -113,7 +118,7 @@ def _end(child: subprocess.Popen[str]) -> None:
             child.wait()
     for pipe in (child.stdin, child.stdout):
         if pipe:
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(OSError):
                 pipe.close()
 
 
@@ -175,18 +180,29 @@ def _signal_name(number: int) -> str:
 # -- in the child -------------------------------------------------------------------------------------
 
 
+_channel: list[TextIO] = []
+
+
 def take_request(end: Callable[[], None] = lambda: os._exit(1)) -> Any:
-    """Read the request; from then on, the parent's death is noticed.
+    """Read the request; from then on, the parent's death is noticed, and `say` reaches the parent.
+
+    Standard input and output become the null device and standard error: what libraries print is no message, and a
+    process that is started here and stays behind does not keep the parent waiting.
 
     Args:
         end: called from a thread when the parent is gone.
     """
+    source = os.dup(0)
+    _channel.append(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
     line = b""
-    while not line.endswith(b"\n") and (byte := os.read(0, 1 << 16)):  # not sys.stdin: its lock outlives the thread
-        line += byte
+    while not line.endswith(b"\n") and (block := os.read(source, 1 << 16)):
+        line += block
 
     def wait() -> None:
-        while os.read(0, 1):
+        while os.read(source, 1):
             pass
         end()
 
@@ -195,6 +211,7 @@ def take_request(end: Callable[[], None] = lambda: os._exit(1)) -> Any:
 
 
 def say(message: Mapping[str, Any]) -> None:
-    """Tell the parent something: one line of JSON."""
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+    """Tell the parent something JSON-ready."""
+    text = json.dumps(message)  # before a part of it is written
+    _channel[0].write(text + "\n")
+    _channel[0].flush()

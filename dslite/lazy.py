@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 from dslite.errors import PluginError
@@ -28,19 +28,21 @@ HEAVY = (
 """Packages that belong inside the functions that need them, never at the top of a plugin."""
 
 
-class _Refusal(MetaPathFinder):
+class _Refusal(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Refuse a heavy package; of any other module, say nothing, so that the next finder is asked."""
-        del path, target
-        package = fullname.partition(".")[0]
-        if package in HEAVY:
-            raise PluginError(
-                f"it imports {package} as it is loaded, which takes seconds: move that import into the function "
-                "that needs it"
-            )
-        return None
+        """Take heavy packages that are there, to refuse them; asking whether one is there stays free."""
+        if fullname.partition(".")[0] not in HEAVY or PathFinder.find_spec(fullname, path, target) is None:
+            return None  # the next finder is asked
+        return ModuleSpec(fullname, self)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """Refuse the import."""
+        raise PluginError(
+            f"it imports {spec.name.partition('.')[0]} as it is loaded, which takes seconds: move that import into "
+            "the function that needs it"
+        )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from dslite.codec import plain
 
-NOT_IN_NAMES = ":,*?=[]/\\"
+NOT_IN_NAMES = ":,*?=[]/\\<>|'\""
 """Names are typed with options after them, stand in lists and patterns, and become names of files; no blanks either."""
 
 OptionValue: TypeAlias = bool | int | float | str

@@ -11,12 +11,13 @@ from dslite import children
 
 # Does what its request says, as a child of the real `follow`.
 CHILD = """
-import os, sys, time
+import os, subprocess, sys, time
 from dslite.children import say, take_request
 
 request = take_request()
-print("a library's chatter")
-print('["no", "object"]', flush=True)
+if "leave_s" in request:
+    subprocess.Popen(["sleep", str(request["leave_s"])])
+print('{"n": "of a library"}', end="", flush=True)
 for n in range(request.get("words", 0)):
     say({"n": n})
     time.sleep(request.get("pause_s", 0))
@@ -75,11 +76,20 @@ def test_how_a_child_ended_is_told_in_words(environment: dict[str, str]) -> None
     _, failed = _follow(environment, exit=3)
     assert children.in_words(failed) == "its process ended with exit code 3 (last words: another thing)"
     _, crashed = _follow(environment, signal=11)
-    assert children.in_words(crashed, "runtime", "a broken file") == "its runtime crashed with SIGSEGV: a broken file"
+    assert children.in_words(crashed, "runtime", "a broken file") == (
+        'its runtime crashed with SIGSEGV: a broken file (last words: {"n": "of a library"})'
+    )
     _, killed = _follow(environment, signal=9)
     assert "which the system does when memory runs out" in children.in_words(killed)
     _, missing = _follow({"PYTHONPATH": ""})
     assert "No module named the_child" in children.in_words(missing)
+
+
+def test_what_a_child_leaves_behind_keeps_nobody_waiting(environment: dict[str, str]) -> None:
+    start = time.monotonic()
+    said, ending = _follow(environment, leave_s=300, words=1)
+    assert (said, ending.code, ending.gave_up) == ([{"n": 0}], 0, False)
+    assert time.monotonic() - start < 100
 
 
 def test_a_child_ends_with_its_parent_however_that_ends(environment: dict[str, str], tmp_path: Path) -> None:

@@ -23,11 +23,11 @@ QUICK = (*SMALL, "--threads", 1, "--no-memory")
 
 # Backbones of one convolution each, which do what is written in their name.
 PLUGIN = """
-import os, time
+import os, subprocess, time
 from pathlib import Path
 
 from dslite import hookimpl
-from dslite.records import Backbone, Option
+from dslite.records import Backbone, Device, Exporter, Measurement, Option, Target
 
 def model(input_shape, channels):
     from dslite.model.keras import keras
@@ -53,10 +53,47 @@ def build(name):
 
 @hookimpl
 def dslite_backbones():
+    options = (Option("width", 1.0, "Of the layer."), Option("depth", 1, "Unused."), Option("text", "-", "Unused."))
     return [
-        Backbone(name, build(name), "tf", 8, 64 if name == "t_large" else 8, "MIT", "a test",
-                 (Option("width", 1.0, "Of the layer."), Option("depth", 1, "Unused.")))
+        Backbone(name, build(name), "tf", 8, 64 if name == "t_large" else 8, "MIT", "a test", options)
         for name in ("t_a", "t_b", "t_dies", "t_exits", "t_large", "t_raises", "t_waits")
+    ]
+
+def export(model, path, calibration, options):
+    raise ValueError("no such format")
+
+@hookimpl
+def dslite_exporters():
+    return [
+        Exporter("t_onnx", ".onnx", export, False, "a test"),
+        Exporter("t_bad", ".tflite", export, False, "a test"),
+    ]
+
+def latency(value=1.0):
+    return Measurement("latency", value, "s", "a clock", (value,))
+
+def run(artifact, device, plan, options, progress):
+    how = options["how"]
+    if how == "raises":
+        raise RuntimeError("no cable")
+    if how == "exits":
+        raise SystemExit(3)
+    if how == "prints":
+        print('{"run": 5, "progress": 7}', flush=True)
+        print("bye", end="", flush=True)
+    if how == "daemon":
+        subprocess.Popen(["sleep", "300"])
+    return {"nothing": None, "wrong": [latency("3 mJ")]}.get(how, [latency()])
+
+def devices(memory_bytes):
+    return lambda: [Device("d", "a machine", "Linux", "x86_64", 1, memory_bytes)]
+
+@hookimpl
+def dslite_targets():
+    options = (Option("how", "well", "What it does."),)
+    return [
+        Target("t_target", (".tflite",), devices(10**9), run, "a test", options),
+        Target("t_half", (".tflite",), devices(8e9), run, "a test", options),
     ]
 """
 
@@ -207,14 +244,14 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(
 
     done = dslite_command(*words, environment=lab)
     assert done.returncode == 0
-    assert "1 of 3 cases were measured by a bench that was stopped" in done.stderr
+    assert "1 of 3 cases were measured before this bench was stopped" in done.stderr
     assert _built(lab) == ["t_a", "t_waits", "t_waits", "t_b"]
     runs = document.read(report).runs
     assert [run.artifact.backbone for run in runs] == ["t_a", "t_waits", "t_b"]
     assert [[flag.code for flag in run.flags] for run in runs] == [["measured_before"], [], []]
 
     again = dslite_command(*words, environment=lab)  # complete, so the next one measures anew
-    assert "measured by a bench that was stopped" not in again.stderr
+    assert "before this bench was stopped" not in again.stderr
     assert [flag.code for run in document.read(report).runs for flag in run.flags] == []
 
 
@@ -233,9 +270,9 @@ def test_fresh_measures_all_again(lab: dict[str, str], dslite_command: Command) 
         process.send_signal(signal.SIGTERM)
     wait.unlink()
     assert process.returncode == 128 + signal.SIGTERM
-    assert len(list((Path(lab["DSLITE_CACHE"]) / "runs").iterdir())) == 1
+    assert len(list((Path(lab["DSLITE_CACHE"]) / "runs").glob("*/*.json"))) == 1
     done = dslite_command("bench", *words, "--fresh", "--json", environment=lab)
-    assert "measured by a bench that was stopped" not in done.stderr
+    assert "before this bench was stopped" not in done.stderr
     assert [flag.code for run in _report(done.stdout).runs for flag in run.flags] == []
     assert list((Path(lab["DSLITE_CACHE"]) / "runs").iterdir()) == []
 
@@ -319,20 +356,21 @@ def test_without_a_cache_folder_a_bench_still_measures(
 def test_the_cache_keeps_to_its_limit_and_what_was_used_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DSLITE_CACHE", str(tmp_path))
     cache.make()
-    for age, key in enumerate(("new", "old", "oldest")):
+    new, old, oldest = (name * 32 for name in "abc")
+    for age, key in enumerate((new, old, oldest)):
         cache.export_folder(key).mkdir()
         (cache.export_folder(key) / "model.tflite").write_bytes(bytes(100))
         os.utime(cache.export_folder(key), (1e9 - age, 1e9 - age))
     leftover = tmp_path / "exports" / ".dslite-half"
     leftover.mkdir()
     cache.trim(250)
-    assert {entry.path.name for entry in cache.entries()} == {"new", "old", leftover.name}
-    cache.mark_used(cache.export_folder("old"))
+    assert {entry.path.name for entry in cache.entries()} == {new, old, leftover.name}
+    cache.mark_used(cache.export_folder(old))
     cache.trim(150)
-    assert {entry.path.name for entry in cache.entries()} == {"old", leftover.name}
+    assert {entry.path.name for entry in cache.entries()} == {old, leftover.name}
     os.utime(leftover, (1e9, 1e9))
     cache.trim(150)
-    assert {entry.path.name for entry in cache.entries()} == {"old"}
+    assert {entry.path.name for entry in cache.entries()} == {old}
 
 
 @pytest.mark.parametrize("words", [("--weights", "w.h5"), ("--sort", "p50", "--weights", "w.h5")])
@@ -353,3 +391,137 @@ def test_the_files_of_a_user_are_measured_beside_a_backbone(
     done = dslite_command("bench", path, *words, "--json", environment=lab)
     assert done.returncode == 0, done.stderr
     assert [run.artifact.path for run in _report(done.stdout).runs] == [path.name, "t_a-whole-tflite-float32.tflite"]
+
+
+# -- plugins that do what they should not, and caches that are not left alone ------------------------------
+
+
+def test_a_target_may_do_anything_and_is_a_row_with_its_name_and_the_cure(
+    lab: dict[str, str], small_system: Any, dslite_command: Command
+) -> None:
+    path = small_system.path("whole", "tflite-float32")
+    hows = ["raises", "exits", "nothing", "wrong", "prints", "daemon", "well"]
+    targets = [word for how in hows for word in ("--target", f"t_target:how={how}")]
+    words = (path, *targets, "--target", "t_half", *QUICK[6:], "--json")
+    done = dslite_command("bench", *words, environment=lab, timeout=120)
+    assert done.returncode == 1
+    runs = _report(done.stdout).runs
+    assert [run.target for run in runs] == [*(f"t_target:how={how}" for how in hows), "t_half"]
+    errors = {run.target.rpartition("=")[2]: run.error or "" for run in runs}
+    for how, words_of_it in (
+        ("raises", "RuntimeError: no cable"),
+        ("exits", "SystemExit: 3"),
+        ("nothing", "NoneType"),
+        ("wrong", "value: expected float, got '3 mJ'"),
+        ("t_half", "memory_bytes: expected int, got 8000000000.0"),
+    ):
+        assert words_of_it in errors[how]
+        assert "(plugin lab of lab 1.0: mend it, or tell its authors" in errors[how]
+    assert errors["prints"] == errors["daemon"] == errors["well"] == ""
+
+
+@pytest.mark.slow
+def test_an_exporter_that_fails_is_told_with_its_plugin_and_one_that_nobody_runs_is_left_out(
+    lab: dict[str, str], dslite_command: Command
+) -> None:
+    words = ("--backbone", "t_a", "--part", "cnn", *QUICK, "--json")
+    several = ("--exporter", "t_*,tflite-float32", "--target", "host-litert")
+    done = dslite_command("bench", *words, *several, environment=lab)
+    assert done.returncode == 1
+    bad, good = _report(done.stdout).runs
+    assert bad.error == (
+        "exporter t_bad failed: ValueError: no such format "
+        "(plugin lab of lab 1.0: mend it, or tell its authors what DSLITE_DEBUG=1 shows)"
+    )
+    assert good.error is None
+    assert "note: exporter t_onnx is left out: no target among host-litert runs .onnx" in done.stderr
+    alone = dslite_command("bench", *words, "--exporter", "t_onnx", environment=lab)
+    assert (alone.returncode, alone.stdout) == (2, "")
+
+
+@pytest.mark.slow
+def test_an_options_value_names_no_folder_of_the_users(
+    lab: dict[str, str], tmp_path: Path, dslite_command: Command
+) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "gold.txt").write_text("gold")
+    names = "t_a:text=../../../precious/x,t_a:text=a/b,t_a:text=a_b"
+    words = ("--backbone", names, "--exporter", "tflite-float32", *QUICK, "--keep", tmp_path / "kept", "--json")
+    done = dslite_command("bench", *words, environment=lab)
+    assert done.returncode == 0, done.stdout
+    assert [path.name for path in precious.iterdir()] == ["gold.txt"]
+    assert len(_report(done.stdout).runs) == 3
+    assert len([path for path in (tmp_path / "kept").iterdir() if path.suffix == ".tflite"]) == 3
+
+
+def test_what_is_not_the_caches_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dslite_command: Command
+) -> None:
+    monkeypatch.setenv("DSLITE_CACHE", str(tmp_path))
+    cache.make()
+    (tmp_path / "runs" / "events.out").write_text("of another tool")
+    (tmp_path / "exports" / "mine").mkdir()
+    cache.trim(0)
+    assert "cleared: 0 entries" in dslite_command("cache", "--clear").stdout
+    assert (tmp_path / "runs" / "events.out").exists()
+    assert (tmp_path / "exports" / "mine").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_what_could_not_be_delivered_is_kept(lab: dict[str, str], dslite_command: Command) -> None:
+    words = ("bench", "--backbone", "t_a", "--exporter", "tflite-float32", *QUICK)
+    lost = dslite_command(*words, "-o", "/dev/full", environment=lab)
+    assert lost.returncode == 1
+    assert "/dev/full" in lost.stderr
+    again = dslite_command(*words, "--json", environment=lab)
+    assert again.returncode == 0
+    assert "1 of 1 cases were measured before this bench was stopped" in again.stderr
+    assert _built(lab) == ["t_a"]
+
+
+@pytest.mark.slow
+def test_one_model_under_two_names_is_two_rows_also_when_a_bench_goes_on(
+    lab: dict[str, str], dslite_command: Command
+) -> None:
+    wait = Path(lab["LOG"] + ".wait")
+    words = ["bench", "--backbone", "t_a,t_waits,t_a:width=1.0", "--exporter", "tflite-float32", *map(str, QUICK)]
+    wait.touch()
+    with subprocess.Popen(
+        [sys.executable, "-m", "dslite", *words],
+        env={**os.environ, **lab},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        _until(lambda: "t_waits" in _built(lab))
+        meanwhile = dslite_command("bench", "--backbone", "t_a", *words[3:], environment=lab)
+        assert "before this bench was stopped" not in meanwhile.stderr  # another bench takes nothing over
+        process.send_signal(signal.SIGINT)
+    wait.unlink()
+    done = dslite_command(*words, "--json", environment=lab)
+    assert "1 of 3 cases were measured before this bench was stopped" in done.stderr
+    assert _backbones(_report(done.stdout)) == ["t_a", "t_waits", "t_a:width=1.0"]
+
+
+@pytest.mark.slow
+def test_a_bench_that_is_running_is_not_taken_for_one_that_was_stopped(
+    lab: dict[str, str], dslite_command: Command
+) -> None:
+    wait = Path(lab["LOG"] + ".wait")
+    words = ["bench", "--backbone", "t_a,t_waits", "--exporter", "tflite-float32", *map(str, QUICK)]
+    wait.touch()
+    with subprocess.Popen(
+        [sys.executable, "-m", "dslite", *words],
+        env={**os.environ, **lab},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        _until(lambda: "t_waits" in _built(lab))
+        wait.unlink()
+        second = dslite_command(*words, "--json", environment=lab)
+        process.send_signal(signal.SIGTERM)
+    assert f"process {process.pid} is at the same bench" in second.stderr
+    assert [flag.code for run in _report(second.stdout).runs for flag in run.flags] == []
+    third = dslite_command(*words, "--json", environment=lab)
+    assert "1 of 2 cases were measured before this bench was stopped" in third.stderr

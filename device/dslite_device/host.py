@@ -110,9 +110,8 @@ def _child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> dic
     Raises:
         MeasurementError: where it crashes, fails, or takes longer than the plan's timeout.
     """
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    if mode == "memory":  # a fixed number of malloc arenas, or memory depends on which thread allocates first
-        environment["MALLOC_ARENA_MAX"] = "2"
+    # A fixed number of malloc arenas, or memory depends on which thread allocates first.
+    environment = {"MALLOC_ARENA_MAX": "2"} if mode == "memory" else {}
     result: dict[str, Any] = {}
 
     def receive(message: dict[str, Any]) -> None:

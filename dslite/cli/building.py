@@ -11,7 +11,7 @@ from dslite.cli import identity
 from dslite.cli.options import ModelRequest
 from dslite.errors import DsliteError, ExportError, PluginError, SpecError, UserError, in_words
 from dslite.recipe import Recipe
-from dslite.records import Artifact, Backbone, Exporter, Options, Part
+from dslite.records import Artifact, Backbone, Exporter, Options, Part, PluginRecord
 from dslite.registry import get_with_options, registry
 
 
@@ -85,9 +85,14 @@ def build(wanted: System, tell: Callable[[str], None]) -> Any:
 
 
 def _provider(backbone: Backbone, weights: str) -> str:
-    plugin = registry().provider(backbone)
-    blameless = weights != "none"  # a download or a file of the user's may be what failed
-    cure = "DSLITE_DEBUG=1 shows where" if blameless else "mend it, or tell its authors what DSLITE_DEBUG=1 shows"
+    # Where there are weights, a download or a file of the user's may be what failed.
+    return provider(backbone, blame=weights == "none")
+
+
+def provider(record: PluginRecord, *, blame: bool = True) -> str:
+    """Say whose a record is and what to do where it fails."""
+    plugin = registry().provider(record)
+    cure = "mend it, or tell its authors what DSLITE_DEBUG=1 shows" if blame else "DSLITE_DEBUG=1 shows where"
     return f"plugin {plugin.name} of {plugin.distribution}: {cure}"
 
 
@@ -106,7 +111,10 @@ def export_part(wanted: System, cnn: Any | None, part: Part, exporter: str, path
         labels=wanted.model.labels,
         exporter=exporter,
     )
-    return export(build_part(part, wanted.recipe, cnn), record, options, path, provenance)
+    try:
+        return export(build_part(part, wanted.recipe, cnn), record, options, path, provenance)
+    except PluginError as error:
+        raise PluginError(f"{error} ({provider(record)})") from error
 
 
 def export_key(wanted: System, part: Part, exporter: str) -> str:

@@ -1,14 +1,21 @@
 """The cases of a bench: what is measured where."""
 
+import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
 
 from dslite.cli import building
 from dslite.errors import SpecError
 from dslite.records import Part
 from dslite.registry import get_with_options, registry
 from dslite.report.paper import TABLE_5
+
+_NOT_PLAIN = re.compile(r"^[.]|[^A-Za-z0-9._-]")
+_LONGEST = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +39,25 @@ class Case:
     @property
     def title(self) -> str:
         """Name it where progress is told."""
-        if self.file is not None or self.system is None:
-            return f"{Path(self.file or '').name} on {self.target}"
-        return f"{self.system.name}, {self.part}, {self.exporter} on {self.target}"
+        if self.file is not None:
+            return f"{Path(self.file).name} on {self.target}"
+        return ", ".join(filter(None, [self.backbone, self.part, f"{self.exporter} on {self.target}"]))
 
     @property
     def file_name(self) -> str:
-        """Name the file; cases of one name share it, and the front end is the same for all backbones."""
-        if self.file is not None or self.system is None:
-            return Path(self.file or "").name
-        owner = [self.system.name] if self.part != "frontend" else []
-        stem = "-".join([*owner, self.part, self.exporter])
-        return stem.translate(str.maketrans(":=,", "___")) + building.get_exporter(self.exporter)[0].suffix
+        """Name the file; cases of one name share it."""
+        if self.file is not None:
+            return Path(self.file).name
+        stem = "-".join(filter(None, [self.backbone, self.part, self.exporter]))
+        plain = _NOT_PLAIN.sub("_", stem)[:_LONGEST]
+        if plain != stem:  # options may be anything, and two of them alike once they are made plain
+            plain += "-" + hashlib.sha256(stem.encode()).hexdigest()[:6]
+        return plain + building.get_exporter(self.exporter)[0].suffix
+
+    @property
+    def backbone(self) -> str | None:
+        """Give the backbone's name, with its options; the front end alone has none, and is the same for all."""
+        return self.system.name if self.system and self.part != "frontend" else None
 
 
 def file_cases(paths: Sequence[Path], targets: Sequence[str]) -> list[Case]:
@@ -61,18 +75,36 @@ def exported_cases(
     """Give the cases of systems.
 
     Without exporters these are the rows of the paper's Table 5; of several systems, only the rows of whole files.
+
+    Raises:
+        SpecError: where no target runs what comes out; of several exporters, those nobody runs are left out.
     """
     if not exporters:
         wanted = parts or (("whole",) if len(systems) > 1 else ())
         rows = [row for row in TABLE_5 if (not wanted or row.part in wanted) and (not targets or row.target in targets)]
+        if not rows:
+            raise SpecError(f"no row of the paper's Table 5 runs on {', '.join(targets)}: name an --exporter")
         return _each_once(Case(row.target, None, system, row.part, row.exporter) for system in systems for row in rows)
     return _each_once(
         Case(target, None, system, part, exporter)
         for system in systems
-        for exporter in exporters
+        for exporter, able in _who_runs(exporters, targets).items()
         for part in parts or ("whole",)
-        for target in _targets_for(building.get_exporter(exporter)[0].suffix, targets)
+        for target in able
     )
+
+
+def _who_runs(exporters: Sequence[str], targets: Sequence[str]) -> dict[str, list[str]]:
+    """Give the targets for each exporter's files; of several exporters, one that nobody runs is left out, and told."""
+    found = {}
+    for exporter in exporters:
+        try:
+            found[exporter] = _targets_for(building.get_exporter(exporter)[0].suffix, targets)
+        except SpecError as error:
+            if len(exporters) == 1 or (exporter == exporters[-1] and not found):
+                raise
+            click.echo(f"note: exporter {exporter} is left out: {error}", err=True)
+    return found
 
 
 def _each_once(cases: Iterable[Case]) -> list[Case]:

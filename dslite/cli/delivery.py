@@ -4,7 +4,7 @@ import contextlib
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Delivery:
         sort: column the rows are ordered by, or None.
         descending: order of the rows.
         as_json: the report on standard output, instead of the table.
+        problems: what could not be written on the way.
     """
 
     environment: dict[str, Any]
@@ -38,35 +39,38 @@ class Delivery:
     sort: str | None
     descending: bool
     as_json: bool
+    problems: list[WriteError] = field(default_factory=list)
 
     def add(self, runs: Sequence[Run], new: Run) -> None:
         """Write down what there is after a new run."""
-        if self.keep and new.artifact.exporter and not new.error:
-            manifest.copy_export(Path(new.artifact.path), self.keep)
+        try:
+            if self.keep and new.artifact.exporter and not new.error:
+                manifest.copy_export(Path(new.artifact.path), self.keep)
+        except WriteError as error:  # told at the end: measuring goes on
+            self.problems.append(error)
         if self.output:
-            with contextlib.suppress(WriteError):  # told at the end: measuring goes on
+            with contextlib.suppress(WriteError):  # tried again at the end
                 document.write(self._report(runs), self.output)
 
     def give(self, runs: Sequence[Run]) -> None:
         """Write the report and show it.
 
         Raises:
-            WriteError: where the report cannot be written; it is shown all the same.
+            WriteError: where the report or a file to keep could not be written; the report is shown all the same.
         """
         report = self._report(runs)
-        problem: WriteError | None = None
         if self.output:
             try:
                 document.write(report, self.output)
             except WriteError as error:
-                problem = error
+                self.problems.append(error)
         if self.as_json:
             click.echo(document.to_text(report), nl=False)
         else:
             console = out()
             console.print(bench_table(report, console.width))
-        if problem:
-            raise problem
+        if self.problems:
+            raise self.problems[0]
 
     def _report(self, runs: Sequence[Run]) -> BenchReport:
         rows = ordered(runs, self.sort, descending=self.descending) if self.sort else runs

@@ -7,7 +7,7 @@ author who changes a line of a plugin measures the changed plugin.
 import hashlib
 import importlib.util
 import json
-import os
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, version
@@ -16,13 +16,15 @@ from typing import Any
 
 from dslite import files
 from dslite.codec import to_json
+from dslite.deploy.manifest import manifest_path
 from dslite.loading import Kind
 from dslite.recipe import Recipe
-from dslite.records import Part, Plan
+from dslite.records import OptionValue, Part, Plan
 from dslite.registry import get_with_options, registry
 
 _LIBRARIES = ("tensorflow", "tf-keras", "ai-edge-litert", "ai-edge-quantizer", "numpy", "librosa")
 _KEY_LENGTH = 32
+_REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def key(facts: Any) -> str:
@@ -31,14 +33,14 @@ def key(facts: Any) -> str:
 
 
 def plugin(kind: Kind, name: str) -> dict[str, Any]:
-    """Describe a plugin so that any change to it is a change here; the name may carry options."""
+    """Describe a plugin so that a change to it is a change here; the name may carry options, and is taken as typed."""
     record, options = get_with_options(kind, name)
     provider = registry().provider(record)
     return {
-        "name": record.name,
-        "options": dict(options),
+        "name": name,
+        "options": {key: [value, _content(value)] for key, value in options.items()},
         "distribution": provider.distribution,
-        "files": _installed(provider.distribution.partition(" ")[0]),
+        **_installed(provider.distribution.partition(" ")[0]),
         "source": source(provider.module.partition(":")[0].partition(".")[0]),
     }
 
@@ -48,13 +50,21 @@ def surroundings() -> dict[str, Any]:
     return {"dslite": source("dslite"), **{name: _version(name) for name in _LIBRARIES}}
 
 
+def _content(value: OptionValue) -> str | None:
+    """Hash the file that an option names, if it names one."""
+    path = Path(value) if isinstance(value, str) else None
+    return files.sha256(path) if path and path.is_file() else None
+
+
 @cache
-def _installed(name: str) -> str | None:
-    """Give what the installer noted of a distribution: its RECORD holds the hash of each file."""
+def _installed(name: str) -> dict[str, Any]:
+    """Give what the installer noted of a distribution, with the hash of each file, and versions of what it needs."""
     try:
-        return key(distribution(name).read_text("RECORD"))
+        found = distribution(name)
     except PackageNotFoundError:
-        return None
+        return {}
+    needed = {match[0] for text in found.requires or () if (match := _REQUIREMENT.match(text))}
+    return {"files": key(found.read_text("RECORD")), "needs": {n: _version(n) for n in sorted(needed)}}
 
 
 @cache
@@ -67,7 +77,7 @@ def source(name: str) -> str:
     folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
     paths = [path for folder in folders for path in files.files_in(folder) if "__pycache__" not in path.parts]
     if not folders and spec and spec.origin:
-        paths = sorted(Path(spec.origin).parent.glob("*.py"))
+        paths = sorted(path for path in Path(spec.origin).parent.glob("*.py") if path.is_file())
     return key([_fingerprint(path) for path in paths])
 
 
@@ -78,11 +88,16 @@ def _fingerprint(path: Path) -> list[str]:
     return [path.name, str(state.st_size), str(state.st_mtime_ns)]
 
 
-def weights(name: str) -> list[str | None]:
-    """Describe where weights come from: a file by its content, ImageNet's by the folder Keras looks in."""
-    if name == "imagenet":
-        return [name, os.environ.get("KERAS_HOME")]
-    return [name] if name == "none" else ["file", files.sha256(Path(name))]
+def weights(name: str) -> list[str]:
+    """Describe where weights come from: a file by its content, ImageNet's by what is in the folder they are kept in."""
+    if name == "none":
+        return [name]
+    if name != "imagenet":
+        return [Path(name).name, files.sha256(Path(name))]
+    from dslite.model.weights import cache_folder
+
+    place = cache_folder()
+    return [name, *(str(_fingerprint(path)) for path in (files.files_in(place) if place.is_dir() else ()))]
 
 
 def export_key(
@@ -103,11 +118,17 @@ def export_key(
     )
 
 
+def file_key(path: Path) -> str:
+    """Give the key of a file of the user's, and of the manifest beside it."""
+    beside = manifest_path(path)
+    return key([path.name, files.sha256(path), files.sha256(beside) if beside.is_file() else None])
+
+
 def run_key(file: str, target: str, plan: Plan, audio: Sequence[str], machine: Sequence[Any]) -> str:
     """Give the key of a run.
 
     Args:
-        file: what is measured: the key of an export, or the hash of a file.
+        file: key of what is measured.
         target: name and options.
         plan: how.
         audio: hashes of the files it is fed with.

@@ -1,15 +1,12 @@
 """Measure the cases of a bench, in worker processes, and keep what is measured until all of it is."""
 
-import contextlib
-import json
 import os
 import platform
 import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,64 +16,92 @@ from dslite import cache, children, files
 from dslite.cli import building, identity, worker
 from dslite.cli.cases import Case
 from dslite.cli.console import Steps, progress
+from dslite.cli.kept import Kept
 from dslite.codec import from_json, to_json
-from dslite.errors import SpecError, WriteError
+from dslite.errors import WriteError
 from dslite.measure import bench
 from dslite.measure.environment import cpu_count, cpu_model
-from dslite.records import Flag, Plan, Run
+from dslite.records import Plan, Run
 from dslite.report.columns import in_short
 
+_TOLD_FROM = 5
+"""Of so many cases on, each is told when it is done: a shorter table is there soon."""
 _SLACK_S = 60.0
 """A worker is given up later than the processes it watches itself: it can tell how those ended."""
 
 
-def run(
-    cases: Sequence[Case],
-    plan: Plan,
-    audio: Sequence[Path],
-    done: dict[int, Run],
-    add: Callable[[Sequence[Run], Run], None],
-    *,
-    fresh: bool,
-) -> None:
-    """Measure cases; those that a bench which was stopped has measured are taken over.
+@dataclass(slots=True)
+class Sweep:
+    """A bench at work.
 
-    Args:
+    Attributes:
         cases: in the order of the report.
         plan: how.
         audio: files they are fed with; empty for the synthetic chunk.
-        done: gets each case's run under its number, as they come.
-        add: called with all runs so far, in the order of their cases, and the new one among them.
-        fresh: measure all of them.
+        done: each case's run under its number, as they come.
+        kept: what the next bench can take over if this one is stopped.
     """
-    with _cache_ready():
-        keys = _keys(cases, plan, audio)
-        if fresh:
-            _forget(keys)
-        done |= _kept(keys)
-        if done:
-            told = f"{len(done)} of {len(cases)} cases were measured by a bench that was stopped, and are taken over"
-            click.echo(f"{told} (--fresh measures them again)", err=True)
-        for new in list(done.values()):
-            add(in_order(done), new)
-        left = {i: case for i, case in enumerate(cases) if i not in done}
-        several = len({case.system.name for case in cases if case.system}) > 1
-        with progress(len(left)) as steps:
 
-            def finished(number: int, new: Run) -> None:
-                done[number] = new
-                _keep(new, keys[number])
-                if several:
-                    steps.tell(f"{cases[number].title}: {in_short(new)}")
-                add(in_order(done), new)
+    cases: Sequence[Case]
+    plan: Plan
+    audio: Sequence[Path]
+    done: dict[int, Run] = field(default_factory=dict)
+    kept: Kept | None = None
 
-            _measure(left, plan, audio, steps, finished)
-        _forget(keys)
+    def runs(self) -> list[Run]:
+        """Give the runs there are, in the order of their cases."""
+        return [self.done[number] for number in sorted(self.done)]
+
+    def run(self, add: Callable[[Sequence[Run], Run], None], *, fresh: bool) -> None:
+        """Measure all cases; those that this bench measured before it was stopped are taken over.
+
+        Args:
+            add: called with all runs so far and the new one among them.
+            fresh: measure all of them.
+        """
+        with _cache_ready():
+            self.kept = Kept(self.cases, self._keys())
+            self.done |= self.kept.begin(fresh=fresh)
+            if self.kept.owner:
+                told = f"process {self.kept.owner} is at the same bench: each disturbs the figures of the other"
+                click.echo(f"note: {told}; nothing is kept of this one", err=True)
+            if self.done:
+                told = f"{len(self.done)} of {len(self.cases)} cases were measured before this bench was stopped"
+                click.echo(f"{told}, and are taken over (--fresh measures them again)", err=True)
+            for new in list(self.done.values()):
+                add(self.runs(), new)
+            left = {i: case for i, case in enumerate(self.cases) if i not in self.done}
+            with progress(len(left)) as steps:
+
+                def finished(number: int, new: Run) -> None:
+                    self.done[number] = new
+                    if self.kept:
+                        self.kept.keep(number, new)
+                    if len(self.cases) >= _TOLD_FROM:
+                        steps.tell(f"{self.cases[number].title}: {in_short(new)}")
+                    add(self.runs(), new)
+
+                _measure(left, self.plan, self.audio, steps, finished)
+
+    def n_kept(self) -> int:
+        """Count the runs that the next bench can take over."""
+        return self.kept.among(self.done) if self.kept else 0
+
+    def forget(self) -> None:
+        """Take away what was kept: all is done, and delivered."""
+        if self.kept:
+            self.kept.forget()
+
+    def _keys(self) -> list[str]:
+        sounds = [files.sha256(path) for path in self.audio]
+        machine = [cpu_model(), cpu_count(), platform.platform(), platform.python_version()]
+        return [identity.run_key(_content(c), c.target, self.plan, sounds, machine) for c in self.cases]
 
 
-def in_order(done: Mapping[int, Run]) -> list[Run]:
-    """Give runs in the order of their cases."""
-    return [done[number] for number in sorted(done)]
+def _content(case: Case) -> str:
+    if case.system is None:
+        return identity.file_key(Path(case.file or ""))
+    return building.export_key(case.system, case.part, case.exporter)
 
 
 @contextmanager
@@ -93,54 +118,6 @@ def _cache_ready() -> Iterator[None]:
         return
     yield
     cache.trim()
-
-
-# -- what was measured before -------------------------------------------------------------------------
-
-
-def _keys(cases: Sequence[Case], plan: Plan, audio: Sequence[Path]) -> list[str]:
-    """Give each case a key: the hash of all that its figures depend on."""
-    sounds = [files.sha256(path) for path in audio]
-    machine = [cpu_model(), cpu_count(), platform.platform(), platform.python_version()]
-    return [identity.run_key(_content(case), case.target, plan, sounds, machine) for case in cases]
-
-
-def _content(case: Case) -> str:
-    if case.system is None:
-        return files.sha256(Path(case.file or ""))
-    return building.export_key(case.system, case.part, case.exporter)
-
-
-def _kept(run_keys: Sequence[str]) -> dict[int, Run]:
-    """Give the runs that a bench which was stopped has kept, by the number of their case here."""
-    found = {i: run for i, key in enumerate(run_keys) if (run := _read(cache.run_file(key)))}
-    if not found:
-        return {}
-    first = min(cache.run_file(run_keys[i]).stat().st_mtime for i in found)
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(first))
-    message = f"measured from {when} on, by a bench that was stopped, and taken over: {len(found)} of {len(run_keys)}"
-    flag = Flag("measured_before", f"{message} cases")
-    return {i: replace(run, flags=(*run.flags, flag)) for i, run in found.items()}
-
-
-def _read(path: Path) -> Run | None:
-    try:
-        return from_json(Run, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, SpecError, ValueError):  # not there, or not whole: then it is measured again
-        return None
-
-
-def _keep(run: Run, key: str) -> None:
-    """Keep a run until its bench is complete; one that failed is tried again then."""
-    if not run.error:
-        with contextlib.suppress(WriteError):  # the cache is full: it is measured again then
-            files.write_text(cache.run_file(key), json.dumps(to_json(run)))
-
-
-def _forget(run_keys: Sequence[str]) -> None:
-    """Take away what was kept: the bench is complete."""
-    for key in run_keys:
-        cache.run_file(key).unlink(missing_ok=True)
 
 
 # -- processes ----------------------------------------------------------------------------------------
@@ -202,7 +179,7 @@ def _work(
         timeout_s=plan.timeout_s + _SLACK_S,
         renewed=True,
         label=left[0][1].title,
-        environment={"TF_CPP_MIN_LOG_LEVEL": "3", **worker.ALLOCATOR},
+        environment=worker.ALLOCATOR,
     )
     if ending.gave_up:
         return f"gave up: no sign of life for {plan.timeout_s + _SLACK_S:g} s"
@@ -210,6 +187,5 @@ def _work(
 
 
 def _lost(case: Case, plan: Plan, reason: str) -> Run:
-    backbone = case.system.name if case.system else None
-    artifact = bench.undescribed(Path(case.file_name), backbone, case.exporter or None, case.part)
+    artifact = bench.undescribed(Path(case.file_name), case.backbone, case.exporter or None, case.part)
     return Run(artifact, case.target, None, plan, error=reason)

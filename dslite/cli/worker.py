@@ -3,11 +3,15 @@
 It says ``{"progress": [what, fraction]}`` on the way, and ``{"run": {...}}`` for each case, in their order.
 """
 
+import json
 import os
 import signal
+import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +21,11 @@ from dslite.cli import building, end_by_unwinding
 from dslite.cli.cases import Case
 from dslite.codec import from_json, to_json
 from dslite.deploy import manifest
-from dslite.errors import ModelFileError, in_words
+from dslite.errors import MeasurementError, ModelFileError, in_words
 from dslite.measure import bench
 from dslite.measure.inputs import prepare
 from dslite.native import debug
-from dslite.records import Artifact, Plan, Run
+from dslite.records import Artifact, Device, Measurement, Options, Plan, Run, Target
 from dslite.registry import get_with_options
 
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
@@ -29,20 +33,23 @@ ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "13107
 make 5.5 GB of the 3.8 GB that nasnet_large needs."""
 _EXPORT_SHARE = 0.5
 """Of a case's progress; measuring has the rest."""
-_GRACE_S = 30.0
+_GRACE_S = 5.0
 
 
 def main() -> None:
     """Measure what the request names."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends us
-    end_by_unwinding("SIGTERM")
+    end_by_unwinding("SIGTERM", "SIGHUP")
     for name in ALLOCATOR:  # set for this process; those that measure are to have what every process has
         os.environ.pop(name, None)
     request = take_request(_end)
     plan, audio = from_json(Plan, request["plan"]), [Path(path) for path in request["audio"]]
     models = _Models()
-    for data in request["cases"]:
-        say({"run": to_json(_measure(from_json(Case, data), plan, audio, models))})
+    try:
+        for data in request["cases"]:
+            say({"run": to_json(_measure(from_json(Case, data), plan, audio, models))})
+    except KeyboardInterrupt:  # asked to end
+        sys.exit(1)
 
 
 def _end() -> None:
@@ -66,9 +73,7 @@ class _Models:
 
 def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> Run:
     """Measure one case; a failure, whatever a plugin does, is a run with an error."""
-    artifact = bench.undescribed(
-        Path(case.file_name), case.system.name if case.system else None, case.exporter or None, case.part
-    )
+    artifact = bench.undescribed(Path(case.file_name), case.backbone, case.exporter or None, case.part)
     share = _EXPORT_SHARE if case.system else 0.0
     try:
         if case.system:
@@ -77,7 +82,7 @@ def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> 
             artifact, broken = bench.describe_file(Path(case.file or ""))
         say({"progress": ["preparing its input", share]})
         inputs = prepare(artifact, audio)
-        target, options = get_with_options("targets", case.target)
+        target, options = _guarded(case.target)
     except (Exception, SystemExit) as error:  # noqa: BLE001
         if debug():
             traceback.print_exc()
@@ -93,24 +98,51 @@ def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> 
     )
 
 
+def _guarded(name: str) -> tuple[Target, Options]:
+    """Look a target up; what it does against its contract then is an error that names it, its plugin and the cure."""
+    target, options = get_with_options("targets", name)
+
+    @contextmanager
+    def told() -> Iterator[None]:
+        try:
+            yield
+        except MeasurementError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise MeasurementError(f"target {name}: {in_words(error)} ({building.provider(target)})") from error
+
+    def devices() -> Sequence[Device]:
+        with told():
+            return [from_json(Device, to_json(device)) for device in target.devices()]
+
+    def run(*arguments: Any) -> Sequence[Measurement]:
+        with told():
+            found = [to_json(measurement) for measurement in target.run(*arguments)]
+            return [from_json(Measurement, json.loads(json.dumps(data))) for data in found]
+
+    return replace(target, name=name, devices=devices, run=run), options
+
+
 def _exported(case: Case, models: _Models) -> Artifact:
     """Give the file of a case: the one in the cache, if it is there whole, else a new one."""
     system = case.system
     assert system is not None  # noqa: S101 - only exported cases come here
-    path = cache.export_folder(building.export_key(system, case.part, case.exporter)) / case.file_name
+    folder = cache.export_folder(building.export_key(system, case.part, case.exporter))
+    path = folder / case.file_name
     try:
         artifact = manifest.read(path)
     except ModelFileError:
         pass
     else:
-        cache.mark_used(path.parent)
+        cache.mark_used(folder)
         return artifact
     cnn = None
     if case.part != "frontend":
         say({"progress": [f"building {system.name}", 0.0]})
         cnn = models.get(system)
     say({"progress": ["exporting", _EXPORT_SHARE / 2]})
-    with files.written_whole(path.parent) as place:
+    cache.make()  # somebody may have taken it away since
+    with files.written_whole(folder) as place:
         place.mkdir()
         building.export_part(system, cnn, case.part, case.exporter, place / path.name)
     return manifest.read(path)

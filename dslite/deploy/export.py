@@ -60,7 +60,8 @@ def export(
 
     Raises:
         WriteError: where the file system refuses; nothing half-written is left.
-        ExportError: where the exporter fails.
+        ExportError: where the model cannot be exported so.
+        PluginError: where the exporter itself fails.
     """
     if exporter.needs_calibration and calibration is None:
         raise ExportError(f"exporter {exporter.name} needs calibration data: give it audio")
@@ -105,7 +106,7 @@ def _run(exporter: Exporter, model: Any, place: Path, calibration: Iterable[Any]
     except (Exception, SystemExit) as error:
         if any(sign in str(error) for sign in _SIGNS_OF_A_FULL_DISK):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-        raise ExportError(f"exporter {exporter.name} failed: {in_words(error)}") from error
+        raise PluginError(f"exporter {exporter.name} failed: {in_words(error)}") from error
     if not place.exists():
         raise PluginError(f"exporter {exporter.name} wrote nothing to the path it was given: mend its export function")
 

@@ -30,6 +30,7 @@ def cpu_model() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+@cache
 def commit() -> str | None:
     """Give the commit of the checkout dslite runs from, with ``+changes`` where it has any; None if installed."""
     root = Path(__file__).resolve().parents[2]

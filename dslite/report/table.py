@@ -118,7 +118,8 @@ def _notes(report: BenchReport) -> list[str]:
     if objectives:
         low = ", ".join("p50" if metric == "latency" else metric.removesuffix("_delta") for metric in objectives)
         notes.append(
-            f"* Pareto-optimal: no other row is as low in {low}, and lower in one of them; accuracy is not in it"
+            f"* Pareto-optimal: no other row of this part and target is as low in {low}, and lower in one of them; "
+            "accuracy is not in it"
         )
     if any(find(run, "memory_delta") for run in report.runs):
         notes.append(

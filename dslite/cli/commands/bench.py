@@ -23,7 +23,7 @@ from dslite.cli.plans import plan_options
 from dslite.cli.selection import select
 from dslite.errors import SpecError
 from dslite.recipe import Recipe
-from dslite.records import Part, Plan, Run
+from dslite.records import Part, Plan
 from dslite.report.columns import SORTABLE
 
 _PARTS = get_args(Part)
@@ -117,16 +117,19 @@ def command(
     if keep:
         _make(keep)
     delivery = Delivery(environment(), output, keep, sort, descending, as_json)
-    done: dict[int, Run] = {}
+    at_work = sweep.Sweep(wanted, plan, sounds)
     try:
-        sweep.run(wanted, plan, sounds, done, delivery.add, fresh=fresh)
-    except BaseException:  # an interruption, a signal, a full disk: what was measured is not lost
-        if done:
-            delivery.give(sweep.in_order(done))
-            click.echo(f"{len(done)} of {len(wanted)} cases were measured: the same command goes on there", err=True)
+        at_work.run(delivery.add, fresh=fresh)
+    except BaseException:  # an interruption, a signal, a defect: what was measured is not lost
+        if at_work.done:
+            delivery.give(at_work.runs())
+            n_kept = at_work.n_kept()
+            goes_on = f"; the same command goes on after {n_kept} of them" if n_kept else ""
+            click.echo(f"{len(at_work.done)} of {len(wanted)} cases were measured{goes_on}", err=True)
         raise
-    delivery.give(sweep.in_order(done))
-    if any(run.error for run in done.values()):
+    delivery.give(at_work.runs())
+    at_work.forget()
+    if any(run.error for run in at_work.done.values()):
         raise SystemExit(1)
 
 

@@ -1,11 +1,13 @@
 """``dslite cache``."""
 
 import time
+from collections.abc import Sequence
 
 import click
 
 from dslite import cache
 from dslite.cli.console import json_option, print_json, print_table
+from dslite.errors import WriteError
 from dslite.report.columns import size
 
 
@@ -18,22 +20,29 @@ def command(clear: bool, as_json: bool) -> None:
     It holds exported files, so that the next bench need not export them again, and the runs of a bench that was
     stopped, so that it can go on. Beyond 10 GB, what was used longest ago goes. DSLITE_CACHE names another folder.
     """
-    found = cache.entries()
-    if clear:
-        for entry in found:
+    found, problems = cache.entries(), []
+    for entry in found if clear else ():
+        try:
             cache.remove(entry)
+        except WriteError as error:
+            problems.append(error)
     if as_json:
         entries = [{"kind": e.kind, "path": str(e.path), "size_bytes": e.size_bytes, "used": e.used} for e in found]
         print_json({"folder": str(cache.folder()), "cleared": clear, "entries": entries})
-        return
-    total = sum(entry.size_bytes for entry in found)
+    else:
+        _show(found, clear=clear)
+    if problems:
+        raise problems[0]
+
+
+def _show(found: Sequence[cache.Entry], *, clear: bool) -> None:
     if found and not clear:
         print_table(
             ("KIND", "SIZE", "USED", "NAME"),
             [(entry.kind, size(entry.size_bytes), _when(entry.used), _name(entry)) for entry in found],
         )
     verb = "cleared: " if clear else ""
-    click.echo(f"{verb}{len(found)} entries, {size(total)}, in {cache.folder()}")
+    click.echo(f"{verb}{len(found)} entries, {size(sum(e.size_bytes for e in found))}, in {cache.folder()}")
 
 
 def _when(seconds: float) -> str:
@@ -41,5 +50,6 @@ def _when(seconds: float) -> str:
 
 
 def _name(entry: cache.Entry) -> str:
-    names = [p.name for p in entry.path.iterdir() if not p.name.endswith(".json")] if entry.path.is_dir() else []
-    return ", ".join(names) or entry.path.name
+    if entry.kind == "runs":
+        return f"{len(list(entry.path.glob('[!.]*.json')))} runs of a bench that was stopped"
+    return ", ".join(p.name for p in entry.path.glob("[!.]*") if p.suffix != ".json") or entry.path.name

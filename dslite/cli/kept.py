@@ -1,0 +1,95 @@
+"""Runs that are kept until their bench is complete, so that one that was stopped goes on where it was.
+
+A bench is its list of cases: the same command finds them again. Each run is kept under the key of all its figures
+depend on, so of what has changed since then, nothing is taken over.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from dslite import cache, files
+from dslite.cli import identity
+from dslite.cli.cases import Case
+from dslite.codec import from_json, to_json
+from dslite.errors import SpecError, WriteError
+from dslite.records import Flag, Run
+
+_OWNER = "owner"
+
+
+class Kept:
+    """The kept runs of one bench; while another process is at the same bench, they are that process's."""
+
+    def __init__(self, cases: Sequence[Case], keys: Sequence[str]) -> None:
+        self._keys = keys
+        self._folder = cache.runs_folder(identity.key([[case.title, case.file_name] for case in cases]))
+        self.owner = _living_owner(self._folder)
+
+    def begin(self, *, fresh: bool) -> dict[int, Run]:
+        """Give the runs there are, by the number of their case; from now on they are ours.
+
+        Args:
+            fresh: give none, and take them away.
+        """
+        if self.owner:
+            return {}
+        if fresh:
+            self.forget()
+        with contextlib.suppress(OSError, WriteError):
+            self._folder.mkdir(exist_ok=True)
+            files.write_text(self._folder / _OWNER, json.dumps(_identify(os.getpid())))
+        found = {i: read for i, key in enumerate(self._keys) if (read := _read(self._folder / f"{key}.json"))}
+        if not found:
+            return {}
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(min(at for _, at in found.values())))
+        message = f"{len(found)} of {len(self._keys)} cases were measured from {when} on, before this bench was stopped"
+        flag = Flag("measured_before", message)
+        return {i: replace(run, flags=(*run.flags, flag)) for i, (run, _) in found.items()}
+
+    def keep(self, number: int, run: Run) -> None:
+        """Keep the run of a case; one that failed is not kept, so it is tried again."""
+        if not self.owner and not run.error:
+            with contextlib.suppress(WriteError):  # the disk is full: it is measured again then
+                files.write_text(self._folder / f"{self._keys[number]}.json", json.dumps(to_json(run)))
+
+    def among(self, done: Mapping[int, Run]) -> int:
+        """Count the runs that the next bench can take over."""
+        return sum((self._folder / f"{self._keys[number]}.json").exists() for number in done)
+
+    def forget(self) -> None:
+        """Take all away: the bench is complete, and its results are where they belong."""
+        if not self.owner:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _read(path: Path) -> tuple[Run, float] | None:
+    """Give a run and when it was kept; nothing where it is not whole, or its exported file has gone."""
+    try:
+        run = from_json(Run, json.loads(path.read_text(encoding="utf-8")))
+        at = path.stat().st_mtime
+    except (OSError, SpecError, ValueError):
+        return None
+    return (run, at) if Path(run.artifact.path).exists() else None
+
+
+def _identify(pid: int) -> list[float]:
+    return [pid, psutil.Process(pid).create_time()]
+
+
+def _living_owner(folder: Path) -> int | None:
+    """Give the process that is at this bench now, unless it is this one."""
+    try:
+        pid, started = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        if pid != os.getpid() and _identify(pid) == [pid, started]:
+            return int(pid)
+    except (OSError, ValueError, TypeError, psutil.Error):
+        return None
+    return None
