@@ -1,4 +1,5 @@
 import dataclasses
+import importlib
 import os
 import re
 import shlex
@@ -107,10 +108,14 @@ def _example(hook: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hook", HOOKS)
-def test_the_example_of_every_hook_keeps_the_contract(hook: str) -> None:
-    namespace: dict[str, Any] = {}
-    exec(_example(hook), namespace)  # noqa: S102 - it is our own document
-    (record,) = namespace[hook]()
+def test_the_example_of_every_hook_keeps_the_contract(
+    hook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = f"example_of_{hook}"
+    (tmp_path / f"{module}.py").write_text(_example(hook), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)  # for its child processes
+    (record,) = getattr(importlib.import_module(module), hook)()
     check = getattr(testing, f"check_{hook.removeprefix('dslite_').removesuffix('s')}")
     check(record)
 

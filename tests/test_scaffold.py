@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -9,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import psutil
 import pytest
 
 from dslite import files, scaffold
@@ -126,6 +129,49 @@ def test_a_backbone_is_measured_by_the_next_command(tmp_path: Path, dslite_comma
     (run,) = json.loads(done.stdout)["runs"]
     assert (run["artifact"]["backbone"], run["error"]) == ("tinynet:width=8", None)
     assert "latency" in {m["metric"] for m in run["measurements"]}
+
+
+# Measures the file argv[1] with the inputs argv[2] for ten minutes, by a new target.
+MEASURE = """
+import sys
+from pathlib import Path
+import dslite_my_lab
+from dslite.measure.bench import describe_file
+from dslite.records import Plan
+
+plan = Plan(1, warmup_s=0, runs=1, min_s=600, memory=False, timeout_s=600, input_path=sys.argv[2], input="zeros")
+(device,) = dslite_my_lab.devices()
+artifact, _ = describe_file(Path(sys.argv[1]))
+try:
+    dslite_my_lab.run(artifact, device, plan, {}, lambda *told: print(*told, flush=True))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", ["parent", "child"])
+def test_a_targets_child_ends_with_its_parent_and_the_parent_outlives_it(
+    tmp_path: Path, foreign: Path, killed: str
+) -> None:
+    write(names("dslite-my-lab", "target"), "target", tmp_path / "plugin")
+    np.save(tmp_path / "inputs.npy", np.zeros((1, 1, 64, 64, 3), np.float32))
+    command = [sys.executable, "-c", MEASURE, foreign, tmp_path / "inputs.npy"]
+    path = f"{tmp_path / 'plugin'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    environment = os.environ | {"PYTHONPATH": path}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == "time: starting 0.0\n"
+        (child,) = psutil.Process(parent.pid).children()
+        if killed == "parent":
+            parent.kill()
+        else:
+            child.send_signal(signal.SIGSEGV)
+        rest = parent.stdout.read()
+    _, alive = psutil.wait_procs([child], timeout=60)
+    assert alive == []
+    if killed == "child":
+        assert "MeasurementError time: its process crashed with SIGSEGV" in rest
 
 
 @pytest.mark.slow

@@ -1,24 +1,19 @@
 """Run .tflite files in a process of its own on this host: where to begin for any other place.
 
-`run` starts this module as a child process and follows its lines of JSON. To reach another machine, put the way
-there in front of the command (``ssh board python3 ...``) and copy `artifact.path` and `plan.input_path` first.
+`run` has `dslite.children` start this module as a child process, which begins at `main`. To reach another machine,
+copy `artifact.path` and `plan.input_path` there in `_measure`, and have the work done there (``ssh board ...``).
 """
 
 import importlib
-import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
-import tempfile
-import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
-from dslite import hookimpl
+from dslite import children, hookimpl
 from dslite.codec import from_json, to_json
 from dslite.errors import MeasurementError, in_words
 from dslite.records import Artifact, Device, Measurement, Options, Plan, Progress, Target
@@ -74,31 +69,22 @@ def run(artifact: Artifact, device: Device, plan: Plan, options: Options, progre
 
 def _child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Run `main` in a process of its own and give its result: a model that crashes takes only that along."""
-    request = json.dumps({"mode": mode, "path": artifact.path, "plan": to_json(plan)})
     result: dict[str, Any] = {}
-    with tempfile.TemporaryFile() as log:
-        command = [sys.executable, "-P", "-m", __name__, request]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as child:
-            timer = threading.Timer(plan.timeout_s, child.kill)
-            timer.start()
-            try:
-                for line in child.stdout or ():
-                    if not line.startswith("{"):
-                        continue  # a library's chatter
-                    message = json.loads(line)
-                    if "progress" in message:
-                        progress(f"{mode}: {message['progress'][0]}", message["progress"][1])
-                    result = message.get("result", result)
-            finally:
-                timer.cancel()
-                child.kill()
-        log.seek(0)
-        words = log.read().decode(errors="replace").strip().splitlines()
+
+    def receive(message: dict[str, Any]) -> None:
+        if "progress" in message:
+            what, done = message["progress"]
+            progress(f"{mode}: {what}", done)
+        result.update(message.get("result", {}))
+
+    request = {"mode": mode, "path": artifact.path, "plan": to_json(plan)}
+    ending = children.follow(__name__, request, receive, timeout_s=plan.timeout_s)
+    if ending.gave_up:
+        raise MeasurementError(f"{mode}: gave up after {plan.timeout_s:g} s")
     if "error" in result:
         raise MeasurementError(result["error"])
-    if not result:
-        last = f", last words: {words[-1]}" if words else ""
-        raise MeasurementError(f"its process was killed or crashed ({mode}, timeout {plan.timeout_s:g} s{last})")
+    if ending.code or not result:
+        raise MeasurementError(f"{mode}: {children.in_words(ending)}")
     return result
 
 
@@ -106,13 +92,13 @@ def _child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> dic
 
 
 def main() -> None:
-    """Do what the request on the command line says; an error is a result too."""
-    request = json.loads(sys.argv[1])
+    """Do what the request says; an error is a result too."""
+    request = children.take_request()
     try:
         result = _measure(request["mode"], Path(request["path"]), from_json(Plan, request["plan"]))
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent process tells it
         result = {"error": in_words(error)}
-    _say({"result": result})
+    children.say({"result": result})
 
 
 def _measure(mode: str, path: Path, plan: Plan) -> dict[str, Any]:
@@ -123,19 +109,16 @@ def _measure(mode: str, path: Path, plan: Plan) -> dict[str, Any]:
     from dslite.measure.memory import measure_memory
     from dslite.measure.protocol import measure_latency
 
-    _say({"progress": ["starting", 0.0]})
+    _tell("starting", 0.0)
     importlib.import_module("ai_edge_litert.interpreter")  # neither its time nor its memory is the model's
     inputs = np.load(plan.input_path)
     if mode == "memory":
         return asdict(measure_memory(lambda: open_session(path, plan.threads).run(inputs[0])))
-    return asdict(
-        measure_latency(lambda: open_session(path, plan.threads), inputs, plan, lambda *p: _say({"progress": p}))
-    )
+    return asdict(measure_latency(lambda: open_session(path, plan.threads), inputs, plan, _tell))
 
 
-def _say(message: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+def _tell(what: str, done: float) -> None:
+    children.say({"progress": [what, done]})
 
 
 @hookimpl
