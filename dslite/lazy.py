@@ -37,11 +37,12 @@ class _Refusal(MetaPathFinder, Loader):
             return None  # the next finder is asked
         return ModuleSpec(fullname, self)
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+    def exec_module(self, module: ModuleType) -> None:
         """Refuse the import."""
+        package = module.__name__.partition(".")[0]
         raise PluginError(
-            f"it imports {spec.name.partition('.')[0]} as it is loaded, which takes seconds: move that import into "
-            "the function that needs it"
+            f"it imports {package} as it is loaded, which takes seconds: "
+            "move that import into the function that needs it"
         )
 
 

@@ -57,12 +57,21 @@ class Registry:
         raise self._unknown(kind[:-1], name, self.names(kind), f"`dslite list {kind}`")
 
     def _unknown(self, what: str, name: str, known: list[str], command: str) -> UnknownNameError:
+        for plugin in self.plugins:
+            if plugin.error and _alike(plugin.name) == _alike(name):
+                return UnknownNameError(
+                    f"no {what} is named {name!r}: plugin {plugin.name} was left out: {plugin.error}"
+                )
         near = difflib.get_close_matches(name, known, n=1) or [n for n in known if name and name in n]
         hint = f"did you mean {near[0]!r}?" if near else f"{command} shows what is installed"
         failed = [p.name for p in self.plugins if p.error]
         if failed:
             hint += f"; not loaded: {', '.join(failed)} (`dslite plugins` says why)"
         return UnknownNameError(f"no {what} is named {name!r}: {hint}")
+
+
+def _alike(name: str) -> str:
+    return name.removeprefix("dslite-").replace("-", "_")
 
 
 @cache
@@ -91,7 +100,9 @@ def parse_name(text: str) -> tuple[str, dict[str, str]]:
     Raises:
         SpecError: where an option has no ``=`` or is given twice.
     """
-    name, _, rest = text.partition(":")
+    name, colon, rest = text.partition(":")
+    if colon and not rest.strip(","):
+        raise SpecError(f"{text!r}: expected {name}:key=value,key=value, or {name} alone")
     given: dict[str, str] = {}
     for item in filter(None, rest.split(",")):
         key, equals, value = item.partition("=")

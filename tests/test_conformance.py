@@ -210,6 +210,7 @@ RIGHT = Backbone("right", _only_conv, "none", 8, 8, "MIT", "tests")
         ({"build": lambda shape, *_: _conv(shape)}, "took a weight file that is not there"),
         ({"build": lambda shape, weights, _: _conv(shape, weights, 5)}, "gives 5 features, its record says 8"),
         ({"build": lambda _, weights, __: _conv((32, 32, 3), weights)}, r"input is \(None, 32, 32, 3\)"),
+        ({"build": lambda _, weights, __: _conv((64, 64, 3), weights)}, r"input is \(None, 64, 64, 3\)"),
         ({"build": lambda shape, weights, _: _conv(shape, weights) and "a model"}, "build gave a <class 'str'>"),
         ({"build": _around(lambda x: x[:, 0, 0])}, r"output is \(None, 8\): build without classifier"),
         ({"build": _around(_noise)}, "two runs differ"),

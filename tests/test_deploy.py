@@ -143,7 +143,7 @@ def test_an_exporter_that_fails_leaves_the_old_file_and_nothing_else(small_syste
         Path(place).write_text("half")
         raise ValueError("no such thing")
 
-    with pytest.raises(ExportError, match="exporter odd failed: ValueError: no such thing"):
+    with pytest.raises(PluginError, match="exporter odd failed: ValueError: no such thing"):
         _export_with(small_system, path, fails)
     assert [p.name for p in tmp_path.iterdir()] == ["model.odd"]
     assert path.read_text() == "old"

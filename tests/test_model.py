@@ -133,7 +133,7 @@ def _fails(*_: Any) -> Any:
         (_not_a_model, PluginError, "must return a tf_keras.Model, got builtins.str"),
         (_pooled, PluginError, "without its classifier and without pooling"),
         (_other_features, PluginError, "says n_features=8, build gives 5"),
-        (_fails, ExportError, "backbone broken could not be built with weights none: RuntimeError: weights could not"),
+        (_fails, ExportError, "backbone broken could not be built: RuntimeError: weights could not"),
     ],
 )
 def test_a_backbone_that_breaks_its_promise_is_named(

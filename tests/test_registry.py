@@ -44,6 +44,12 @@ def test_an_option_without_name_or_value_is_refused_with_the_form_it_should_have
     assert f"got {item!r}" in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["prune:", "prune:,"])
+def test_a_colon_without_options_is_refused(text: str) -> None:
+    with pytest.raises(SpecError, match=f"'{text}': expected prune:key=value,key=value, or prune alone"):
+        parse_name(text)
+
+
 def test_an_option_given_twice_is_refused() -> None:
     with pytest.raises(SpecError, match="option 'n' is given twice"):
         parse_name("prune:n=1,n=2")
@@ -154,6 +160,12 @@ def test_an_unknown_name_is_answered_with_the_nearest_or_with_where_to_look(
 def test_an_unknown_name_also_names_the_plugins_that_failed() -> None:
     with pytest.raises(UnknownNameError, match=r"did you mean 'phone'\?; not loaded: lost \(`dslite plugins` says"):
         _registry(error="broken").get("targets", "phnoe")
+
+
+def test_a_plugin_of_that_name_that_failed_is_told_first_with_its_reason() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        _registry(error="it imports torch: do not").get("targets", "dslite-lost")
+    assert str(caught.value) == "no target is named 'dslite-lost': plugin lost was left out: it imports torch: do not"
 
 
 # -- isolation: real distributions, found by the real command -------------------------------------------------

@@ -23,11 +23,11 @@ QUICK = (*SMALL, "--threads", 1, "--no-memory")
 
 # Backbones of one convolution each, which do what is written in their name.
 PLUGIN = """
-import os, subprocess, time
+import os, time
 from pathlib import Path
 
 from dslite import hookimpl
-from dslite.records import Backbone, Device, Exporter, Measurement, Option, Target
+from dslite.records import Backbone, Exporter, Option
 
 def model(input_shape, channels):
     from dslite.model.keras import keras
@@ -68,6 +68,14 @@ def dslite_exporters():
         Exporter("t_onnx", ".onnx", export, False, "a test"),
         Exporter("t_bad", ".tflite", export, False, "a test"),
     ]
+"""
+
+# Targets that do what their option says.
+TARGETS = """
+import subprocess
+
+from dslite import hookimpl
+from dslite.records import Device, Measurement, Option, Target
 
 def latency(value=1.0):
     return Measurement("latency", value, "s", "a clock", (value,))
@@ -181,7 +189,7 @@ def test_a_sweep_is_a_row_a_backbone_and_what_fails_is_a_row_with_its_error(
     for name in names:
         (line,) = [line for line in done.stderr.splitlines() if f"] {name}, whole" in line]
         assert ("failed: " in line) == (name not in ("t_b", "t_a:width=2,depth=3"))
-        assert any(row.startswith((f" {name} ", f" {name} *")) for row in done.stdout.splitlines()), done.stdout
+        assert any(row.startswith((f" * {name} ", f"   {name} ")) for row in done.stdout.splitlines()), done.stdout
 
 
 @pytest.mark.slow
@@ -399,6 +407,7 @@ def test_the_files_of_a_user_are_measured_beside_a_backbone(
 def test_a_target_may_do_anything_and_is_a_row_with_its_name_and_the_cure(
     lab: dict[str, str], small_system: Any, dslite_command: Command
 ) -> None:
+    distributions.install(Path(lab["PYTHONPATH"]), "away", TARGETS)
     path = small_system.path("whole", "tflite-float32")
     hows = ["raises", "exits", "nothing", "wrong", "prints", "daemon", "well"]
     targets = [word for how in hows for word in ("--target", f"t_target:how={how}")]
@@ -416,7 +425,7 @@ def test_a_target_may_do_anything_and_is_a_row_with_its_name_and_the_cure(
         ("t_half", "memory_bytes: expected int, got 8000000000.0"),
     ):
         assert words_of_it in errors[how]
-        assert "(plugin lab of lab 1.0: mend it, or tell its authors" in errors[how]
+        assert "(plugin away of away 1.0: mend it, or tell its authors" in errors[how]
     assert errors["prints"] == errors["daemon"] == errors["well"] == ""
 
 

@@ -118,3 +118,15 @@ def test_rows_are_the_papers_in_its_table_and_files_otherwise() -> None:
     bare = replace(model.artifact, backbone=None, exporter=None)
     assert titles([replace(model, artifact=bare)] * 2) == ["m.tflite on host-litert"] * 2
     assert titles([whole, elsewhere]) == ["whole.tflite on host-litert", "whole.tflite on android"]
+
+
+def test_the_column_that_rows_are_ordered_by_and_the_star_are_never_left_out() -> None:
+    run = _run("densenet121")
+    quick = replace(run, artifact=replace(run.artifact, backbone="a_backbone_with_a_very_long_name:and=options"))
+    for width in (60, 80):
+        console = Console(file=io.StringIO(), width=width)
+        console.print(bench_table(_report(quick, _run("vgg16")), width, "std"))
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert " std " in text.split("- ")[0]
+        (row,) = [line for line in text.splitlines() if "a_backbone" in line]
+        assert row.strip().startswith("* a_backbone")

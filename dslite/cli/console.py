@@ -53,7 +53,7 @@ def progress(steps: int = 1) -> Iterator["Steps"]:
     """
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else _PIPED_WIDTH)
+    console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else _PIPED_WIDTH, highlight=False)
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),

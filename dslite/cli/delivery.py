@@ -68,7 +68,7 @@ class Delivery:
             click.echo(document.to_text(report), nl=False)
         else:
             console = out()
-            console.print(bench_table(report, console.width))
+            console.print(bench_table(report, console.width, self.sort))
         if self.problems:
             raise self.problems[0]
 

@@ -23,6 +23,8 @@ def select(kind: Kind, texts: Sequence[str]) -> list[str]:
         SpecError: where nothing fits a pattern.
     """
     names = [name for text in texts for item in split(text) for name in _matching(kind, item)]
+    if texts and not names:
+        raise SpecError(f"expected the name of a {kind[:-1]}, got {', '.join(map(repr, texts))}: `dslite list {kind}`")
     for name in names:
         get_with_options(kind, name)
     return list(dict.fromkeys(names))

@@ -54,7 +54,7 @@ def _build(backbone: Backbone, size_px: int, weights: str | None, options: Optio
         raise
     except Exception as error:
         raise ExportError(
-            f"backbone {backbone.name} could not be built with weights {weights or 'none'}: "
+            f"backbone {backbone.name} could not be built{f' with weights {weights}' if weights else ''}: "
             f"{in_words(error)}{_OFFLINE if weights == 'imagenet' else ''}"
         ) from error
 
@@ -66,10 +66,15 @@ def _check_backbone(backbone: Backbone, base: Any, size_px: int, *, with_default
             f"{type(base).__name__}: import Keras with `from dslite.model.keras import keras`"
         )
     shape = tuple(base.output_shape)
-    if tuple(base.input_shape) != (None, size_px, size_px, 3) or len(shape) != 4:  # noqa: PLR2004 - (n, h, w, c)
+    if tuple(base.input_shape) != (None, size_px, size_px, 3):
         raise PluginError(
-            f"backbone {backbone.name}: expected (None, {size_px}, {size_px}, 3) -> (None, h, w, channels), "
-            f"got {base.input_shape} -> {shape}: build without its classifier and without pooling"
+            f"backbone {backbone.name}: expected a model of pictures (None, {size_px}, {size_px}, 3), "
+            f"got one of {base.input_shape}: make its input with input_shape"
+        )
+    if len(shape) != 4:  # noqa: PLR2004 - (n, h, w, c)
+        raise PluginError(
+            f"backbone {backbone.name}: expected a feature map (None, h, w, channels), got {shape}: "
+            "build without its classifier and without pooling"
         )
     if with_defaults and shape[-1] != backbone.n_features:
         raise PluginError(

@@ -20,18 +20,19 @@ _GAP = 3  # rich puts a blank on either side of a cell and one between columns
 _SHORTEST_NAME = 24
 
 
-def bench_table(report: BenchReport, width: int) -> Group:
+def bench_table(report: BenchReport, width: int, sort: str | None = None) -> Group:
     """Lay a report out: a table, the errors, and what a reader must know of the figures.
 
     Args:
         report: what to show.
         width: characters a line may have; columns that do not fit are left out, and that is said.
+        sort: the column that rows are ordered by; it stays.
     """
     lines = _lines(report)
     widths = [
         max(map(_width, (column.title, *(line.cells[index] for line in lines)))) for index, column in enumerate(COLUMNS)
     ]
-    columns, left_out, name_width = _fitting(lines, widths, width)
+    columns, left_out, name_width = _fitting(lines, widths, width, sort)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column(_heading(report), no_wrap=True, overflow="ellipsis", max_width=name_width)
     for index in columns:
@@ -60,7 +61,7 @@ def _lines(report: BenchReport) -> list[_Line]:
     lines = []
     best, _ = optimal(report.runs)
     for i, (title, run) in enumerate(zip(titles(report.runs), report.runs, strict=True)):
-        name = f"{title} *" if i in best else title
+        name = f"{'*' if i in best else ' '} {title}" if best else title
         lines.append(_Line(name, tuple(c.write(c.value(run)) for c in COLUMNS), "red" if run.error else None))
         figures = paper.figures_for(run)
         if figures:
@@ -74,13 +75,15 @@ def _width(cell: str) -> int:
     return max(map(len, cell.splitlines()), default=0)
 
 
-def _fitting(lines: Sequence[_Line], widths: Sequence[int], width: int) -> tuple[list[int], list[str], int]:
+def _fitting(
+    lines: Sequence[_Line], widths: Sequence[int], width: int, sort: str | None
+) -> tuple[list[int], list[str], int]:
     """Choose the columns that fit, name those that do not, and say what is left for the names of rows."""
     names = [column.name for column in COLUMNS]
     needs = [_GAP + cells for cells in widths]
     left_out: list[str] = []
     room = width - _GAP - min(_SHORTEST_NAME, max((len(line.name) for line in lines), default=0))
-    for name in _LEFT_OUT_FIRST:
+    for name in (name for name in _LEFT_OUT_FIRST if name.lower() != sort):
         if sum(needs) <= room:
             break
         left_out.append(name)

@@ -23,6 +23,7 @@ def build(input_shape: tuple[int, int, int], weights: str | None, options: Optio
         A Keras model, float32 ``(n, height, width, 3)`` to ``(n, height / 16, width / 16, 8 * width)``.
     """
     from dslite.model.keras import keras  # heavy imports stand inside functions: start-up stays quick
+    from dslite.model.weights import load
 
     width = int(options["width"])
     if width < 1:
@@ -41,7 +42,7 @@ def build(input_shape: tuple[int, int, int], weights: str | None, options: Optio
         x = normalised(layers.Conv2D(multiple * width, 1, use_bias=False)(x))
     model = keras.Model(image, x, name="new_backbone")
     if weights:
-        model.load_weights(weights)
+        load(model, weights, "new_backbone")
     return model
 
 

@@ -14,8 +14,8 @@ _TOLERANCE = 1e-3
 def check_backbone(backbone: Backbone) -> None:
     """Check that a backbone builds, keeps its record's promises, repeats itself, and goes through TFLite.
 
-    It is built four times with default options and random weights, at `min_size_px` and at 64 px or more. Pictures
-    below `min_size_px` are refused by dslite itself, so `build` need not.
+    It is built four times with default options and random weights, at `min_size_px` and at twice that, 64 px or more.
+    Pictures below `min_size_px` are refused by dslite itself, so `build` need not.
 
     Raises:
         AssertionError: where it does not; the message names what to mend.
@@ -28,7 +28,7 @@ def check_backbone(backbone: Backbone) -> None:
     name, options = backbone.name, default_options(backbone)
     _check_fields(backbone)
     check_record(backbone, backbone.build)
-    size = max(_SIZE_PX, backbone.min_size_px)
+    size = max(_SIZE_PX, 2 * backbone.min_size_px)  # two sizes are built: one alone might be built in
     try:
         backbone.build((size, size, 3), "no such file.h5", options)
     except Exception:  # noqa: BLE001, S110 - any refusal is right
@@ -60,6 +60,7 @@ def check_backbone(backbone: Backbone) -> None:
             f"{name}: cannot be built for pictures of min_size_px, {backbone.min_size_px}: raise it: "
             f"{type(error).__name__}: {error}"
         ) from error
+    _check_shapes(backbone, smallest, backbone.min_size_px)
     assert min(smallest.output_shape[1:3]) >= 1, f"{name}: nothing is left of a picture of min_size_px: raise it"
 
 
