@@ -4,6 +4,7 @@ Freezing first is what makes export fast: a converter given the Keras object wri
 tracks, which takes most of a minute for a deep network; a graph of constants goes through it in seconds.
 """
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -35,8 +36,7 @@ def to_tflite(model: Any, configure: Callable[[Any], None] | None = None) -> byt
     Raises:
         ExportError: where the model needs an operator that TFLite does not have.
     """
-    frozen = freeze(model)
-    converter = tf.compat.v1.lite.TFLiteConverter(frozen.graph.as_graph_def(), frozen.inputs, frozen.outputs)
+    converter = tf.compat.v1.lite.TFLiteConverter(*_graph_alone(model))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     converter.exclude_conversion_metadata = True  # a hash and the converter's version, at the price of a second
     if configure:
@@ -49,6 +49,21 @@ def to_tflite(model: Any, configure: Callable[[Any], None] | None = None) -> byt
         what = "TFLite has no builtin operator for a part of it" if _NOT_BUILTIN in str(error) else "conversion failed"
         raise ExportError(f"{what}: {first_line(error)}") from error
     return _with_signature(converted, model.input_names[0], model.output_names[0])
+
+
+def _graph_alone(model: Any) -> tuple[Any, None, None, list[tuple[str, list[int]]], list[str]]:
+    """Give a frozen graph as the converter takes one by itself: graph, no tensors, names and shapes instead.
+
+    A graph holds all weights once more, and what froze it several times: nothing of that stays while the converter,
+    which copies them again, is at work.
+    """
+    frozen = freeze(model)
+    graph = frozen.graph.as_graph_def()
+    inputs = [(tensor.op.name, [int(d) for d in tensor.shape]) for tensor in frozen.inputs]
+    outputs = [tensor.op.name for tensor in frozen.outputs]
+    del frozen
+    gc.collect()  # functions and graphs of TensorFlow refer to each other
+    return graph, None, None, inputs, outputs
 
 
 def _with_signature(content: bytes, input_name: str, output_name: str) -> bytes:
