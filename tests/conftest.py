@@ -104,6 +104,14 @@ def small_system(tmp_path_factory: pytest.TempPathFactory) -> SmallSystem:
     return SmallSystem(cnn, recipe, files)
 
 
+HEEDS_SIGINT = (
+    sys.executable,
+    "-c",
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from dslite.cli import main; main()",
+)
+"""The command, for tests that interrupt it: a shell's background jobs, and so these tests, may be made to ignore that."""
+
+
 def run_dslite(
     *words: object, cwd: Path | None = None, environment: dict[str, str] | None = None, timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:

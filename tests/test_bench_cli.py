@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from conftest import HEEDS_SIGINT
 
 from dslite.deploy import manifest
 from dslite.errors import ReportError
@@ -128,7 +129,7 @@ def test_interrupting_ends_the_child_keeps_what_was_measured_and_cleans_up(
     # The first file ends by its time limit, the second is interrupted long before its own.
     command = ["bench", foreign, long, "--runs", 10**9, "--max-seconds", 10, "--no-memory", "-o", report]
     with subprocess.Popen(
-        [sys.executable, "-m", "dslite", *map(str, command)],
+        [*HEEDS_SIGINT, *map(str, command)],
         env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

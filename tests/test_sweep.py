@@ -10,6 +10,7 @@ from typing import Any
 
 import distributions
 import pytest
+from conftest import HEEDS_SIGINT
 
 from dslite import cache
 from dslite.cli.selection import select, split
@@ -499,7 +500,7 @@ def test_one_model_under_two_names_is_two_rows_also_when_a_bench_goes_on(
     words = ["bench", "--backbone", "t_a,t_waits,t_a:width=1.0", "--exporter", "tflite-float32", *map(str, QUICK)]
     wait.touch()
     with subprocess.Popen(
-        [sys.executable, "-m", "dslite", *words],
+        [*HEEDS_SIGINT, *words],
         env={**os.environ, **lab},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
