@@ -109,7 +109,7 @@ HEEDS_SIGINT = (
     "-c",
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from dslite.cli import main; main()",
 )
-"""The command, for tests that interrupt it: a shell's background jobs, and so these tests, may be made to ignore that."""
+"""The command, for tests that interrupt it: what a shell starts in the background may be made to ignore that."""
 
 
 def run_dslite(
