@@ -2,9 +2,9 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -236,12 +236,7 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(
     report, wait = tmp_path / "report.json", Path(lab["LOG"] + ".wait")
     words = ["bench", "--backbone", "t_a,t_waits,t_b", *map(str, QUICK), "-o", str(report)]
     wait.touch()
-    with subprocess.Popen(
-        [sys.executable, "-m", "dslite", *words],
-        env={**os.environ, **lab},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with _started(lab, words) as process:
         _until(lambda: "t_waits" in _built(lab))
         workers = _workers(process.pid)
         process.send_signal(signal.SIGKILL)
@@ -269,12 +264,7 @@ def test_fresh_measures_all_again(lab: dict[str, str], dslite_command: Command) 
     words = ("--backbone", "t_b,t_waits", *QUICK)
     wait = Path(lab["LOG"] + ".wait")
     wait.touch()
-    with subprocess.Popen(
-        [sys.executable, "-m", "dslite", "bench", *map(str, words)],
-        env={**os.environ, **lab},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with _started(lab, ["bench", *map(str, words)]) as process:
         _until(lambda: "t_waits" in _built(lab))
         process.send_signal(signal.SIGTERM)
     wait.unlink()
@@ -284,6 +274,15 @@ def test_fresh_measures_all_again(lab: dict[str, str], dslite_command: Command) 
     assert "before this bench was stopped" not in done.stderr
     assert [flag.code for run in _report(done.stdout).runs for flag in run.flags] == []
     assert list((Path(lab["DSLITE_CACHE"]) / "runs").iterdir()) == []
+
+
+@contextmanager
+def _started(lab: dict[str, str], words: Sequence[str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """The command at work, to be stopped in one way or another."""
+    with subprocess.Popen(
+        [*HEEDS_SIGINT, *words], env={**os.environ, **lab}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        yield process
 
 
 def _until(condition: Callable[[], object], seconds: float = 60) -> None:
@@ -499,12 +498,7 @@ def test_one_model_under_two_names_is_two_rows_also_when_a_bench_goes_on(
     wait = Path(lab["LOG"] + ".wait")
     words = ["bench", "--backbone", "t_a,t_waits,t_a:width=1.0", "--exporter", "tflite-float32", *map(str, QUICK)]
     wait.touch()
-    with subprocess.Popen(
-        [*HEEDS_SIGINT, *words],
-        env={**os.environ, **lab},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with _started(lab, words) as process:
         _until(lambda: "t_waits" in _built(lab))
         meanwhile = dslite_command("bench", "--backbone", "t_a", *words[3:], environment=lab)
         assert "before this bench was stopped" not in meanwhile.stderr  # another bench takes nothing over
@@ -522,12 +516,7 @@ def test_a_bench_that_is_running_is_not_taken_for_one_that_was_stopped(
     wait = Path(lab["LOG"] + ".wait")
     words = ["bench", "--backbone", "t_a,t_waits", "--exporter", "tflite-float32", *map(str, QUICK)]
     wait.touch()
-    with subprocess.Popen(
-        [sys.executable, "-m", "dslite", *words],
-        env={**os.environ, **lab},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with _started(lab, words) as process:
         _until(lambda: "t_waits" in _built(lab))
         wait.unlink()
         second = dslite_command(*words, "--json", environment=lab)
