@@ -195,7 +195,7 @@ def ours(path: Path, threads: int) -> float:
     artifact = manifest.read(path)
     plan = Plan(threads=threads, memory=False)
     target = registry().get("targets", "host-litert")
-    run = bench.run(artifact, None, target, plan, prepare(artifact, []), lambda *_: None)
+    run = bench.run(artifact, None, target, {}, plan, prepare(artifact, []), lambda *_: None)
     return next(m.value for m in run.measurements if m.metric == "latency")
 
 
