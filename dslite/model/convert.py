@@ -14,6 +14,8 @@ from dslite.errors import ExportError, first_line
 from dslite.model.graph import freeze
 
 SIGNATURE = "serving_default"
+_LARGE_PARAMS = 25_000_000
+"""Of smaller models, a copy of the weights is not worth the third of a second that looking for it takes."""
 _NOT_BUILTIN = "neither a custom op nor a flex op"
 
 
@@ -62,7 +64,8 @@ def _graph_alone(model: Any) -> tuple[Any, None, None, list[tuple[str, list[int]
     inputs = [(tensor.op.name, [int(d) for d in tensor.shape]) for tensor in frozen.inputs]
     outputs = [tensor.op.name for tensor in frozen.outputs]
     del frozen
-    gc.collect()  # functions and graphs of TensorFlow refer to each other
+    if model.count_params() > _LARGE_PARAMS:
+        gc.collect()  # functions and graphs of TensorFlow refer to each other
     return graph, None, None, inputs, outputs
 
 
