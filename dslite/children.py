@@ -1,7 +1,7 @@
 """Child processes that answer in lines of JSON and never outlive their parent. Standard library only.
 
 The parent writes its request, one line, to the child's standard input and leaves that open; the child takes its end
-for the death of the parent. So a parent that is killed leaves nobody behind who would disturb the next measurement.
+for the death of the parent. So a parent that is killed leaves nobody behind who would long disturb what comes next.
 """
 
 import contextlib

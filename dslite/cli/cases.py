@@ -10,7 +10,8 @@ import click
 
 from dslite.cli import building
 from dslite.errors import SpecError
-from dslite.records import Part
+from dslite.measure import bench
+from dslite.records import Artifact, Part
 from dslite.registry import get_with_options, registry
 from dslite.report.paper import TABLE_5
 
@@ -58,6 +59,11 @@ class Case:
     def backbone(self) -> str | None:
         """Give the backbone's name, with its options; the front end alone has none, and is the same for all."""
         return self.system.name if self.system and self.part != "frontend" else None
+
+
+def undescribed(case: Case) -> Artifact:
+    """Describe the file of a case before there is one, or where none came to be."""
+    return bench.undescribed(Path(case.file_name), case.backbone, case.exporter or None, case.part)
 
 
 def file_cases(paths: Sequence[Path], targets: Sequence[str]) -> list[Case]:

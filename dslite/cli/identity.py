@@ -101,17 +101,16 @@ def weights(name: str) -> list[str]:
 
 
 def export_key(
-    backbone: str | None, weights_name: str, seed: int, labels: Iterable[str], recipe: Recipe, part: Part, exporter: str
+    backbone: str, weights_name: str, seed: int, labels: Iterable[str], recipe: Recipe, part: Part, exporter: str
 ) -> str:
     """Give the key of an exported file; the front end alone has no backbone, and its file serves all of them."""
-    alone = part == "frontend"
     return key(
         {
             "part": part,
             "exporter": plugin("exporters", exporter),
             "recipe": to_json(recipe),
             "model": None
-            if alone or backbone is None
+            if part == "frontend"
             else [plugin("backbones", backbone), weights(weights_name), seed, list(labels)],
             **surroundings(),
         }

@@ -14,12 +14,11 @@ import click
 
 from dslite import cache, children, files
 from dslite.cli import building, identity, worker
-from dslite.cli.cases import Case
+from dslite.cli.cases import Case, undescribed
 from dslite.cli.console import Steps, progress
 from dslite.cli.kept import Kept
 from dslite.codec import from_json, to_json
 from dslite.errors import WriteError
-from dslite.measure import bench
 from dslite.measure.environment import cpu_count, cpu_model
 from dslite.records import Plan, Run
 from dslite.report.columns import in_short
@@ -187,5 +186,4 @@ def _work(
 
 
 def _lost(case: Case, plan: Plan, reason: str) -> Run:
-    artifact = bench.undescribed(Path(case.file_name), case.backbone, case.exporter or None, case.part)
-    return Run(artifact, case.target, None, plan, error=reason)
+    return Run(undescribed(case), case.target, None, plan, error=reason)

@@ -18,7 +18,7 @@ from typing import Any
 from dslite import cache, files
 from dslite.children import say, take_request
 from dslite.cli import building, end_by_unwinding
-from dslite.cli.cases import Case
+from dslite.cli.cases import Case, undescribed
 from dslite.codec import from_json, to_json
 from dslite.deploy import manifest
 from dslite.errors import MeasurementError, ModelFileError, in_words
@@ -73,7 +73,7 @@ class _Models:
 
 def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> Run:
     """Measure one case; a failure, whatever a plugin does, is a run with an error."""
-    artifact = bench.undescribed(Path(case.file_name), case.backbone, case.exporter or None, case.part)
+    artifact = undescribed(case)
     share = _EXPORT_SHARE if case.system else 0.0
     try:
         if case.system:
