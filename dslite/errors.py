@@ -3,6 +3,7 @@
     DsliteError
     ├── UserError               what was asked for cannot be done as asked: exit code 2
     │   ├── AudioError          a file that is not usable audio
+    │   ├── DataError           a table of files and labels with faults; it lists all of them
     │   ├── ModelFileError      a model file or manifest that is broken or does not fit
     │   ├── ReportError         a report of another schema, or no report
     │   ├── SpecError           an option or setting outside its range
@@ -35,6 +36,14 @@ class UserError(DsliteError):
 
 class AudioError(UserError):
     """A file is not audio that can be read, or its samples cannot be used."""
+
+
+class DataError(UserError):
+    """A table of files and labels cannot be used; `problems` holds every fault found, as (where, what)."""
+
+    def __init__(self, message: str, problems: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class ModelFileError(UserError):

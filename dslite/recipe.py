@@ -1,4 +1,4 @@
-"""What a system is made of, as data: chunks, spectrogram front end, head. `REFERENCE` is the published one.
+"""What a system is made of and how it is trained, as data. `REFERENCE` is the published system.
 
 Source of every reference value: S. Amiriparian et al., "DeepSpectrumLite: A Power-Efficient Transfer Learning
 Framework for Embedded Speech and Audio Processing From Decentralized Data", Frontiers in Artificial Intelligence
@@ -14,6 +14,12 @@ ColourMap = Literal["viridis", "cividis", "inferno", "magma", "plasma", "none"]
 Resize = Literal["bilinear", "nearest"]
 MelScale = Literal["slaney", "htk"]
 Short = Literal["pad", "drop"]
+Optimizer = Literal[
+    "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lion", "nadam", "rmsprop", "sgd"
+]
+ClassWeights = Literal["balanced", "none"]
+Keep = Literal["best", "last"]
+Losses = Literal["forward", "last-visit"]
 
 
 def _require(condition: bool, message: str) -> None:
@@ -198,3 +204,118 @@ class Recipe:
 
 REFERENCE = Recipe()
 """The published system: every default above. Its backbone is DenseNet121."""
+
+
+# -- training -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSpec:
+    """How a model is trained: first the head alone, then the last layers of the backbone with it.
+
+    The paper's section 2.1 and 3.2; its own settings are in ``dslite/recipes/``.
+
+    Attributes:
+        optimizer: by its name in Keras; settings but the learning rate are Keras' defaults.
+        learning_rate: of the first phase.
+        batch_size: samples (chunks) a step.
+        head_epochs: of the first phase, in which the backbone is frozen.
+        finetune_epochs: of the second phase.
+        finetune_layers: how many of the backbone's last layers learn in the second phase; more than it has: all.
+        finetune_rate: the second phase's learning rate, as a share of the first's; the paper's is a tenth.
+        label_smoothing: share of each label that is spread over all classes.
+        class_weights: ``balanced`` weights each class by the inverse of its frequency; ``none`` does not.
+        patience: epochs without a better devel score after which a phase ends; 0: it never ends early.
+        keep: weights of the ``best`` epoch on devel, or of the ``last``. Without a devel split always the last.
+        seed: of head, order, dropout and augmentation.
+    """
+
+    optimizer: Optimizer = "adam"
+    learning_rate: float = 0.001
+    batch_size: int = 32
+    head_epochs: int = 40
+    finetune_epochs: int = 20
+    finetune_layers: int = 1000
+    finetune_rate: float = 0.1
+    label_smoothing: float = 0.0
+    class_weights: ClassWeights = "balanced"
+    patience: int = 0
+    keep: Keep = "best"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require_choice("optimizer", self.optimizer, Optimizer)
+        _require(0 < self.learning_rate <= 100, f"learning rate: expected above 0 to 100, got {self.learning_rate}")
+        _require(1 <= self.batch_size <= 65_536, f"batch size: expected 1 to 65536, got {self.batch_size}")
+        for name, epochs in (("first", self.head_epochs), ("second", self.finetune_epochs)):
+            _require(0 <= epochs <= 1_000_000, f"epochs of the {name} phase: expected 0 to 1000000, got {epochs}")
+        _require(self.head_epochs + self.finetune_epochs > 0, "epochs: expected one or more, got none in both phases")
+        _require(self.finetune_layers >= 0, f"fine-tuned layers: expected 0 or more, got {self.finetune_layers}")
+        _require(0 < self.finetune_rate <= 1, f"rate of fine-tuning: expected above 0 to 1, got {self.finetune_rate}")
+        _require(0 <= self.label_smoothing < 1, f"label smoothing: expected 0 to below 1, got {self.label_smoothing}")
+        _require_choice("class_weights", self.class_weights, ClassWeights)
+        _require(self.patience >= 0, f"patience: expected 0 or more epochs, got {self.patience}")
+        _require_choice("keep", self.keep, Keep)
+        _require(0 <= self.seed < 2**31, f"seed: expected 0 to {2**31 - 1}, got {self.seed}")
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentSpec:
+    """Which augmenters change the pictures in training, and how the policy doses them.
+
+    The adapted SapAugment policy of the paper's sections 2.1 and 3.2: the lower a sample's loss among those of its
+    batch, the more of it is changed, and the more often.
+
+    Attributes:
+        augmenters: names, with options, applied in this order; none: no augmentation.
+        a: where among the ranks the strength falls, 0 to 1.
+        s: how steeply it falls.
+        probability_min: of an augmenter being applied to the sample with the highest loss.
+        probability_max: likewise, with the lowest loss.
+        losses: from an extra ``forward`` pass over the batch, or of each sample's ``last-visit``, which costs nothing.
+    """
+
+    augmenters: tuple[str, ...] = ()
+    a: float = 0.5
+    s: float = 10.0
+    probability_min: float = 0.10
+    probability_max: float = 0.25
+    losses: Losses = "forward"
+
+    def __post_init__(self) -> None:
+        _require(0 < self.a < 1, f"a of SapAugment: expected between 0 and 1, got {self.a}")
+        _require(0 < self.s <= 1000, f"s of SapAugment: expected above 0 to 1000, got {self.s}")
+        _require(
+            0 <= self.probability_min <= self.probability_max <= 1,
+            f"probabilities of augmentation: expected 0 <= min <= max <= 1, "
+            f"got {self.probability_min} and {self.probability_max}",
+        )
+        _require_choice("losses", self.losses, Losses)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecipe:
+    """All that is needed to train a model on a data set: what a recipe file holds.
+
+    Attributes:
+        backbone: name and options; empty where the user must name one.
+        weights: it starts from: ``imagenet``, ``none`` (random), or the path of a weight file.
+        chunk: how audio is cut.
+        frontend: how chunks become pictures.
+        head: behind the backbone.
+        training: the two phases.
+        augmentation: of the pictures in training.
+    """
+
+    backbone: str = ""
+    weights: str = "imagenet"
+    chunk: ChunkSpec = ChunkSpec()
+    frontend: FrontendSpec = FrontendSpec()
+    head: HeadSpec = HeadSpec()
+    training: TrainSpec = TrainSpec()
+    augmentation: AugmentSpec = AugmentSpec()
+
+    @property
+    def system(self) -> Recipe:
+        """Give the part that stays in the trained model."""
+        return Recipe(self.chunk, self.frontend, self.head)

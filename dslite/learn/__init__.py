@@ -1,0 +1,1 @@
+"""Learning from labelled audio: data sets, training, augmentation policy, evaluation, features and the baseline."""

@@ -1,0 +1,1 @@
+"""Recipe files: the published ones by name, and the users' own."""
