@@ -4,13 +4,18 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 
 def debug() -> bool:
     """Tell whether the user asked for tracebacks and native logs (``DSLITE_DEBUG=1``)."""
     return os.environ.get("DSLITE_DEBUG", "") not in ("", "0")
+
+
+_lock = threading.Lock()
+_inside: list[ExitStack] = []
 
 
 @contextmanager
@@ -19,11 +24,25 @@ def native_output_hidden() -> Iterator[None]:
 
     TensorFlow, mpg123 and LiteRT write to file descriptor 2, whatever Python's logging says. It points at a
     temporary file while the block runs, and ``sys.stderr`` at a copy of the real one; TensorFlow's Python logger
-    tells errors only. ``DSLITE_DEBUG=1`` leaves all as it is.
+    tells errors only. ``DSLITE_DEBUG=1`` leaves all as it is. Blocks may be nested, and run in several threads: the
+    first to begin hides, the last to end shows again, as the file descriptor is the whole process's.
     """
-    if debug():
+    with _lock:
+        shows_again = _inside[0] if _inside else ExitStack()
+        if not _inside and not debug():
+            shows_again.enter_context(_hidden())
+        _inside.append(shows_again)
+    try:
         yield
-        return
+    finally:
+        with _lock:
+            _inside.pop()
+            if not _inside:
+                shows_again.close()
+
+
+@contextmanager
+def _hidden() -> Iterator[None]:
     logger = logging.getLogger("tensorflow")
     level = logger.level
     logger.setLevel(logging.ERROR)

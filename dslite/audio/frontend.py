@@ -110,6 +110,33 @@ def colour_table(name: ColourMap) -> npt.NDArray[np.float32]:
     return (mpl.colormaps[name](levels)[:, :3] * 255).astype(np.float32)
 
 
+def levels(audio: Any, spec: FrontendSpec) -> Any:
+    """Give the picture before it is coloured and resized, in whole numbers: all that is needed to make it.
+
+    Args:
+        audio: float32 ``(n, samples)``, samples at least one window.
+        spec: of the front end.
+
+    Returns:
+        int32 ``(n, n_mels, frames)``, 0 to 255.
+    """
+    return tf.cast(tf.round(mel_picture(audio, spec)), tf.int32)
+
+
+def coloured(levels: Any, spec: FrontendSpec) -> Any:
+    """Colour and resize what `levels` gives.
+
+    Args:
+        levels: integers ``(n, n_mels, frames)``, 0 to 255.
+        spec: of the front end.
+
+    Returns:
+        float32 ``(n, size_px, size_px, 3)``, RGB in [0, 255].
+    """
+    colours = tf.gather(tf.constant(colour_table(spec.colour_map)), tf.cast(levels, tf.int32))
+    return tf.image.resize(colours, (spec.size_px, spec.size_px), method=spec.resize)
+
+
 def picture(audio: Any, spec: FrontendSpec) -> Any:
     """Turn chunks into the pictures a backbone sees.
 
@@ -120,6 +147,4 @@ def picture(audio: Any, spec: FrontendSpec) -> Any:
     Returns:
         float32 ``(n, size_px, size_px, 3)``, RGB in [0, 255], never NaN.
     """
-    levels = tf.cast(tf.round(mel_picture(audio, spec)), tf.int32)
-    coloured = tf.gather(tf.constant(colour_table(spec.colour_map)), levels)
-    return tf.image.resize(coloured, (spec.size_px, spec.size_px), method=spec.resize)
+    return coloured(levels(audio, spec), spec)

@@ -1,0 +1,48 @@
+"""DeepSpectrum features: what the pooled backbone makes of each chunk.
+
+Source: S. Amiriparian et al., "Snore Sound Classification Using Image-Based Deep Spectrum Features", INTERSPEECH 2017;
+section 1 of the paper.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dslite import files
+from dslite.learn.network import Network, in_batches
+from dslite.learn.pictures import Pictures
+
+_FILE = "features.npy"
+
+
+def extract(
+    network: Callable[[], Network], pictures: Pictures, folder: Path, tell: Callable[[str, float], None]
+) -> npt.NDArray[np.float32]:
+    """Give the pooled features of all chunks; what is in the cache already is not computed again.
+
+    Args:
+        network: gives the network, and is called only where features are not there yet.
+        pictures: of the data set.
+        folder: of the cache, for exactly these pictures and this backbone with its weights.
+        tell: told what is done and the fraction done.
+
+    Returns:
+        float32 ``(chunks, d)``.
+
+    Raises:
+        WriteError: where the cache cannot be written.
+    """
+    place = folder / _FILE
+    if not place.is_file():
+        import tensorflow as tf
+
+        taken_apart = network()
+        everything = np.arange(len(pictures.levels))
+        made = in_batches(tf.function(taken_apart.features, reduce_retracing=True), pictures.levels, everything, tell)
+        with files.written_whole(folder) as new:
+            new.mkdir()
+            np.save(new / _FILE, made)
+    kept: npt.NDArray[np.float32] = np.load(place, allow_pickle=False)
+    return kept

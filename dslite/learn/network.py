@@ -1,0 +1,88 @@
+"""The image model in the two pieces that training needs apart: the backbone with its pooling, and the head.
+
+In training the backbone runs as in inference: batch normalisation keeps the statistics it came with, as the data sets
+are small (section 2.1 of the paper trains a part of the layers only). Dropout is drawn from a seed, so that a training
+that was stopped goes on as if it had not been.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from dslite.audio.frontend import coloured
+from dslite.model.keras import keras
+from dslite.recipe import FrontendSpec
+
+PREDICTED_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A model from `dslite.model.assembly.build_cnn`, taken apart; both share its weights.
+
+    Attributes:
+        cnn: the model.
+        extractor: pictures in [0, 255], float32 ``(n, size, size, 3)``, to pooled features, float32 ``(n, d)``.
+        frontend: how levels become pictures.
+    """
+
+    cnn: Any
+    extractor: Any
+    frontend: FrontendSpec
+
+    def features(self, levels: Any) -> Any:
+        """Give pooled features, float32 ``(n, d)``, of levels, uint8 ``(n, n_mels, frames)``."""
+        return self.extractor(coloured(levels, self.frontend), training=False)
+
+    def head(self, features: Any, dropout_seed: Any | None = None) -> Any:
+        """Give what the output layer has before its activation, float32 ``(n, k)``, of features ``(n, d)``.
+
+        Args:
+            features: from the extractor.
+            dropout_seed: int32 ``(2,)``; without one nothing is dropped, as in inference.
+        """
+        hidden = self.cnn.get_layer("arelu")(self.cnn.get_layer("hidden")(features))
+        rate = self.cnn.get_layer("dropout").rate
+        if dropout_seed is not None and rate:
+            hidden = tf.nn.experimental.stateless_dropout(hidden, rate, dropout_seed, rng_alg="auto_select")
+        output = self.cnn.get_layer("output")
+        return tf.matmul(hidden, output.kernel) + output.bias
+
+    def activated(self, logits: Any) -> Any:
+        """Give probabilities, or values of a regression, of what `head` gives."""
+        return self.cnn.get_layer("output").activation(logits)
+
+    def head_weights(self) -> list[Any]:
+        """Give the variables of the head."""
+        layers = [self.cnn.get_layer(name) for name in ("hidden", "arelu", "output")]
+        return [weight for layer in layers for weight in layer.trainable_weights]
+
+    def last_weights(self, n_layers: int) -> list[Any]:
+        """Give the variables that learn in the backbone's last so many layers; 0 gives none."""
+        (backbone,) = (layer for layer in self.cnn.layers if isinstance(layer, keras.Model))
+        layers = backbone.layers[max(0, len(backbone.layers) - n_layers) :]
+        return [weight for layer in layers for weight in layer.trainable_weights]
+
+
+def take_apart(cnn: Any, frontend: FrontendSpec) -> Network:
+    """Take a model from `dslite.model.assembly.build_cnn` apart."""
+    return Network(cnn, keras.Model(cnn.input, cnn.get_layer("pooling").output), frontend)
+
+
+def in_batches(function: Any, rows: npt.NDArray[Any], chosen: npt.NDArray[np.int64], tell: Any) -> npt.NDArray[Any]:
+    """Run a function over chosen rows, so many at once, and put the results together.
+
+    Args:
+        function: of an array ``(n, ...)``, giving a tensor ``(n, k)``.
+        rows: the array; may be mapped from disk.
+        chosen: indices, in the order of the result; one or more.
+        tell: told what is done and the fraction done.
+    """
+    made = []
+    for start in range(0, len(chosen), PREDICTED_AT_ONCE):
+        tell(f"{start} of {len(chosen)} chunks", start / len(chosen))
+        made.append(np.asarray(function(rows[chosen[start : start + PREDICTED_AT_ONCE]])))
+    return np.concatenate(made)

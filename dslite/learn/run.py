@@ -1,0 +1,167 @@
+"""The folder of a training run: what it was made from, what came out. Text, HDF5 and PNG; nothing in it is executed.
+
+    run.json          what the run is: task, classes, settings it was begun with
+    recipe.toml       every setting
+    data.csv          files, labels, speakers and splits as they were used
+    environment.json  machine and software
+    history.json      loss and devel score of every epoch
+    checkpoint.h5     the training between two epochs; gone when it is complete
+    tensorboard/      the history for TensorBoard
+    weights.h5        of the image model, as Keras writes them
+    metrics.json      the evaluation; when it is there, the run is complete
+    predictions.csv   what the model says of each file
+    confusion.png     the confusion matrix
+"""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dslite import __version__, files
+from dslite.codec import from_json, plain, to_json
+from dslite.errors import ModelFileError, SpecError
+from dslite.learn.dataset import DataSet, Task
+from dslite.recipe import TrainingRecipe
+
+SCHEMA = 1
+CHECKPOINT, WEIGHTS, METRICS, HISTORY = "checkpoint.h5", "weights.h5", "metrics.json", "history.json"
+PREDICTIONS, CONFUSION, TENSORBOARD = "predictions.csv", "confusion.png", "tensorboard"
+_INFO = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What a run is.
+
+    Attributes:
+        task: classification or regression.
+        labels: of the classes, in the order of the output; empty for a regression.
+        final: whether it learned from train and devel, and was scored on test.
+        recipe: every setting.
+        begun_with: what else a training depends on, hashed, by what it is: the same command has the same.
+        created: when, in UTC.
+        command: as it was typed.
+        dslite: version.
+    """
+
+    task: Task
+    labels: tuple[str, ...]
+    final: bool
+    recipe: TrainingRecipe
+    begun_with: dict[str, str]
+    created: str
+    command: str
+    dslite: str = __version__
+
+
+def is_run(path: Path) -> bool:
+    """Tell whether a folder is that of a run."""
+    return (path / _INFO).is_file()
+
+
+def is_complete(path: Path) -> bool:
+    """Tell whether the training of a run came to its end."""
+    return (path / METRICS).is_file() and (path / WEIGHTS).is_file()
+
+
+def begin(path: Path, info: RunInfo, recipe_toml: str, data: DataSet, environment: dict[str, Any]) -> None:
+    """Make the folder of a run and write what it is; `run.json` last, so that half a folder is no run.
+
+    Raises:
+        WriteError: where the system refuses.
+    """
+    with files.written_whole(path) as place:
+        place.mkdir()
+        (place / "recipe.toml").write_text(recipe_toml, encoding="utf-8")
+        (place / "data.csv").write_text(_table(data), encoding="utf-8")
+        (place / "environment.json").write_text(_text(environment), encoding="utf-8")
+        (place / _INFO).write_text(_text({"schema": SCHEMA, **to_json(info)}), encoding="utf-8")
+
+
+def read(path: Path) -> RunInfo:
+    """Read what a run is.
+
+    Raises:
+        ModelFileError: where the folder is no run, or of another schema.
+    """
+    place = path / _INFO
+    try:
+        data: Any = json.loads(place.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: expected the folder of a run of `dslite train`, it has no {_INFO}") from None
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{place}: expected a file written by `dslite train`: {error}") from None
+    schema = data.pop("schema", None) if isinstance(data, dict) else None
+    if schema != SCHEMA:
+        cure = "update dslite" if isinstance(schema, int) and schema > SCHEMA else "train again"
+        raise ModelFileError(f"{place}: expected a run of schema {SCHEMA}, got {schema!r}: {cure}")
+    try:
+        return from_json(RunInfo, data, "run")
+    except SpecError as error:
+        raise ModelFileError(f"{place}: {error}: train again") from None
+
+
+def read_complete(path: Path) -> RunInfo:
+    """Read what a run is, where its training came to its end.
+
+    Raises:
+        ModelFileError: where the folder is no run, or its training was stopped.
+    """
+    info = read(path)
+    if not is_complete(path):
+        raise ModelFileError(f"{path}: its training was stopped: give its command again, and it goes on: {info.command}")
+    return info
+
+
+def load_weights(cnn: Any, path: Path) -> None:
+    """Load the trained weights of a run into a model built from its recipe.
+
+    Raises:
+        ModelFileError: where they are damaged or do not fit.
+    """
+    try:
+        cnn.load_weights(str(path))
+    except Exception as error:
+        raise ModelFileError(
+            f"{path}: its weights do not fit the model its recipe gives: damaged, or the backbone's plugin has "
+            f"changed since ({error}): train again"
+        ) from error
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write records, lists and scalars as JSON, whole or not at all."""
+    files.write_text(path, _text(plain(data)))
+
+
+def _text(data: Any) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def _table(data: DataSet) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "label", "speaker", "split"])
+    writer.writerows([e.name, e.label, e.speaker or "", e.split] for e in data.examples)
+    return text.getvalue()
+
+
+def differences(path: Path, info: RunInfo) -> Sequence[str]:
+    """Say in what a run differs from what is asked for now; nothing where the same command began it."""
+    there = read(path)
+    found = [
+        f"{name}.{field}: there {old!r}, here {new[field]!r}"
+        for name in ("chunk", "frontend", "head", "training", "augmentation")
+        for new in [to_json(getattr(info.recipe, name))]
+        for field, old in to_json(getattr(there.recipe, name)).items()
+        if plain(old) != new[field]
+    ]
+    for name in ("backbone", "weights"):
+        old, new_one = getattr(there.recipe, name), getattr(info.recipe, name)
+        found += [f"{name}: there {old!r}, here {new_one!r}"] if old != new_one else []
+    found += ["--final: there it was given or here, not both"] if there.final != info.final else []
+    found += [f"{name} has changed" for name, was in there.begun_with.items() if info.begun_with.get(name) != was]
+    return found

@@ -1,0 +1,297 @@
+"""Two-phase transfer learning: the head alone, then the backbone's last layers with it.
+
+Source: S. Amiriparian et al., "DeepSpectrumLite", 2022, sections 2.1 and 3.2. Every random number comes from the
+recipe's seed and the number of the step, so a training that goes on from its last epoch ends as it would have without
+the stop.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from dslite.audio.frontend import coloured
+from dslite.learn import metrics, policy
+from dslite.learn.dataset import Task
+from dslite.learn.network import Network, in_batches
+from dslite.learn.pictures import Pictures
+from dslite.model.keras import keras
+from dslite.recipe import AugmentSpec, TrainSpec
+from dslite.records import Augmenter, Options
+
+Phase = Literal["head", "finetune"]
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+Tell = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is learned from.
+
+    Attributes:
+        task: classification or regression.
+        pictures: of the whole data set.
+        targets: of each file, float32 ``(files, k)``: one-hot rows, or ``(files, 1)`` numbers of a regression.
+        train: indices of the chunks to learn from; one or more.
+        devel: indices of the chunks to score after every epoch; may be none.
+        features: of all chunks by the backbone as it comes, float32 ``(chunks, d)``.
+    """
+
+    task: Task
+    pictures: Pictures
+    targets: Floats
+    train: Indices
+    devel: Indices
+    features: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What an epoch gave.
+
+    Attributes:
+        phase: head, or finetune.
+        epoch: of the phase, from 1.
+        learning_rate: of its steps.
+        loss: mean over the training chunks, as they were seen: augmented, with dropout, weighted.
+        devel_loss: mean over the devel chunks; None without devel.
+        devel_score: UAR of the devel files, or the concordance correlation of a regression; None without devel.
+    """
+
+    phase: Phase
+    epoch: int
+    learning_rate: float
+    loss: float
+    devel_loss: float | None
+    devel_score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A training between two epochs: all that is needed to go on.
+
+    Attributes:
+        history: of the epochs done.
+        weights: of the model.
+        optimizer: variables of the phase's optimizer.
+        kept: weights of the best epoch until now; the model's own where the last is kept.
+        losses: of each training chunk at its last visit, float32 ``(train,)``; infinite before the first.
+    """
+
+    history: tuple[Epoch, ...]
+    weights: tuple[Floats, ...]
+    optimizer: tuple[npt.NDArray[Any], ...]
+    kept: tuple[Floats, ...]
+    losses: Floats
+
+
+def next_epoch(history: Sequence[Epoch], spec: TrainSpec) -> tuple[Phase, int] | None:
+    """Give phase and number of the epoch that follows, or None where training is over."""
+    phases: tuple[tuple[Phase, int], ...] = (("head", spec.head_epochs), ("finetune", spec.finetune_epochs))
+    for phase, n_epochs in phases:
+        done = [epoch for epoch in history if epoch.phase == phase]
+        if len(done) < n_epochs and not _has_ended(done, spec.patience):
+            return phase, len(done) + 1
+    return None
+
+
+def _has_ended(done: Sequence[Epoch], patience: int) -> bool:
+    if not patience or not done or done[0].devel_score is None:
+        return False
+    return len(done) - 1 - best_epoch(done) >= patience
+
+
+def best_epoch(history: Sequence[Epoch]) -> int:
+    """Give the index of the epoch with the highest devel score; among equals the lowest devel loss, then the first.
+
+    Without devel scores it is the last.
+    """
+    if history[-1].devel_score is None:
+        return len(history) - 1
+    return max(range(len(history)), key=lambda i: (history[i].devel_score, -(history[i].devel_loss or 0.0), -i))
+
+
+def class_weights(targets: Floats, spec: TrainSpec) -> Floats:
+    """Give the weight of each class from one-hot rows, float32 ``(k,)``: n / (k n_class), or 1 for all."""
+    if spec.class_weights == "none":
+        return np.ones(targets.shape[1], np.float32)
+    return (len(targets) / (targets.shape[1] * targets.sum(axis=0))).astype(np.float32)
+
+
+def train(
+    network: Network,
+    lesson: Lesson,
+    spec: TrainSpec,
+    augmentation: AugmentSpec,
+    augmenters: Sequence[tuple[Augmenter, Options]],
+    state: State | None,
+    tell: Tell,
+) -> Iterator[State]:
+    """Train a network in place and give the state after every epoch; at the end it has the weights that are kept.
+
+    Args:
+        network: as built, its backbone with the weights it starts from.
+        lesson: what is learned from.
+        spec: phases, optimizer, seed.
+        augmentation: the policy.
+        augmenters: records and their options, in the order they are applied; none: no augmentation.
+        state: to go on from, or None.
+        tell: told how far an epoch is.
+    """
+    state = state or _first_state(network, lesson)
+    network.cnn.set_weights(state.weights)
+    phase: _Phase | None = None
+    while coming := next_epoch(state.history, spec):
+        if phase is None or phase.name != coming[0]:
+            phase = _Phase(coming[0], network, lesson, spec, augmentation, augmenters)
+            if coming[1] > 1:
+                phase.load(state.optimizer)
+        n_before = len(state.history)
+        mean_loss, losses = phase.run(n_before, state.losses, tell)
+        devel_loss, devel_score = phase.score() if len(lesson.devel) else (None, None)
+        epoch = Epoch(coming[0], coming[1], phase.learning_rate, mean_loss, devel_loss, devel_score)
+        history = (*state.history, epoch)
+        weights = tuple(network.cnn.get_weights())
+        is_kept = spec.keep == "last" or best_epoch(history) == n_before
+        state = State(history, weights, phase.variables(), weights if is_kept else state.kept, losses)
+        yield state
+    network.cnn.set_weights(state.kept)
+
+
+def _first_state(network: Network, lesson: Lesson) -> State:
+    weights = tuple(network.cnn.get_weights())
+    return State((), weights, (), weights, np.full(len(lesson.train), np.inf, np.float32))
+
+
+class _Loss:
+    """Cross-entropy with class weights and label smoothing; of a regression, the squared error."""
+
+    def __init__(self, lesson: Lesson, spec: TrainSpec) -> None:
+        self.regression = lesson.task == "regression"
+        self.smoothing = spec.label_smoothing
+        targets = lesson.targets[lesson.pictures.file[lesson.train]]
+        self.class_weights = np.ones(1, np.float32) if self.regression else class_weights(targets, spec)
+
+    def of_each(self, targets: Any, logits: Any) -> Any:
+        """Give the loss of each sample, float32 ``(n,)``, all classes alike."""
+        if self.regression:
+            return tf.reduce_sum(tf.square(logits - targets), axis=-1)
+        n_classes = len(self.class_weights)
+        return tf.nn.softmax_cross_entropy_with_logits(
+            targets * (1.0 - self.smoothing) + self.smoothing / n_classes, logits
+        )
+
+    def weighted(self, targets: Any, losses: Any) -> Any:
+        """Weight the loss of each sample by its class; by its classes, where labels are mixed."""
+        return losses if self.regression else losses * tf.linalg.matvec(targets, self.class_weights)
+
+
+class _Phase:
+    """One of the two phases, ready to run its epochs."""
+
+    def __init__(
+        self,
+        name: Phase,
+        network: Network,
+        lesson: Lesson,
+        spec: TrainSpec,
+        augmentation: AugmentSpec,
+        augmenters: Sequence[tuple[Augmenter, Options]],
+    ) -> None:
+        self.name = name
+        self.learning_rate = spec.learning_rate * (spec.finetune_rate if name == "finetune" else 1.0)
+        self._network, self._lesson, self._spec = network, lesson, spec
+        backbone = network.last_weights(spec.finetune_layers) if name == "finetune" else []
+        self._frozen = not backbone
+        self._learned = [*backbone, *network.head_weights()]
+        self._optimizer = keras.optimizers.get(spec.optimizer)
+        self._optimizer.learning_rate = self.learning_rate
+        self._optimizer.build(self._learned)
+        self._loss = _Loss(lesson, spec)
+        self._augmentation, self._augmenters = augmentation, augmenters
+        self._ranks_by_forward_pass = bool(augmenters) and augmentation.losses == "forward"
+        graph = functools.partial(tf.function, reduce_retracing=True)
+        self._step, self._clean_losses, self._outputs = map(graph, (self._learn, self._clean, self._predict))
+
+    # Inputs of these three are features where the backbone is frozen (and, to learn, nothing is augmented), else levels.
+
+    def _learn(self, inputs: Any, targets: Any, losses: Any, seed: Any) -> tuple[Any, Any]:
+        dropout_seed, augment_seed = (tf.random.experimental.stateless_fold_in(seed, i) for i in range(2))
+        images = inputs if self._learns_from_features else coloured(inputs, self._network.frontend)
+        if self._augmenters:
+            images, targets = policy.augment(
+                images, targets, losses, self._augmenters, self._augmentation, augment_seed
+            )
+        with tf.GradientTape() as tape:
+            pooled = images if self._learns_from_features else self._network.extractor(images, training=False)
+            pooled = tf.stop_gradient(pooled) if self._frozen else pooled
+            each = self._loss.of_each(targets, self._network.head(pooled, dropout_seed))
+            weighted = self._loss.weighted(targets, each)
+            mean = tf.reduce_mean(weighted)
+        gradients = tape.gradient(mean, self._learned)
+        self._optimizer.apply_gradients(zip(gradients, self._learned, strict=True))
+        return weighted, each
+
+    def _clean(self, inputs: Any, targets: Any) -> Any:
+        return self._loss.of_each(targets, self._predict(inputs))
+
+    def _predict(self, inputs: Any) -> Any:
+        return self._network.head(inputs if self._frozen else self._network.features(inputs))
+
+    @property
+    def _learns_from_features(self) -> bool:
+        return self._frozen and not self._augmenters
+
+    def variables(self) -> tuple[npt.NDArray[Any], ...]:
+        """Give the optimizer's variables: its counter of steps, and what it keeps for each weight."""
+        return tuple(variable.numpy() for variable in self._optimizer.variables)
+
+    def load(self, variables: Sequence[npt.NDArray[Any]]) -> None:
+        """Put the optimizer's variables back."""
+        for variable, value in zip(self._optimizer.variables, variables, strict=True):
+            variable.assign(value)
+
+    def run(self, n_before: int, losses: Floats, tell: Tell) -> tuple[float, Floats]:
+        """Run an epoch: all training chunks once, in an order drawn from seed and epoch.
+
+        Returns:
+            The mean loss, and the loss of each training chunk at this visit.
+        """
+        lesson, spec = self._lesson, self._spec
+        order = np.random.default_rng((spec.seed, n_before)).permutation(len(lesson.train))
+        starts = range(0, len(order), spec.batch_size)
+        visited, total = losses.copy(), 0.0
+        for step, start in enumerate(starts):
+            batch = order[start : start + spec.batch_size]
+            chunks = lesson.train[batch]
+            targets = lesson.targets[lesson.pictures.file[chunks]]
+            ranked_by = visited[batch]
+            if self._ranks_by_forward_pass:
+                clean = lesson.features if self._frozen else lesson.pictures.levels
+                ranked_by = self._clean_losses(clean[chunks], targets)
+            inputs = lesson.features if self._learns_from_features else lesson.pictures.levels
+            seed = np.array((spec.seed, n_before * len(starts) + step), np.int32)
+            weighted, each = self._step(inputs[chunks], targets, ranked_by, seed)
+            visited[batch] = each
+            total += float(tf.reduce_sum(weighted))
+            tell(f"loss {total / (start + len(batch)):.3f}", (step + 1) / len(starts))
+        return total / len(order), visited
+
+    def score(self) -> tuple[float, float]:
+        """Give the mean loss of the devel chunks and the score of the devel files."""
+        lesson = self._lesson
+        rows = lesson.features if self._frozen else lesson.pictures.levels
+        logits = in_batches(self._outputs, rows, lesson.devel, lambda *_: None)
+        file = lesson.pictures.file[lesson.devel]
+        loss = float(tf.reduce_mean(self._loss.of_each(lesson.targets[file], logits)))
+        outputs = np.asarray(self._network.activated(tf.constant(logits)))
+        present, which = np.unique(file, return_inverse=True)
+        by_file, targets = metrics.by_file(outputs, which), lesson.targets[present]
+        if self._loss.regression:
+            return loss, metrics.concordance(targets[:, 0], by_file[:, 0])
+        return loss, metrics.uar(targets.argmax(axis=1), by_file.argmax(axis=1), targets.shape[1])
