@@ -1,7 +1,9 @@
-"""The user's cache folder: exported files, and the runs of a bench that was stopped. All of it can be made again.
+"""The user's cache folder. All that is in it can be made again.
 
-    exports/KEY/   an exported file and its manifest
-    runs/KEY/      the runs of a bench, until it is complete
+    exports/KEY/    an exported file and its manifest
+    features/KEY/   what a backbone makes of the chunks of a data set
+    pictures/KEY/   the chunks of a data set as spectrograms
+    runs/KEY/       the runs of a bench, until it is complete
 
 Keys are hashes of what an entry was made from (`dslite.cli.identity`). What has no such name is not ours, and is left
 alone.
@@ -16,15 +18,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from dslite import files
 from dslite.errors import WriteError
 
-Kind = Literal["exports", "runs"]
-_KINDS: tuple[Kind, ...] = ("exports", "runs")
+Kind = Literal["exports", "features", "pictures", "runs"]
+_KINDS: tuple[Kind, ...] = get_args(Kind)
 LIMIT_BYTES = 10_000_000_000
-"""Exported files beyond that go, those first that were used longest ago."""
+"""What is beyond that goes, that first which was used longest ago."""
 _HALF_WRITTEN_S = 24 * 3600
 _OURS = re.compile(r"[0-9a-f]{32}|\.dslite-.*")
 
@@ -75,14 +77,9 @@ def make() -> None:
             raise WriteError(f"the cache folder {place} cannot be written to: {error.strerror}") from None
 
 
-def export_folder(key: str) -> Path:
-    """Give the folder of an exported file, whether it is there or not."""
-    return folder() / "exports" / key
-
-
-def runs_folder(key: str) -> Path:
-    """Give the folder of the runs of a bench, whether it is there or not."""
-    return folder() / "runs" / key
+def entry_folder(kind: Kind, key: str) -> Path:
+    """Give the folder of an entry, whether it is there or not."""
+    return folder() / kind / key
 
 
 def mark_used(path: Path) -> None:

@@ -367,14 +367,14 @@ def test_the_cache_keeps_to_its_limit_and_what_was_used_last(tmp_path: Path, mon
     cache.make()
     new, old, oldest = (name * 32 for name in "abc")
     for age, key in enumerate((new, old, oldest)):
-        cache.export_folder(key).mkdir()
-        (cache.export_folder(key) / "model.tflite").write_bytes(bytes(100))
-        os.utime(cache.export_folder(key), (1e9 - age, 1e9 - age))
+        cache.entry_folder("exports", key).mkdir()
+        (cache.entry_folder("exports", key) / "model.tflite").write_bytes(bytes(100))
+        os.utime(cache.entry_folder("exports", key), (1e9 - age, 1e9 - age))
     leftover = tmp_path / "exports" / ".dslite-half"
     leftover.mkdir()
     cache.trim(250)
     assert {entry.path.name for entry in cache.entries()} == {new, old, leftover.name}
-    cache.mark_used(cache.export_folder(old))
+    cache.mark_used(cache.entry_folder("exports", old))
     cache.trim(150)
     assert {entry.path.name for entry in cache.entries()} == {old, leftover.name}
     os.utime(leftover, (1e9, 1e9))

@@ -10,6 +10,7 @@ from typing import Any
 from dslite.cli import identity
 from dslite.cli.options import ModelRequest
 from dslite.errors import DsliteError, ExportError, PluginError, SpecError, UserError, in_words
+from dslite.learn import run
 from dslite.recipe import Recipe
 from dslite.records import Artifact, Backbone, Exporter, Options, Part, PluginRecord
 from dslite.registry import get_with_options, registry
@@ -33,6 +34,18 @@ class System:
 def system(name: str, model: ModelRequest, recipe: Recipe) -> System:
     """Put a system together."""
     return System(name, model, Recipe(recipe.chunk, recipe.frontend, model.head))
+
+
+def trained(folder: Path) -> System:
+    """Give the system of a training run, with its weights.
+
+    Raises:
+        ModelFileError: where the folder is no run, or its training was stopped.
+    """
+    info = run.read_complete(folder)
+    recipe = info.recipe
+    model = ModelRequest(recipe.head, info.labels, "none", recipe.training.seed, str(folder))
+    return System(recipe.backbone, model, recipe.system)
 
 
 def check(wanted: System) -> None:
@@ -63,7 +76,7 @@ def build(wanted: System, tell: Callable[[str], None]) -> Any:
     weights = None if wanted.model.weights == "none" else wanted.model.weights
     try:
         with contextlib.redirect_stdout(sys.stderr), downloads_told_to(tell):  # JSON may be ours
-            return build_cnn(
+            cnn = build_cnn(
                 backbone,
                 options,
                 wanted.recipe.frontend.size_px,
@@ -71,6 +84,8 @@ def build(wanted: System, tell: Callable[[str], None]) -> Any:
                 len(wanted.model.labels) or 1,
                 weights,
             )
+        if wanted.model.run:
+            run.load_weights(cnn, Path(wanted.model.run) / run.WEIGHTS)
     except UserError:
         raise
     except SystemExit as error:
@@ -82,6 +97,7 @@ def build(wanted: System, tell: Callable[[str], None]) -> Any:
     except Exception as error:
         failed = f"backbone {backbone.name}: its model cannot be used: {in_words(error)}"
         raise PluginError(f"{failed} ({_provider(backbone, wanted.model.weights)})") from error
+    return cnn
 
 
 def _provider(backbone: Backbone, weights: str) -> str:
@@ -105,7 +121,7 @@ def export_part(wanted: System, cnn: Any | None, part: Part, exporter: str, path
     alone = part == "frontend"
     provenance = Provenance(
         backbone=None if alone else wanted.name,
-        weights=None if alone else _weights_name(wanted.model.weights),
+        weights=None if alone else _weights_name(wanted.model),
         part=part,
         recipe=wanted.recipe,
         labels=wanted.model.labels,
@@ -120,7 +136,8 @@ def export_part(wanted: System, cnn: Any | None, part: Part, exporter: str, path
 def export_key(wanted: System, part: Part, exporter: str) -> str:
     """Give the key under which an exported file is kept in the cache."""
     model = wanted.model
-    return identity.export_key(wanted.name, model.weights, model.seed, model.labels, wanted.recipe, part, exporter)
+    weights = str(Path(model.run) / run.WEIGHTS) if model.run else model.weights
+    return identity.export_key(wanted.name, weights, model.seed, model.labels, wanted.recipe, part, exporter)
 
 
 def get_exporter(name: str) -> tuple[Exporter, Options]:
@@ -129,5 +146,7 @@ def get_exporter(name: str) -> tuple[Exporter, Options]:
     return record, options
 
 
-def _weights_name(weights: str) -> str:
-    return weights if weights in ("none", "imagenet") else Path(weights).name
+def _weights_name(model: ModelRequest) -> str:
+    if model.run:
+        return f"run {Path(model.run).resolve().name}"
+    return model.weights if model.weights in ("none", "imagenet") else Path(model.weights).name

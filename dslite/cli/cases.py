@@ -42,14 +42,14 @@ class Case:
         """Name it where progress is told."""
         if self.file is not None:
             return f"{Path(self.file).name} on {self.target}"
-        return ", ".join(filter(None, [self.backbone, self.part, f"{self.exporter} on {self.target}"]))
+        return ", ".join(filter(None, [self._run, self.backbone, self.part, f"{self.exporter} on {self.target}"]))
 
     @property
     def file_name(self) -> str:
         """Name the file; cases of one name share it."""
         if self.file is not None:
             return Path(self.file).name
-        stem = "-".join(filter(None, [self.backbone, self.part, self.exporter]))
+        stem = "-".join(filter(None, [self._run, self.backbone, self.part, self.exporter]))
         plain = _NOT_PLAIN.sub("_", stem)[:_LONGEST]
         if plain != stem:  # options may be anything, and two of them alike once they are made plain
             plain += "-" + hashlib.sha256(stem.encode()).hexdigest()[:6]
@@ -59,6 +59,11 @@ class Case:
     def backbone(self) -> str | None:
         """Give the backbone's name, with its options; the front end alone has none, and is the same for all."""
         return self.system.name if self.system and self.part != "frontend" else None
+
+    @property
+    def _run(self) -> str:
+        """Give the name of the training run; empty where there is none."""
+        return Path(self.system.model.run).resolve().name if self.system and self.system.model.run else ""
 
 
 def undescribed(case: Case) -> Artifact:
@@ -85,6 +90,9 @@ def exported_cases(
     Raises:
         SpecError: where no target runs what comes out; of several exporters, those nobody runs are left out.
     """
+    names = [Path(system.model.run).resolve().name for system in systems if system.model.run]
+    for name in {name for name in names if names.count(name) > 1}:
+        raise SpecError(f"several runs are called {name}: rename a folder, as rows and files are named by it")
     if not exporters:
         wanted = parts or (("whole",) if len(systems) > 1 else ())
         rows = [row for row in TABLE_5 if (not wanted or row.part in wanted) and (not targets or row.target in targets)]

@@ -1,5 +1,6 @@
 """What commands share on the terminal: consoles, progress, tables, JSON."""
 
+import itertools
 import json
 import sys
 import time
@@ -45,11 +46,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 @contextmanager
-def progress(steps: int = 1) -> Iterator["Steps"]:
+def progress(steps: int | Sequence[float] = 1) -> Iterator["Steps"]:
     """Show a bar on standard error while the block runs, with the time left once a step is done; nothing in a pipe.
 
     Args:
-        steps: how many times `Steps.start` will be called.
+        steps: how many times `Steps.start` will be called; or of each of these steps, how long it takes in any unit.
     """
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -66,38 +67,50 @@ def progress(steps: int = 1) -> Iterator["Steps"]:
         disable=not console.is_terminal,
     )
     with bar:
-        yield Steps(bar, steps)
+        yield Steps(bar, [1.0] * steps if isinstance(steps, int) else steps)
 
 
 class Steps:
     """A bar of several steps, each of which may report a fraction of itself."""
 
-    def __init__(self, bar: "Progress", steps: int) -> None:
+    def __init__(self, bar: "Progress", costs: Sequence[float]) -> None:
         self._bar = bar
-        self._n_steps = steps
-        self._task = bar.add_task("", total=steps, left="")
-        self._done = -1
+        self._ends = list(itertools.accumulate(costs))
+        self._task = bar.add_task("", total=self._ends[-1], left="")
+        self._n_begun = 0
+        self._skipped = 0.0
         self._begin = time.monotonic()
 
     def start(self, what: str) -> Report:
         """Begin the next step; what is returned takes its progress."""
-        self._done += 1
-        self._bar.update(self._task, completed=self._done, description=what, left=self._left())
+        done = self._end(self._n_begun)
+        self._n_begun += 1
+        cost = self._end(self._n_begun) - done
+        self._bar.update(self._task, completed=done, description=what, left=self._left(done))
 
         def report(detail: str, fraction: float) -> None:
-            self._bar.update(self._task, completed=self._done + fraction, description=f"{what}: {detail}")
+            self._bar.update(self._task, completed=done + fraction * cost, description=f"{what}: {detail}")
 
         return report
 
-    def tell(self, line: str) -> None:
-        """Write a line above the bar; in a pipe, a line."""
-        left = self._left(self._done + 1)
-        self._bar.console.print(f"[{self._done + 1}/{self._n_steps}] {line}{left and f'; {left}'}", markup=False)
+    def skip_to(self, n_steps: int) -> None:
+        """Leave steps out, so that so many are behind; the time left is estimated from what is done from now on."""
+        if n_steps > self._n_begun:
+            self._n_begun = n_steps
+            self._skipped = self._end(n_steps)
+            self._begin = time.monotonic()
 
-    def _left(self, done: int | None = None) -> str:
-        """Estimate from the mean of the steps done: these differ, so it is told in whole minutes."""
-        done = self._done if done is None else done
-        if not 0 < done < self._n_steps:
+    def tell(self, line: str) -> None:
+        """Write a line above the bar; in a pipe, a line. It belongs to the step that was begun last, and ends it."""
+        left = self._left(self._end(self._n_begun))
+        self._bar.console.print(f"[{self._n_begun}/{len(self._ends)}] {line}{left and f'; {left}'}", markup=False)
+
+    def _end(self, n_steps: int) -> float:
+        return self._ends[min(n_steps, len(self._ends)) - 1] if n_steps else 0.0
+
+    def _left(self, done: float) -> str:
+        """Estimate from the steps done: these differ, so it is told in whole minutes."""
+        if not self._skipped < done < self._ends[-1]:
             return ""
-        left_s = (time.monotonic() - self._begin) / done * (self._n_steps - done)
+        left_s = (time.monotonic() - self._begin) / (done - self._skipped) * (self._ends[-1] - done)
         return f"about {left_s / 60:.0f} min left" if left_s >= 90 else f"about {left_s:.0f} s left"  # noqa: PLR2004

@@ -47,7 +47,12 @@ def plugin(kind: Kind, name: str) -> dict[str, Any]:
 
 def surroundings() -> dict[str, Any]:
     """Describe dslite itself and the libraries that do the work."""
-    return {"dslite": source("dslite"), **{name: _version(name) for name in _LIBRARIES}}
+    return {"dslite": source("dslite"), **versions()}
+
+
+def versions(libraries: Iterable[str] = _LIBRARIES) -> dict[str, str | None]:
+    """Give the versions of libraries that are installed."""
+    return {name: _version(name) for name in libraries}
 
 
 def _content(value: OptionValue) -> str | None:

@@ -30,7 +30,7 @@ class Kept:
 
     def __init__(self, cases: Sequence[Case], keys: Sequence[str]) -> None:
         self._keys = keys
-        self._folder = cache.runs_folder(identity.key([[case.title, case.file_name] for case in cases]))
+        self._folder = cache.entry_folder("runs", identity.key([[case.title, case.file_name] for case in cases]))
         self.owner = _living_owner(self._folder)
 
     def begin(self, *, fresh: bool) -> dict[int, Run]:

@@ -2,12 +2,13 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from dslite.errors import SpecError
@@ -145,6 +146,22 @@ def _with_options(function: Any, options: tuple[tuple[str, str, Any, Any, str], 
     return function
 
 
+def refuse_options(flags: Mapping[str, str], why: str) -> None:
+    """Refuse options where they have no meaning.
+
+    Args:
+        flags: names of the command's arguments, and the option that gives each.
+        why: what the message says after the option.
+
+    Raises:
+        SpecError: where one of them was given.
+    """
+    context = click.get_current_context()
+    for field, flag in flags.items():
+        if context.get_parameter_source(field) is ParameterSource.COMMANDLINE:
+            raise SpecError(f"{flag} {why}")
+
+
 _MODEL_OPTIONS: tuple[tuple[str, str, Any, Any, str], ...] = (
     (
         "--weights",
@@ -167,12 +184,21 @@ _WEIGHTS_BEGIN = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """What `model_options` say: all of a model but its backbone and its front end."""
+    """What `model_options` say: all of a model but its backbone and its front end.
+
+    Attributes:
+        head: units, dropout, kind of output.
+        labels: of the classes; empty for a regression.
+        weights: of the backbone: none, imagenet, or the path of a file.
+        seed: of random weights.
+        run: folder of the training run that gives all weights in their place; empty: none.
+    """
 
     head: HeadSpec
     labels: tuple[str, ...]
     weights: str
     seed: int
+    run: str = ""
 
 
 def model_options(function: F) -> F:

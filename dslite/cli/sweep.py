@@ -1,24 +1,20 @@
 """Measure the cases of a bench, in worker processes, and keep what is measured until all of it is."""
 
-import os
 import platform
-import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
-from dslite import cache, children, files
-from dslite.cli import building, identity, worker
+from dslite import children, files
+from dslite.cli import building, caching, identity, worker
 from dslite.cli.cases import Case, undescribed
 from dslite.cli.console import Steps, progress
 from dslite.cli.kept import Kept
 from dslite.codec import from_json, to_json
-from dslite.errors import WriteError
 from dslite.measure.environment import cpu_count, cpu_model
 from dslite.records import Plan, Run
 from dslite.report.columns import in_short
@@ -58,7 +54,7 @@ class Sweep:
             add: called with all runs so far and the new one among them.
             fresh: measure all of them.
         """
-        with _cache_ready():
+        with caching.ready():
             self.kept = Kept(self.cases, self._keys())
             self.done |= self.kept.begin(fresh=fresh)
             if self.kept.owner:
@@ -101,22 +97,6 @@ def _content(case: Case) -> str:
     if case.system is None:
         return identity.file_key(Path(case.file or ""))
     return building.export_key(case.system, case.part, case.exporter)
-
-
-@contextmanager
-def _cache_ready() -> Iterator[None]:
-    """See to it that there is a cache folder while the block runs: the user's, or else a temporary one."""
-    try:
-        cache.make()
-    except WriteError as error:
-        click.echo(f"note: {error}; nothing is kept (DSLITE_CACHE names another folder)", err=True)
-        with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
-            os.environ["DSLITE_CACHE"] = folder  # the workers look there too
-            cache.make()
-            yield
-        return
-    yield
-    cache.trim()
 
 
 # -- processes ----------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def _exported(case: Case, models: _Models) -> Artifact:
     """Give the file of a case: the one in the cache, if it is there whole, else a new one."""
     system = case.system
     assert system is not None  # noqa: S101 - only exported cases come here
-    folder = cache.export_folder(building.export_key(system, case.part, case.exporter))
+    folder = cache.entry_folder("exports", building.export_key(system, case.part, case.exporter))
     path = folder / case.file_name
     try:
         artifact = manifest.read(path)

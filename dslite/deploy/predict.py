@@ -40,22 +40,27 @@ def check_predicts(artifact: Artifact) -> None:
         )
 
 
-def predict(session: Session, artifact: Artifact, path: Path) -> Prediction:
-    """Cut one audio file into chunks as the manifest says and run each.
+def chunk_spec(artifact: Artifact) -> tuple[ChunkSpec, int]:
+    """Give how audio is cut for a file, and its sample rate in hertz."""
+    frontend = from_json(FrontendSpec, artifact.frontend, "frontend")
+    return from_json(ChunkSpec, artifact.chunk, "chunk"), frontend.sample_rate_hz
+
+
+def predict(session: Session, spec: ChunkSpec, rate: int, path: Path) -> Prediction:
+    """Cut one audio file into chunks and run each.
 
     Args:
-        session: the open file.
-        artifact: its manifest; see `check_predicts`.
+        session: the open file, or model.
+        spec: how its audio is cut; see `chunk_spec`.
+        rate: of its audio, hertz.
         path: of the audio.
 
     Raises:
-        AudioError: where the audio cannot be used, or the manifest drops files as short as this.
+        AudioError: where the audio cannot be used, or files as short as this are dropped.
     """
-    spec = from_json(ChunkSpec, artifact.chunk, "chunk")
-    rate = from_json(FrontendSpec, artifact.frontend, "frontend").sample_rate_hz
     samples = load(path, rate)
     pieces = chunks(samples, spec, rate)
     if not len(pieces):
-        raise AudioError(f"{path}: shorter than a chunk of {spec.length_s:g} s, and the model's manifest drops those")
+        raise AudioError(f"{path}: shorter than a chunk of {spec.length_s:g} s, and the model's settings drop those")
     outputs = np.concatenate([session.run(piece[np.newaxis]) for piece in pieces])
     return Prediction(path, tuple(spans_s(len(samples), len(pieces), spec, rate)), outputs, outputs.mean(axis=0))

@@ -73,12 +73,18 @@ def set_tensorflow_threads(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
+def open_model(model: Any) -> Session:
+    """Open a Keras model with one input and one output, as it is in memory, in TensorFlow."""
+    from dslite.model.graph import trace
+
+    return _tensorflow_session(trace(model), model)
+
+
 def _open_hdf5(path: Path, _threads: int) -> Session:
     importlib.import_module("dslite.model.layers")  # registers the layers the file names
-    from dslite.model.graph import trace
     from dslite.model.keras import keras
 
-    return _tensorflow_session(trace(keras.models.load_model(path, compile=False)))
+    return open_model(keras.models.load_model(path, compile=False))
 
 
 def _open_savedmodel(path: Path, _threads: int) -> Session:

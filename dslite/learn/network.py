@@ -13,6 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from dslite.audio.frontend import coloured
+from dslite.learn.pictures import Pictures
 from dslite.model.keras import keras
 from dslite.recipe import FrontendSpec
 
@@ -86,3 +87,12 @@ def in_batches(function: Any, rows: npt.NDArray[Any], chosen: npt.NDArray[np.int
         tell(f"{start} of {len(chosen)} chunks", start / len(chosen))
         made.append(np.asarray(function(rows[chosen[start : start + PREDICTED_AT_ONCE]])))
     return np.concatenate(made)
+
+
+def predict(network: Network, pictures: Pictures, chosen: npt.NDArray[np.int64], tell: Any) -> npt.NDArray[np.float32]:
+    """Give probabilities, or values of a regression, for chosen chunks, float32 ``(n, k)``."""
+
+    def outputs(levels: Any) -> Any:
+        return network.activated(network.head(network.features(levels)))
+
+    return in_batches(tf.function(outputs, reduce_retracing=True), pictures.levels, chosen, tell)

@@ -49,9 +49,7 @@ class Pictures:
         return np.flatnonzero(chosen[self.file])
 
 
-def prepare(
-    examples: Sequence[Example], recipe: Recipe, folder: Path, tell: Callable[[str, float], None]
-) -> Pictures:
+def prepare(examples: Sequence[Example], recipe: Recipe, folder: Path, tell: Callable[[str, float], None]) -> Pictures:
     """Give the pictures of audio files; what is in the cache already is not made again.
 
     Args:
@@ -105,7 +103,9 @@ def _decoded(
             block = examples[start : start + _FILES_AT_ONCE]
             found = list(pool.map(decode, block))
             problems += [
-                (example.name, str(one)) for example, one in zip(block, found, strict=True) if isinstance(one, AudioError)
+                (example.name, str(one))
+                for example, one in zip(block, found, strict=True)
+                if isinstance(one, AudioError)
             ]
             good = [one for one in found if not isinstance(one, AudioError)]
             if not problems:

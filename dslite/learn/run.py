@@ -1,16 +1,16 @@
 """The folder of a training run: what it was made from, what came out. Text, HDF5 and PNG; nothing in it is executed.
 
-    run.json          what the run is: task, classes, settings it was begun with
-    recipe.toml       every setting
-    data.csv          files, labels, speakers and splits as they were used
-    environment.json  machine and software
-    history.json      loss and devel score of every epoch
-    checkpoint.h5     the training between two epochs; gone when it is complete
-    tensorboard/      the history for TensorBoard
-    weights.h5        of the image model, as Keras writes them
-    metrics.json      the evaluation; when it is there, the run is complete
-    predictions.csv   what the model says of each file
-    confusion.png     the confusion matrix
+run.json          what the run is: task, classes, settings it was begun with
+recipe.toml       every setting
+data.csv          files, labels, speakers and splits as they were used
+environment.json  machine and software
+history.json      loss and devel score of every epoch
+checkpoint.h5     the training between two epochs; gone when it is complete
+tensorboard/      the history for TensorBoard
+weights.h5        of the image model, as Keras writes them
+metrics.json      the evaluation; when it is there, the run is complete
+predictions.csv   what the model says of each file
+confusion.png     the confusion matrix
 """
 
 import csv
@@ -25,6 +25,7 @@ from dslite import __version__, files
 from dslite.codec import from_json, plain, to_json
 from dslite.errors import ModelFileError, SpecError
 from dslite.learn.dataset import DataSet, Task
+from dslite.learn.evaluation import Evaluation
 from dslite.recipe import TrainingRecipe
 
 SCHEMA = 1
@@ -113,8 +114,23 @@ def read_complete(path: Path) -> RunInfo:
     """
     info = read(path)
     if not is_complete(path):
-        raise ModelFileError(f"{path}: its training was stopped: give its command again, and it goes on: {info.command}")
+        raise ModelFileError(
+            f"{path}: its training was stopped: give its command again, and it goes on: {info.command}"
+        )
     return info
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """Read the figures of a complete run.
+
+    Raises:
+        ModelFileError: where they cannot be read.
+    """
+    place = path / METRICS
+    try:
+        return from_json(Evaluation, json.loads(place.read_text(encoding="utf-8"))["evaluation"], "evaluation")
+    except (OSError, ValueError, KeyError, SpecError) as error:
+        raise ModelFileError(f"{place}: expected what `dslite train` writes: {error}: train again") from None
 
 
 def load_weights(cnn: Any, path: Path) -> None:

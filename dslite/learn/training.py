@@ -6,6 +6,7 @@ the stop.
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,8 +16,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from dslite.audio.frontend import coloured
-from dslite.learn import metrics, policy
+from dslite.learn import policy
 from dslite.learn.dataset import Task
+from dslite.learn.evaluation import evaluate
 from dslite.learn.network import Network, in_batches
 from dslite.learn.pictures import Pictures
 from dslite.model.keras import keras
@@ -36,7 +38,7 @@ class Lesson:
     Attributes:
         task: classification or regression.
         pictures: of the whole data set.
-        targets: of each file, float32 ``(files, k)``: one-hot rows, or ``(files, 1)`` numbers of a regression.
+        targets: of each file, float32 ``(files, k)``: one-hot rows, or ``(files, 1)`` numbers of a regression, scaled.
         train: indices of the chunks to learn from; one or more.
         devel: indices of the chunks to score after every epoch; may be none.
         features: of all chunks by the backbone as it comes, float32 ``(chunks, d)``.
@@ -51,6 +53,31 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """The numbers of a regression as the network learns them: (number - mean) / std, over the training files.
+
+    Attributes:
+        mean: in the user's unit.
+        std: likewise, above 0.
+    """
+
+    mean: float
+    std: float
+
+
+def scale_of(numbers: Floats) -> Scale:
+    """Give mean and standard deviation; 1 in its place where all numbers are equal."""
+    return Scale(float(numbers.mean()), float(numbers.std()) or 1.0)
+
+
+def in_users_unit(network: Network, scale: Scale) -> None:
+    """Change the output layer of a network that learned scaled numbers, so that it gives them in the user's unit."""
+    output = network.cnn.get_layer("output")
+    output.kernel.assign(output.kernel * scale.std)
+    output.bias.assign(output.bias * scale.std + scale.mean)
+
+
+@dataclass(frozen=True, slots=True)
 class Epoch:
     """What an epoch gave.
 
@@ -60,7 +87,8 @@ class Epoch:
         learning_rate: of its steps.
         loss: mean over the training chunks, as they were seen: augmented, with dropout, weighted.
         devel_loss: mean over the devel chunks; None without devel.
-        devel_score: UAR of the devel files, or the concordance correlation of a regression; None without devel.
+        devel_score: UAR of the devel files, or the concordance correlation of a regression; None without devel, or
+            where it is not defined.
     """
 
     phase: Phase
@@ -101,7 +129,7 @@ def next_epoch(history: Sequence[Epoch], spec: TrainSpec) -> tuple[Phase, int] |
 
 
 def _has_ended(done: Sequence[Epoch], patience: int) -> bool:
-    if not patience or not done or done[0].devel_score is None:
+    if not patience or not done or done[-1].devel_loss is None:
         return False
     return len(done) - 1 - best_epoch(done) >= patience
 
@@ -111,9 +139,14 @@ def best_epoch(history: Sequence[Epoch]) -> int:
 
     Without devel scores it is the last.
     """
-    if history[-1].devel_score is None:
+    if history[-1].devel_loss is None:
         return len(history) - 1
-    return max(range(len(history)), key=lambda i: (history[i].devel_score, -(history[i].devel_loss or 0.0), -i))
+
+    def rank(i: int) -> tuple[float, float, int]:
+        score, loss = history[i].devel_score, history[i].devel_loss
+        return -math.inf if score is None else score, -math.inf if loss is None else -loss, -i
+
+    return max(range(len(history)), key=rank)
 
 
 def class_weights(targets: Floats, spec: TrainSpec) -> Floats:
@@ -130,7 +163,7 @@ def train(
     augmentation: AugmentSpec,
     augmenters: Sequence[tuple[Augmenter, Options]],
     state: State | None,
-    tell: Tell,
+    start: Callable[[str], Tell],
 ) -> Iterator[State]:
     """Train a network in place and give the state after every epoch; at the end it has the weights that are kept.
 
@@ -141,7 +174,7 @@ def train(
         augmentation: the policy.
         augmenters: records and their options, in the order they are applied; none: no augmentation.
         state: to go on from, or None.
-        tell: told how far an epoch is.
+        start: called with the name of an epoch as it begins; what it returns is told how far it is.
     """
     state = state or _first_state(network, lesson)
     network.cnn.set_weights(state.weights)
@@ -152,6 +185,7 @@ def train(
             if coming[1] > 1:
                 phase.load(state.optimizer)
         n_before = len(state.history)
+        tell = start(f"{coming[0]} epoch {coming[1]}")
         mean_loss, losses = phase.run(n_before, state.losses, tell)
         devel_loss, devel_score = phase.score() if len(lesson.devel) else (None, None)
         epoch = Epoch(coming[0], coming[1], phase.learning_rate, mean_loss, devel_loss, devel_score)
@@ -218,7 +252,7 @@ class _Phase:
         graph = functools.partial(tf.function, reduce_retracing=True)
         self._step, self._clean_losses, self._outputs = map(graph, (self._learn, self._clean, self._predict))
 
-    # Inputs of these three are features where the backbone is frozen (and, to learn, nothing is augmented), else levels.
+    # Inputs of these three are features where the backbone is frozen (and, to learn, nothing is augmented), or levels.
 
     def _learn(self, inputs: Any, targets: Any, losses: Any, seed: Any) -> tuple[Any, Any]:
         dropout_seed, augment_seed = (tf.random.experimental.stateless_fold_in(seed, i) for i in range(2))
@@ -282,16 +316,14 @@ class _Phase:
             tell(f"loss {total / (start + len(batch)):.3f}", (step + 1) / len(starts))
         return total / len(order), visited
 
-    def score(self) -> tuple[float, float]:
+    def score(self) -> tuple[float, float | None]:
         """Give the mean loss of the devel chunks and the score of the devel files."""
         lesson = self._lesson
         rows = lesson.features if self._frozen else lesson.pictures.levels
         logits = in_batches(self._outputs, rows, lesson.devel, lambda *_: None)
         file = lesson.pictures.file[lesson.devel]
         loss = float(tf.reduce_mean(self._loss.of_each(lesson.targets[file], logits)))
-        outputs = np.asarray(self._network.activated(tf.constant(logits)))
-        present, which = np.unique(file, return_inverse=True)
-        by_file, targets = metrics.by_file(outputs, which), lesson.targets[present]
-        if self._loss.regression:
-            return loss, metrics.concordance(targets[:, 0], by_file[:, 0])
-        return loss, metrics.uar(targets.argmax(axis=1), by_file.argmax(axis=1), targets.shape[1])
+        outputs = self._network.activated(tf.constant(logits))
+        classes = [] if lesson.task == "regression" else [str(i) for i in range(lesson.targets.shape[1])]
+        truth = lesson.targets.argmax(axis=1) if classes else lesson.targets[:, 0]
+        return loss, evaluate("devel", classes, truth, outputs, file, n_resamples=0).score

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import get_args
 
 import click
-from click.core import ParameterSource
 
 from dslite.cli import building
 from dslite.cli.console import json_option
@@ -18,10 +17,12 @@ from dslite.cli.options import (
     PluginName,
     model_options,
     recipe_options,
+    refuse_options,
 )
 from dslite.cli.plans import plan_options
 from dslite.cli.selection import select
 from dslite.errors import SpecError
+from dslite.learn.run import is_run
 from dslite.recipe import Recipe
 from dslite.records import Part, Plan
 from dslite.report.columns import SORTABLE
@@ -84,8 +85,8 @@ def command(
     Latency, memory, size, parameters, MACs and FLOPs, each with its method.
 
     With one --backbone alone: the rows of the paper's Table 5, with its figures beside them where it measured the
-    same. With several: one row each, a TFLite file that takes audio. FILES are exported ones with their manifest, or
-    any .tflite with one input.
+    same. With several: one row each, a TFLite file that takes audio. FILES are exported ones with their manifest,
+    any .tflite with one input, or folders of runs of `dslite train`, which are exported first.
 
     Each file runs in fresh processes, one for time and one for memory. One that fails is a row with its error, and
     the exit code is 1. A bench that was stopped goes on where it was when the same command is given again; exported
@@ -98,9 +99,13 @@ def command(
     from dslite.measure.environment import environment
     from dslite.measure.inputs import MAX_CHUNKS, check
 
+    runs = [path for path in files if is_run(path)]
+    files = tuple(path for path in files if path not in runs)
     if not backbones:
-        _refuse_options_of_a_backbone()
-    systems = _systems(select("backbones", backbones), model, recipe)
+        refuse_options({**MODEL_FLAGS, **RECIPE_FLAGS}, "goes with --backbone: files and runs are measured as they are")
+        if not runs:
+            refuse_options(_EXPORT_FLAGS, "goes with --backbone or a run: a file is measured as it is")
+    systems = _systems(select("backbones", backbones), model, recipe) + [building.trained(path) for path in runs]
     named = select("targets", targets)
     wanted = cases.file_cases(files, named)
     if systems:
@@ -110,8 +115,8 @@ def command(
             "nothing to measure: name a --backbone (`dslite list backbones`) or FILES, on a --target that runs them"
         )
     sounds = [sound for path in audio for sound in audio_files(path)]
-    if systems:
-        load_chunks(sounds, recipe.chunk, recipe.frontend.sample_rate_hz, MAX_CHUNKS)  # bad audio is told at once
+    for chunk, frontend in {(system.recipe.chunk, system.recipe.frontend) for system in systems}:
+        load_chunks(sounds, chunk, frontend.sample_rate_hz, MAX_CHUNKS)  # bad audio is told at once
     for path in files:  # and so are wrong files
         check(describe_file(path)[0], sounds)
     if keep:
@@ -142,15 +147,7 @@ def _systems(names: Sequence[str], model: ModelRequest, recipe: Recipe) -> list[
     return systems
 
 
-_BACKBONE_FIELDS = {"exporters": "--exporter", "parts": "--part", "keep": "--keep", **RECIPE_FLAGS, **MODEL_FLAGS}
-
-
-def _refuse_options_of_a_backbone() -> None:
-    """Refuse options that say how a model is made where none is: a file is what its manifest says."""
-    context = click.get_current_context()
-    for field, flag in _BACKBONE_FIELDS.items():
-        if context.get_parameter_source(field) is ParameterSource.COMMANDLINE:
-            raise SpecError(f"{flag} goes with --backbone: a file is measured as it is")
+_EXPORT_FLAGS = {"exporters": "--exporter", "parts": "--part", "keep": "--keep"}
 
 
 def _make(folder: Path) -> None:

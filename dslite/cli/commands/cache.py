@@ -17,8 +17,9 @@ from dslite.report.columns import size
 def command(clear: bool, as_json: bool) -> None:
     """Show or clear the cache.
 
-    It holds exported files, so that the next bench need not export them again, and the runs of a bench that was
-    stopped, so that it can go on. Beyond 10 GB, what was used longest ago goes. DSLITE_CACHE names another folder.
+    It holds exported files, the spectrograms and features of data sets, so that they need not be made again, and the
+    runs of a bench that was stopped, so that it can go on. Beyond 10 GB, what was used longest ago goes. DSLITE_CACHE
+    names another folder.
     """
     found, problems = cache.entries(), []
     for entry in found if clear else ():
@@ -50,6 +51,8 @@ def _when(seconds: float) -> str:
 
 
 def _name(entry: cache.Entry) -> str:
+    if entry.kind in ("features", "pictures"):
+        return entry.path.name
     if entry.kind == "runs":
         return f"{len(list(entry.path.glob('[!.]*.json')))} runs of a bench that was stopped"
     return ", ".join(p.name for p in entry.path.glob("[!.]*") if p.suffix != ".json") or entry.path.name

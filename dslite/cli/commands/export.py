@@ -7,7 +7,17 @@ import click
 
 from dslite.cli import building
 from dslite.cli.console import json_option, print_json, progress
-from dslite.cli.options import ModelRequest, OutputPath, PluginName, model_options, recipe_options
+from dslite.cli.options import (
+    MODEL_FLAGS,
+    PATH,
+    RECIPE_FLAGS,
+    ModelRequest,
+    OutputPath,
+    PluginName,
+    model_options,
+    recipe_options,
+    refuse_options,
+)
 from dslite.codec import to_json
 from dslite.deploy import manifest
 from dslite.errors import SpecError
@@ -19,7 +29,8 @@ from dslite.records import Part
 @click.command(
     epilog="Example: dslite export --backbone densenet121 --exporter tflite-float32 --labels yes,no -o yesno.tflite"
 )
-@click.option("--backbone", type=PluginName("backbones"), required=True, help="`dslite list backbones` names them.")
+@click.argument("run", type=PATH, required=False)
+@click.option("--backbone", type=PluginName("backbones"), help="Instead of RUN; `dslite list backbones` names them.")
 @click.option("--exporter", type=PluginName("exporters"), required=True, help="`dslite list exporters` names them.")
 @click.option(
     "-o", "--output", type=OutputPath(folder=True), required=True, help="File to write, with the exporter's suffix."
@@ -36,7 +47,8 @@ from dslite.records import Part
 @recipe_options
 @json_option
 def command(
-    backbone: str,
+    run: Path | None,
+    backbone: str | None,
     exporter: str,
     output: Path,
     part: Part,
@@ -45,18 +57,18 @@ def command(
     recipe: Recipe,
     as_json: bool,
 ) -> None:
-    """Export a model as a file, with its manifest.
+    """Export a model as a file, with its manifest: that of a RUN of `dslite train`, or one of a backbone.
 
     The manifest is OUTPUT.json; the pair is all that `dslite predict` and `dslite bench` need. ImageNet scaling and,
     in a whole file, the spectrogram front end are inside: audio in [-1, 1] goes in as float32 (1, samples).
     """
-    wanted = building.system(backbone, model, recipe)
+    wanted = _system(run, backbone, model, recipe)
     building.check(wanted)
     _check_output(output, building.get_exporter(exporter)[0].suffix, force=force)
     with native_output_hidden(), progress(3) as steps:
         cnn = None
         if part != "frontend":
-            report = steps.start(f"building {backbone}")
+            report = steps.start(f"building {wanted.name}")
             cnn = building.build(wanted, lambda text: report(text, 0.0))
         steps.start(f"exporting {output.name}")
         artifact = building.export_part(wanted, cnn, part, exporter, output)
@@ -70,6 +82,15 @@ def command(
     )
     if artifact.weights == "none":
         click.echo("weights are random: good for measuring, not for predicting")
+
+
+def _system(run: Path | None, backbone: str | None, model: ModelRequest, recipe: Recipe) -> building.System:
+    if run is None:
+        if backbone is None:
+            raise SpecError("nothing to export: name the folder of a run of `dslite train`, or a --backbone")
+        return building.system(backbone, model, recipe)
+    refuse_options({"backbone": "--backbone", **MODEL_FLAGS, **RECIPE_FLAGS}, "is settled by the run: leave it away")
+    return building.trained(run)
 
 
 def _check_output(output: Path, suffix: str, *, force: bool) -> None:

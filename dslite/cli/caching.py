@@ -1,0 +1,27 @@
+"""The cache, made sure to be there while a command runs."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from dslite import cache
+from dslite.errors import WriteError
+
+
+@contextmanager
+def ready() -> Iterator[None]:
+    """See to it that there is a cache folder while the block runs: the user's, or else a temporary one."""
+    try:
+        cache.make()
+    except WriteError as error:
+        click.echo(f"note: {error}; nothing is kept (DSLITE_CACHE names another folder)", err=True)
+        with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
+            os.environ["DSLITE_CACHE"] = folder  # the workers look there too
+            cache.make()
+            yield
+        return
+    yield
+    cache.trim()

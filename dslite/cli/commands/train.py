@@ -1,0 +1,181 @@
+"""``dslite train``."""
+
+import dataclasses
+import datetime
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dslite.cli import building, caching, identity, learning
+from dslite.cli.console import Steps, json_option, out, print_json, progress
+from dslite.cli.data import DataRequest, data_options
+from dslite.cli.options import ModelRequest, OutputPath
+from dslite.cli.recipes import training_options
+from dslite.codec import to_json
+from dslite.errors import SpecError
+from dslite.learn import run
+from dslite.learn.dataset import DataSet, Split
+from dslite.measure.environment import commit, environment
+from dslite.native import native_output_hidden
+from dslite.recipe import TrainingRecipe, TrainSpec
+from dslite.recipes import to_toml
+from dslite.registry import get_with_options
+from dslite.report.evaluation import confusion_png, tables
+
+if TYPE_CHECKING:
+    from dslite.learn.training import Epoch, Lesson
+
+_FROM_FEATURES = 0.01
+"""What a step of the head alone costs, in passes of a chunk through a backbone."""
+_TRAINING = 3.0
+"""What a step with gradients costs: once forward, and about twice that back."""
+_SCORES = {"classification": "UAR", "regression": "CCC"}
+
+
+@click.command(
+    epilog="Example: dslite train data/labels.csv --backbone mobilenet_v2 --augment cutmix --augment specaugment "
+    "-o runs/first"
+)
+@data_options
+@click.option("-o", "--output", type=OutputPath(folder=True), required=True, help="Folder of the run.")
+@click.option("--final", is_flag=True, help="Learn from train and devel, and score test once.")
+@click.option("--force", is_flag=True, help="Begin anew where the folder holds an earlier run.")
+@training_options
+@json_option
+def command(data: DataRequest, output: Path, final: bool, force: bool, recipe: TrainingRecipe, as_json: bool) -> None:
+    """Train a model on the audio and labels of DATA.
+
+    DATA is a CSV file with the columns file, label and, where they are known, speaker and split (train, devel, test).
+
+    First the head learns alone, then the backbone's last layers with it. The folder of the run holds recipe, weights,
+    history, the evaluation on devel, and logs for TensorBoard; `dslite evaluate`, `export`, `predict` and `bench` take
+    it. A training that was stopped, or killed, goes on after its last epoch when the same command is given again.
+    """
+    table = data.read(split_seed=recipe.training.seed)
+    recipe = dataclasses.replace(
+        recipe, head=dataclasses.replace(recipe.head, output="softmax" if table.labels else "linear")
+    )
+    model = ModelRequest(recipe.head, table.labels, recipe.weights, recipe.training.seed)
+    system = building.System(recipe.backbone, model, recipe.system)
+    building.check(system)
+    _check_parts(table, final=final)
+    info = _info(table, recipe, final=final)
+    anew = force or not _goes_on(output, info)
+    if anew or not run.is_complete(output):
+        with caching.ready(), native_output_hidden():
+            _train(output, info, table, system, anew=anew)
+    evaluation = run.read_evaluation(output)
+    if as_json:
+        print_json({"run": str(output), **to_json(evaluation)})
+        return
+    show_evaluation(evaluation)
+    click.echo(f"kept in {output}")
+
+
+def _check_parts(table: DataSet, *, final: bool) -> None:
+    scored: Split = "test" if final else "devel"
+    if not table.part(scored):
+        cure = "leave --final away" if final else "add one, or learn from all of it with --final, which scores test"
+        raise SpecError(f"expected a {scored} split to score on, the table has none: {cure}")
+
+
+def _info(table: DataSet, recipe: TrainingRecipe, *, final: bool) -> run.RunInfo:
+    augmenters = [identity.plugin("augmenters", name) for name in recipe.augmentation.augmenters]
+    return run.RunInfo(
+        task=table.task,
+        labels=table.labels,
+        final=final,
+        recipe=recipe,
+        begun_with={
+            "the data set": learning.data_key(table),
+            "the weight file": identity.key(identity.weights(recipe.weights)),
+            "the backbone's plugin": identity.key(identity.plugin("backbones", recipe.backbone)),
+            "an augmenter's plugin": identity.key(augmenters),
+            "dslite, or a library it uses,": identity.key(identity.surroundings()),
+        },
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        command=shlex.join(["dslite", *sys.argv[1:]]),
+    )
+
+
+def _goes_on(output: Path, info: run.RunInfo) -> bool:
+    """Tell whether the folder holds this very training; refuse one that holds something else."""
+    if not run.is_run(output):
+        if output.is_dir() and any(output.iterdir()):
+            raise SpecError(f"{output} is a folder with other files, and no run: take another name")
+        return False
+    found = run.differences(output, info)
+    if found:
+        raise SpecError(
+            f"{output} holds a run that was begun otherwise ({'; '.join(found)}): take another folder, or --force to "
+            "begin anew"
+        )
+    return True
+
+
+def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.System, *, anew: bool) -> None:
+    learned: tuple[Split, ...] = ("train", "devel") if info.final else ("train",)
+    scored: Split = "test" if info.final else "devel"
+    with progress([1.0, 1.0, 3.0]) as steps:
+        pictures = learning.pictures(table.examples, system.recipe, steps.start("reading audio"))
+        report = steps.start("starting TensorFlow")
+        import tensorflow as tf
+
+        from dslite.learn import policy, runner
+
+        tf.config.experimental.enable_op_determinism()  # the same command, the same weights, also after a stop
+        augmenters = [get_with_options("augmenters", name) for name in info.recipe.augmentation.augmenters]
+        policy.check(augmenters, system.recipe.frontend.size_px, len(table.labels) or 1)
+        network = learning.network(system, report)
+        report = steps.start(f"features of {system.name}")
+        features = learning.features(system, table.examples, pictures, lambda: network, report)
+    n_dropped = int((pictures.n_chunks == 0).sum())
+    if n_dropped:
+        click.echo(f"note: {n_dropped} files are shorter than a chunk, and left out (--short pad keeps them)", err=True)
+    lesson = runner.lesson(table, pictures, features, learned, devel=scored == "devel")
+    if anew:
+        run.begin(output, info, to_toml(info.recipe), table, {"commit": commit(), **environment()})
+    with progress(_costs(lesson, info.recipe)) as steps:
+        history: tuple[Epoch, ...] = ()
+        for history in runner.epochs(output, network, lesson, info.recipe, augmenters, steps.start):
+            _tell(history, info, steps)
+            steps.skip_to(_n_behind(history, info.recipe.training))
+        report = steps.start(f"scoring {scored}")
+        runner.finish(
+            output, network, table, pictures, history, info.recipe, learned, scored, confusion_png, report
+        )
+
+
+def _costs(lesson: "Lesson", recipe: TrainingRecipe) -> list[float]:
+    """Estimate what each epoch costs, in chunks through the backbone, and the scoring at the end."""
+    spec, n_train, n_devel = recipe.training, len(lesson.train), len(lesson.devel)
+    augmented = bool(recipe.augmentation.augmenters)
+    head = n_train if augmented else _FROM_FEATURES * n_train
+    passes = _TRAINING + (1.0 if augmented and recipe.augmentation.losses == "forward" else 0.0)
+    finetune = passes * n_train + n_devel if spec.finetune_layers else head
+    return [head] * spec.head_epochs + [finetune] * spec.finetune_epochs + [float(n_devel or n_train / 4)]
+
+
+def _n_behind(history: Sequence["Epoch"], spec: TrainSpec) -> int:
+    """Count the epochs that are done, or left out as a phase ended early."""
+    from dslite.learn.training import next_epoch
+
+    coming = next_epoch(history, spec)
+    if coming is None:
+        return spec.head_epochs + spec.finetune_epochs
+    return (spec.head_epochs if coming[0] == "finetune" else 0) + coming[1] - 1
+
+
+def _tell(history: Sequence["Epoch"], info: run.RunInfo, steps: Steps) -> None:
+    """Tell the epoch that was done last; of those that take no time, only the last of the phase."""
+    if not history:
+        return
+    last, spec = history[-1], info.recipe.training
+    if last.phase == "head" and not info.recipe.augmentation.augmenters and _n_behind(history, spec) < spec.head_epochs:
+        return
+    score = "" if last.devel_score is None else f", devel {_SCORES[info.task]} {last.devel_score:.3f}"
+    steps.tell(f"{last.phase} epoch {last.epoch}: loss {last.loss:.3f}{score}")

@@ -1,0 +1,72 @@
+"""Something that predicts, opened: an exported file, or the run of a training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dslite.records import Progress as Report
+
+if TYPE_CHECKING:
+    from dslite.deploy.runtime import Session
+    from dslite.recipe import ChunkSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """What takes chunks of audio and gives probabilities or values.
+
+    Attributes:
+        session: audio float32 ``(1, samples)`` to float32 ``(1, k)``.
+        chunk: how audio is cut.
+        sample_rate_hz: of the audio.
+        labels: of the classes; empty for a regression.
+        n_outputs: k.
+        random: whether its weights are random, and its outputs mean nothing.
+    """
+
+    session: "Session"
+    chunk: "ChunkSpec"
+    sample_rate_hz: int
+    labels: tuple[str, ...]
+    n_outputs: int
+    random: bool
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Name the outputs."""
+        return self.labels or [f"value_{i}" for i in range(self.n_outputs)]
+
+
+def opened(path: Path, threads: int, report: Report) -> Predictor:
+    """Open an exported file in its runtime, or the model of a run in TensorFlow.
+
+    Args:
+        path: of the file, or the folder of the run.
+        threads: for the runtime.
+        report: told how far it is.
+
+    Raises:
+        ModelFileError: where it cannot be opened, or does not go from audio to probabilities or values.
+    """
+    from dslite.deploy import manifest, predict
+    from dslite.deploy.runtime import TENSORFLOW_SUFFIXES, open_model, open_session, set_tensorflow_threads
+    from dslite.learn.run import is_run
+
+    if is_run(path):
+        from dslite.cli import building
+
+        system = building.trained(path)
+        set_tensorflow_threads(threads)
+        from dslite.model.assembly import build_part
+
+        model = build_part("whole", system.recipe, building.build(system, lambda text: report(text, 0.0)))
+        rate, labels = system.recipe.frontend.sample_rate_hz, system.model.labels
+        return Predictor(open_model(model), system.recipe.chunk, rate, labels, model.output_shape[-1], random=False)
+    artifact = manifest.read(path)
+    predict.check_predicts(artifact)
+    if path.suffix in TENSORFLOW_SUFFIXES:
+        set_tensorflow_threads(threads)
+    chunk, rate = predict.chunk_spec(artifact)
+    session = open_session(path, threads)
+    return Predictor(session, chunk, rate, artifact.labels, artifact.output.shape[-1], artifact.weights == "none")

@@ -1,0 +1,146 @@
+"""Train in the folder of a run: go on from its checkpoint, keep one after every epoch, leave weights and figures."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dslite import files
+from dslite.codec import to_json
+from dslite.learn import checkpoint, run
+from dslite.learn.dataset import DataSet, Example, Split
+from dslite.learn.evaluation import Evaluation, by_file, evaluate, write_predictions
+from dslite.learn.network import Network, predict
+from dslite.learn.pictures import Pictures
+from dslite.learn.tensorboard import Log
+from dslite.learn.training import Epoch, Lesson, Tell, best_epoch, in_users_unit, scale_of, train
+from dslite.recipe import TrainingRecipe
+from dslite.records import Augmenter, Options
+
+Floats = npt.NDArray[np.float32]
+
+
+def truth(examples: Sequence[Example], labels: Sequence[str]) -> npt.NDArray[Any]:
+    """Give of each file the position of its class, or its number where there are no classes, ``(files,)``."""
+    if not labels:
+        return np.array([float(example.label) for example in examples], np.float32)
+    position = {label: i for i, label in enumerate(labels)}
+    return np.array([position[example.label] for example in examples], np.int64)
+
+
+def lesson(data: DataSet, pictures: Pictures, features: Floats, learned: Sequence[Split], devel: bool) -> Lesson:
+    """Put together what is learned from.
+
+    Args:
+        data: the data set.
+        pictures: of all its files.
+        features: of all chunks, float32 ``(chunks, d)``.
+        learned: the splits to learn from.
+        devel: whether devel is scored after every epoch.
+    """
+    split = np.array([example.split for example in data.examples])
+    known = truth(data.examples, data.labels)
+    learned_from = np.isin(split, learned)
+    if data.labels:
+        targets = np.eye(len(data.labels), dtype=np.float32)[known]
+    else:
+        scale = scale_of(known[learned_from])
+        targets = ((known - scale.mean) / scale.std)[:, None]
+    scored = pictures.of((split == "devel") & devel)
+    return Lesson(data.task, pictures, targets, pictures.of(learned_from), scored, features)
+
+
+def epochs(
+    folder: Path,
+    network: Network,
+    lesson: Lesson,
+    recipe: TrainingRecipe,
+    augmenters: Sequence[tuple[Augmenter, Options]],
+    start: Callable[[str], Tell],
+) -> Iterator[tuple[Epoch, ...]]:
+    """Train in a run's folder; give the history first as it is there, then after every epoch, once that is kept.
+
+    Arguments are those of `dslite.learn.training.train`.
+    """
+    initial = network.cnn.get_weights()
+    place = folder / run.CHECKPOINT
+    state = checkpoint.load(place, initial) if place.is_file() else None
+    history = state.history if state else ()
+    log = Log(folder / run.TENSORBOARD, history)
+    yield history
+    for new in train(network, lesson, recipe.training, recipe.augmentation, augmenters, state, start):
+        checkpoint.save(place, new, initial)
+        run.write_json(folder / run.HISTORY, [to_json(epoch) for epoch in new.history])
+        log.add(new.history[-1])
+        yield new.history
+
+
+def finish(
+    folder: Path,
+    network: Network,
+    data: DataSet,
+    pictures: Pictures,
+    history: Sequence[Epoch],
+    recipe: TrainingRecipe,
+    learned: Sequence[Split],
+    scored: Split,
+    draw: Callable[[Evaluation, Path], None],
+    tell: Tell,
+) -> None:
+    """Write weights, predictions, confusion matrix and, last, the figures of the split that is scored.
+
+    Args:
+        folder: of the run.
+        network: with the weights that are kept.
+        data: the data set.
+        pictures: of all its files.
+        history: of the training.
+        recipe: of the training.
+        learned: the splits it learned from.
+        scored: the split that is scored.
+        draw: writes an evaluation's confusion matrix as a picture.
+        tell: told what is done and the fraction done.
+    """
+    if not data.labels:
+        in_users_unit(network, scale_of(truth(data.part(*learned), ())))
+    with files.written_whole(folder / run.WEIGHTS) as place:
+        network.cnn.save_weights(str(place))
+    chosen = np.array([example.split == scored for example in data.examples])
+    chunks = pictures.of(chosen)
+    outputs = predict(network, pictures, chunks, tell)
+    position = (np.cumsum(chosen) - 1)[pictures.file[chunks]]
+    evaluation = judged(scored, data.part(scored), data.labels, outputs, position, folder / run.PREDICTIONS)
+    if data.labels:
+        draw(evaluation, folder / run.CONFUSION)
+    kept = len(history) - 1 if recipe.training.keep == "last" else best_epoch(history)
+    run.write_json(folder / run.METRICS, {"kept_epoch": to_json(history[kept]), "evaluation": to_json(evaluation)})
+    (folder / run.CHECKPOINT).unlink(missing_ok=True)
+
+
+def judged(
+    split: str,
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    outputs: npt.NDArray[Any],
+    file_index: npt.NDArray[np.int64],
+    predictions: Path | None,
+) -> Evaluation:
+    """Evaluate outputs of chunks, and write what was predicted of each file where a path is given.
+
+    Args:
+        split: name of what was evaluated.
+        examples: its files.
+        labels: of the classes; empty for a regression.
+        outputs: of the chunks, float32 ``(chunks, k)``.
+        file_index: position among the examples of each chunk's file.
+        predictions: path of a CSV file.
+    """
+    known = truth(examples, labels)
+    evaluation = evaluate(split, labels, known, outputs, file_index)
+    if predictions:
+        present, which = np.unique(file_index, return_inverse=True)
+        names = [examples[i].name for i in present]
+        write_predictions(predictions, names, labels, known[present], by_file(outputs, which))
+    return evaluation
