@@ -1,0 +1,178 @@
+"""A model's outputs on a split of a data set, evaluated at file level and at chunk level."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dslite.errors import SpecError
+from dslite.files import written_whole
+from dslite.learn.dataset import Task
+from dslite.learn.metrics import (
+    N_RESAMPLES,
+    Classification,
+    Floats,
+    Integers,
+    Regression,
+    check_finite,
+    classification,
+    regression,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The figures of one split.
+
+    Attributes:
+        split: its name.
+        task: classification or regression.
+        file_level: of the mean output over a file's chunks.
+        chunk_level: of each chunk's own output; the interval still comes from resamples of files.
+        n_files: that were evaluated.
+        n_chunks: of these files.
+        n_without_chunks: files that gave no chunk (too short, where the recipe drops such) and are in no figure.
+    """
+
+    split: str
+    task: Task
+    file_level: Classification | Regression
+    chunk_level: Classification | Regression
+    n_files: int
+    n_chunks: int
+    n_without_chunks: int = 0
+
+    @property
+    def score(self) -> float | None:
+        """Give the one figure to choose by, at file level: UAR, or the concordance correlation coefficient."""
+        return self.file_level.uar if isinstance(self.file_level, Classification) else self.file_level.ccc
+
+
+def by_file(outputs: npt.ArrayLike, file_index: npt.ArrayLike) -> Floats:
+    """Average the outputs of each file's chunks.
+
+    Args:
+        outputs: ``(chunks, k)``: probabilities, or ``(chunks, 1)`` numbers.
+        file_index: integers ``(chunks,)``: the file of each chunk, 0 to files - 1 in any order, each at least once.
+
+    Returns:
+        float64 ``(files, k)``.
+
+    Raises:
+        SpecError: where the two do not fit, or a file has no chunk.
+    """
+    values, index = _fitting(outputs, file_index)
+    n_chunks = np.bincount(index)
+    if not n_chunks.all():
+        missing = int(np.flatnonzero(n_chunks == 0)[0])
+        raise SpecError(f"file_index: expected every file, got no chunk of file {missing}: leave the file out")
+    sums = np.zeros((len(n_chunks), values.shape[1]))
+    np.add.at(sums, index, values)
+    return np.asarray(sums / n_chunks[:, None])
+
+
+def _fitting(outputs: npt.ArrayLike, file_index: npt.ArrayLike) -> tuple[Floats, Integers]:
+    values, index = np.asarray(outputs, np.float64), np.asarray(file_index)
+    if values.ndim != 2 or not len(values) or index.shape != values.shape[:1] or index.dtype.kind not in "iu":  # noqa: PLR2004
+        raise SpecError(
+            f"expected outputs (chunks, k) and whole numbers (chunks,), chunks >= 1, "
+            f"got {values.shape} and {index.dtype} {index.shape}"
+        )
+    if index.min() < 0:
+        raise SpecError(f"file_index: expected 0 and above, got {index.min()}")
+    return values, index.astype(np.intp)
+
+
+def evaluate(
+    split: str,
+    labels: Sequence[str],
+    true: npt.ArrayLike,
+    outputs: npt.ArrayLike,
+    file_index: npt.ArrayLike,
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+) -> Evaluation:
+    """Evaluate a model's outputs.
+
+    Args:
+        split: name of what was evaluated.
+        labels: names of the classes; empty for a regression.
+        true: ``(files,)``: of each file the position of its class in `labels`, or its number.
+        outputs: ``(chunks, k)``: probabilities of the k classes, or ``(chunks, 1)`` numbers.
+        file_index: integers ``(chunks,)``: position in `true` of each chunk's file; files without chunks are counted
+            and left out.
+        n_resamples: of the bootstrap; 0 for no intervals.
+        seed: of the bootstrap.
+
+    Raises:
+        SpecError: where the arrays do not fit each other.
+        RunError: where an output is not finite.
+    """
+    values, index = _fitting(outputs, file_index)
+    truth = np.asarray(true)
+    if values.shape[1] != (len(labels) or 1) or index.max() >= len(truth):
+        raise SpecError(
+            f"expected outputs (chunks, {len(labels) or 1}) of {len(truth)} files, "
+            f"got {values.shape} of files up to number {index.max()}"
+        )
+    check_finite(values, f"outputs on {split}")
+    present, index = np.unique(index, return_inverse=True)
+    files, truth = by_file(values, index), truth[present]
+    file_level: Classification | Regression
+    chunk_level: Classification | Regression
+    if labels:
+        file_level = classification(truth, files.argmax(axis=1), labels, n_resamples=n_resamples, seed=seed)
+        chunk_level = classification(
+            truth[index], values.argmax(axis=1), labels, groups=index, n_resamples=n_resamples, seed=seed
+        )
+    else:
+        file_level = regression(truth, files[:, 0], n_resamples=n_resamples, seed=seed)
+        chunk_level = regression(truth[index], values[:, 0], groups=index, n_resamples=n_resamples, seed=seed)
+    return Evaluation(
+        split=split,
+        task="classification" if labels else "regression",
+        file_level=file_level,
+        chunk_level=chunk_level,
+        n_files=len(present),
+        n_chunks=len(values),
+        n_without_chunks=len(np.asarray(true)) - len(present),
+    )
+
+
+def write_predictions(
+    path: Path, names: Sequence[str], labels: Sequence[str], true: npt.ArrayLike, outputs: npt.ArrayLike
+) -> None:
+    """Write what was predicted of each file, as CSV (RFC 4180, UTF-8), whole or not at all.
+
+    Columns are ``file,label,predicted`` and, for a classification, one of each class with its probability.
+
+    Args:
+        path: of the CSV.
+        names: of the files.
+        labels: names of the classes; empty for a regression.
+        true: ``(files,)``: position of each file's class in `labels`, or its number.
+        outputs: ``(files, k)``, as `by_file` gives them.
+
+    Raises:
+        SpecError: where there is not one of each for every file.
+        WriteError: where the system refuses to write.
+    """
+    truth, values = np.asarray(true), np.asarray(outputs, np.float64)
+    if values.shape != (len(names), len(labels) or 1) or truth.shape != (len(names),):
+        raise SpecError(
+            f"predictions: expected outputs {(len(names), len(labels) or 1)} and labels {(len(names),)}, "
+            f"got {values.shape} and {truth.shape}"
+        )
+    with written_whole(path) as place, place.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "label", "predicted", *labels])
+        for name, label, row in zip(names, truth.tolist(), values, strict=True):
+            if labels:
+                shown = [f"{value:.6g}" for value in row]
+                table.writerow([name, labels[label], labels[int(row.argmax())], *shown])
+            else:
+                table.writerow([name, label, f"{row[0]:.9g}"])
