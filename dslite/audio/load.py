@@ -1,8 +1,11 @@
 """Read audio files and cut them into chunks. No TensorFlow here: `dslite predict` starts fast."""
 
 import math
+import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +30,8 @@ LOUDEST_SAMPLE = 1e30
 _BLOCK_FRAMES = 1 << 18
 _MPEG_SLACK = 4 * 1152
 """An MP3 without an exact frame count announces a few frames (of 1152 samples) more than it holds."""
+_AGAIN = "copy or download it again"
+_NO_SAMPLE = "expected audio, got a file without a single sample"
 
 
 def load(path: Path | str, sample_rate_hz: int) -> Samples:
@@ -56,7 +61,65 @@ def load(path: Path | str, sample_rate_hz: int) -> Samples:
     return _resample(samples, rate, sample_rate_hz)
 
 
+def check(path: Path | str) -> None:
+    """Tell whether a file is audio and whole without decoding it: its header, its size, its last samples.
+
+    What `load` refuses, this refuses as well, but for samples that are NaN or infinite and for damage in the middle
+    of a compressed file.
+
+    Raises:
+        AudioError: where the file is missing, no audio, truncated, or empty.
+    """
+    with native_output_hidden():
+        _check(Path(path))
+
+
+def faults(paths: Sequence[Path]) -> list[AudioError | None]:
+    """Check many files as `check` does, several at once: for each its fault, or None."""
+
+    def fault(path: Path) -> AudioError | None:
+        try:
+            _check(path)
+        except AudioError as error:
+            return error
+        return None
+
+    import soundfile  # noqa: F401 - here, not first in many threads at once
+
+    with native_output_hidden(), ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
+        return list(pool.map(fault, paths))
+
+
+def _check(path: Path) -> None:
+    with _opened(path) as file:
+        last = _announced_frames(file) - 1
+        if file.frames < 1:
+            raise AudioError(f"{path}: {_NO_SAMPLE}")
+        if last > 0 and file.seekable() and (file.seek(last) != last or not len(file.read(1))):
+            raise AudioError(f"{path}: truncated: its header announces more samples than it holds: {_AGAIN}")
+
+
 def _read_mono(path: Path) -> tuple[Samples, int]:
+    with native_output_hidden(), _opened(path) as file:
+        blocks = []
+        # Not file.blocks(): that does not notice a short read and gives what stood in memory for what is missing.
+        while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
+            with np.errstate(all="ignore"):  # what is not finite is told by `load`
+                blocks.append(block.mean(axis=1, dtype=np.float64).astype(np.float32))
+        announced, rate = _announced_frames(file), int(file.samplerate)
+    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    if announced > len(samples):
+        raise AudioError(
+            f"{path}: truncated: its header announces {announced} samples a channel, it holds {len(samples)}: {_AGAIN}"
+        )
+    if not len(samples):
+        raise AudioError(f"{path}: {_NO_SAMPLE}")
+    return samples, rate
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator["soundfile.SoundFile"]:
+    """Open a file whose container is whole; what libsndfile raises in the block becomes an `AudioError`."""
     import soundfile
 
     _check_readable(path)
@@ -65,40 +128,26 @@ def _read_mono(path: Path) -> tuple[Samples, int]:
     if path.suffix.lower() == ".raw":  # libsndfile would ask for rate and channels
         raise headerless
     try:
-        with native_output_hidden(), soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(path) as file:
             if file.format == "RAW":  # by the name .au, .snd, .gsm or .vox alone, whatever is within
                 raise headerless
-            blocks = []
-            # Not file.blocks(): that does not notice a short read and gives what stood in memory for what is missing.
-            while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
-                with np.errstate(all="ignore"):  # what is not finite is told by `load`
-                    blocks.append(block.mean(axis=1, dtype=np.float64).astype(np.float32))
-            announced, rate = _announced_frames(file), int(file.samplerate)
+            yield file
     except soundfile.LibsndfileError as error:
         reason = str(error).rpartition(": ")[2].rstrip(".")
         raise AudioError(
             f"{path}: expected audio that libsndfile reads (WAV, FLAC, Ogg, MP3), "
             f"got something else, or a broken file ({reason})"
         ) from None
-    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    if announced > len(samples):
-        raise AudioError(
-            f"{path}: truncated: its header announces {announced} samples a channel, it holds {len(samples)}: "
-            f"copy or download it again"
-        )
-    if not len(samples):
-        raise AudioError(f"{path}: expected audio, got a file without a single sample")
-    return samples, rate
 
 
 def _check_readable(path: Path) -> None:
-    if path.is_dir():
-        raise AudioError(
-            f"{path}: expected an audio file, got a folder: name its files, such as {shlex.quote(str(path))}/*.wav"
-        )
-    if path.exists() and not path.is_file():
-        raise AudioError(f"{path}: expected an audio file, got a pipe or a device: write it to a file first")
     try:
+        if path.is_dir():
+            raise AudioError(
+                f"{path}: expected an audio file, got a folder: name its files, such as {shlex.quote(str(path))}/*.wav"
+            )
+        if path.exists() and not path.is_file():
+            raise AudioError(f"{path}: expected an audio file, got a pipe or a device: write it to a file first")
         with path.open("rb") as file:
             if not file.read(1):
                 raise AudioError(f"{path}: expected audio, got an empty file")

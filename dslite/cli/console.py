@@ -30,19 +30,28 @@ def out() -> Console:
     return Console(width=_PIPED_WIDTH if piped else None, highlight=False, soft_wrap=False)
 
 
+def err() -> Console:
+    """Give a console on standard error, likewise."""
+    piped = not sys.stderr.isatty()
+    return Console(file=sys.stderr, width=_PIPED_WIDTH if piped else None, highlight=False, soft_wrap=False)
+
+
 def print_json(data: Any) -> None:
     """Write JSON to standard output."""
     click.echo(json.dumps(data, indent=1, ensure_ascii=False))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table of text, left-aligned; on a narrow terminal the widest columns fold, and nothing is cut."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console | None = None) -> None:
+    """Write a table of text, left-aligned, to standard output or a console that is given.
+
+    On a narrow terminal the widest columns fold, and nothing is cut.
+    """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
-    out().print(table)
+    (console or out()).print(table)
 
 
 @contextmanager

@@ -1,0 +1,90 @@
+"""The table of audio and labels that several commands read: its options, its faults, its notes."""
+
+import functools
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+import click
+
+from dslite.cli.console import err, print_table, progress
+from dslite.cli.options import PATH
+from dslite.errors import DataError
+from dslite.learn.dataset import DataSet, Task
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SHOWN = 50
+"""Problems of one kind; who has hundreds of them has one cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataRequest:
+    """What `data_options` say.
+
+    Attributes:
+        path: of the table.
+        audio_dir: what the names in it are relative to; None where that is the table's folder.
+        task: as the user wants it.
+    """
+
+    path: Path
+    audio_dir: Path | None
+    task: Literal["auto"] | Task
+
+    def read(self, split_seed: int = 0, *, for_training: bool = True) -> DataSet:
+        """Read and check the table; its notes, or a table of its problems, go to standard error.
+
+        Args:
+            split_seed: for dividing a table without splits.
+            for_training: see `dslite.learn.table.read`.
+
+        Raises:
+            DataError: where there is any problem.
+        """
+        from dslite.learn import table
+
+        try:
+            with progress() as steps:
+                steps.start(f"checking {self.path.name} and its audio")
+                data = table.read(self.path, self.audio_dir, self.task, split_seed, for_training=for_training)
+        except DataError as error:
+            print_problems(error)
+            raise
+        for note in data.notes:
+            click.echo(f"note: {note}", err=True)
+        return data
+
+
+def data_options(function: F) -> F:
+    """Add the argument DATA and its options; the command gets them as one argument, ``data``: a `DataRequest`."""
+
+    @functools.wraps(function)
+    def wrapper(**values: Any) -> Any:
+        request = DataRequest(values.pop("data"), values.pop("audio_dir"), values.pop("task"))
+        return function(data=request, **values)
+
+    tasks = click.Choice(["auto", "classification", "regression"])
+    text = "What labels are; auto: numbers are a regression, all else names of classes."
+    with_task = click.option("--task", type=tasks, default="auto", show_default=True, help=text)(wrapper)
+    text = "Folder that names of files are relative to.  [default: that of DATA]"
+    folder = click.Path(exists=True, file_okay=False, path_type=Path)
+    with_folder = click.option("--audio-dir", type=folder, help=text)(with_task)
+    return cast(F, click.argument("data", type=PATH)(with_folder))
+
+
+def print_problems(error: DataError) -> None:
+    """Write a table of the problems to standard error, of each kind at most fifty; nothing where there is but one."""
+    if len(error.problems) < 2:  # noqa: PLR2004 - the message itself says one
+        return
+    from dslite.learn.table import kind_of
+
+    rows: list[tuple[str, str]] = []
+    for kind, problems in itertools.groupby(error.problems, kind_of):
+        of_kind = list(problems)
+        rows += of_kind[:_SHOWN]
+        if len(of_kind) > _SHOWN:
+            rows.append((f"and {len(of_kind) - _SHOWN} more", kind))
+    print_table(["WHERE", "PROBLEM"], rows, err())

@@ -1,0 +1,417 @@
+"""Read a table of audio files and labels, and check all of it before anything long starts."""
+
+import math
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from dslite.audio.load import faults
+from dslite.errors import DataError, SpecError
+from dslite.files import sha256
+from dslite.learn.dataset import DataSet, Example, Split, Task
+from dslite.learn.rows import UNKNOWN_LABEL, Problem, Row, read_rows
+from dslite.learn.splits import SHARES, SPLITS, divide, split_named, splits_in_names
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_NEARLY_A_NUMBER = re.compile(r"[+-]?(\d+,\d+|nan|inf|infinity)", re.ASCII | re.IGNORECASE)
+_MOST_HASHED_BYTES = 1 << 29
+_FEWEST_GROUPS = len(SPLITS)
+_BINS = 10
+_MISSING = "no such file"
+_TOO_GOOD = "figures may be too good"
+
+Given = list[Split | None]
+
+
+def read(
+    path: Path | str,
+    audio_dir: Path | str | None = None,
+    task: Literal["auto"] | Task = "auto",
+    split_seed: int = 0,
+    *,
+    for_training: bool = True,
+) -> DataSet:
+    """Read a table and find all that is wrong with it and with the audio it names.
+
+    Audio is opened, not decoded. Splits come from the column ``split``; without one from the tables of a folder or the
+    names of files in the layout of ComParE; without those dslite divides (`dslite.learn.splits.divide`).
+
+    Args:
+        path: a CSV file, or a folder in the layout of ComParE; see `dslite.learn.rows.read_rows`.
+        audio_dir: what names of audio are relative to; None is the table's folder, or ComParE's ``wav``.
+        task: ``auto`` takes labels that are all numbers for a regression.
+        split_seed: for dividing.
+        for_training: whether there must be a train split, two classes at least, and every class in each split that
+            there is; else it is enough that rows and files are sound.
+
+    Returns:
+        The data set; its notes say what was concluded, and what makes figures too good.
+
+    Raises:
+        DataError: where there is any fault; `problems` lists them all, kind by kind, each kind in the order of the rows.
+        SpecError: where `task` is unknown.
+    """
+    path = Path(path)
+    if task not in ("auto", *get_args(Task)):
+        raise SpecError(f"task: expected auto, {' or '.join(get_args(Task))}, got {task!r}")
+    if audio_dir is not None and not Path(audio_dir).is_dir():
+        got = "a file" if Path(audio_dir).exists() else "nothing there"
+        raise DataError(f"{audio_dir}: expected the folder of the audio, got {got}")
+    table = read_rows(path)
+    folder = Path(audio_dir) if audio_dir is not None else table.folder
+    notes: list[str] = []
+    problems: list[list[Problem]] = [list(table.problems)]
+    rows, given = _without_secret_part(table.rows, _given_splits(table.rows, notes), notes)
+    divided = given is None
+    found = _task([row.label for row in rows], notes) if task == "auto" else task
+    problems.append(_cell_problems(rows, given, found))
+    usable = [_label_is_usable(row.label, found) for row in rows]
+    if given is None:
+        given = _divided(rows, usable, found, split_seed, problems, notes)
+    paths = [_resolved(folder, row.file) for row in rows]
+    problems += [_file_problems(rows, paths), _duplicates(rows, given, paths), _speakers(rows, given)]
+    labelled = [(row.label, split) for row, split, use in zip(rows, given, usable, strict=True) if use and split]
+    if for_training and not (divided and not labelled):
+        problems += [_split_problems(labelled), _label_problems(labelled, found)]
+    _raise(path, folder, [problem for kind in problems for problem in kind], len(rows))
+    examples = tuple(
+        Example(audio, row.file, row.label, row.speaker or None, split)
+        for row, audio, split in zip(rows, paths, given, strict=True)
+        if split
+    )
+    notes += _notes_on_voices(examples, table.ignored) + _notes_on_parts(examples) + _same_content(examples)
+    labels = sorted_labels(row.label for row in rows) if found == "classification" else ()
+    notes += _notes_on_labels(labels)
+    return DataSet(examples, found, labels, tuple(notes))
+
+
+def kind_of(problem: Problem) -> str:
+    """Give what all problems of a kind have in common: what stands before the first colon."""
+    return problem[1].partition(":")[0]
+
+
+def sorted_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Give the different names of classes: by number where all are numbers, else by name."""
+    names = set(labels)
+    if all(_is_number(name) for name in names):
+        return tuple(sorted(names, key=lambda name: (float(name), name)))
+    return tuple(sorted(names))
+
+
+# -- labels -------------------------------------------------------------------------------------------
+
+
+def _is_number(text: str) -> bool:
+    return _NUMBER.fullmatch(text) is not None and math.isfinite(float(text))
+
+
+def _looks_numeric(text: str) -> bool:
+    return bool(_NUMBER.fullmatch(text) or _NEARLY_A_NUMBER.fullmatch(text))
+
+
+def _label_is_usable(label: str, task: Task) -> bool:
+    return bool(label) and label != UNKNOWN_LABEL and (task == "classification" or _is_number(label))
+
+
+def _task(labels: Sequence[str], notes: list[str]) -> Task:
+    """Conclude the task from the labels; NaN or a decimal comma among numbers is a fault of theirs, no class."""
+    known = [label for label in labels if label and label != UNKNOWN_LABEL]
+    numeric = [label for label in known if _looks_numeric(label)]
+    if not numeric or not any(_is_number(label) for label in numeric):
+        return "classification"
+    if len(numeric) == len(known):
+        notes.append("labels are numbers: a regression; --task classification takes them as names of classes")
+        return "regression"
+    other = next(label for label in known if not _looks_numeric(label))
+    notes.append(
+        f"labels: {len(numeric)} of {len(known)} are numbers, but {other!r} is none: taken as names of classes; "
+        "--task regression tells where it stands"
+    )
+    return "classification"
+
+
+def _cell_problems(rows: Sequence[Row], given: Given | None, task: Task) -> list[Problem]:
+    problems: list[Problem] = []
+    for i, row in enumerate(rows):
+        if not row.file:
+            problems.append((row.where, "no name of a file"))
+        if not row.label:
+            problems.append((row.where, "no label"))
+        elif row.label == UNKNOWN_LABEL:
+            problems.append(
+                (row.where, f"label {UNKNOWN_LABEL!r} stands for a secret one: name it, or leave the row out")
+            )
+        elif task == "regression" and not _is_number(row.label):
+            comma = ": write a decimal point" if "," in row.label else ""
+            problems.append((row.where, f"label is no finite number: got {row.label!r}{comma}"))
+        if given is not None and given[i] is None:
+            problems.append(
+                (row.where, f"split is none of train, devel, test: got {row.split!r}" if row.split else "no split")
+            )
+    return problems
+
+
+def _label_problems(labelled: Sequence[tuple[str, Split]], task: Task) -> list[Problem]:
+    """Find what makes labels useless: one alone, or a class that is not in every split (its recall is undefined)."""
+    if task == "regression":
+        values = {float(label) for label, split in labelled if split == "train"}
+        return [("labels", f"all the same number in train: {values.pop():g}")] if len(values) == 1 else []
+    labels = sorted_labels(label for label, _ in labelled)
+    if len(labels) == 1:
+        return [("labels", f"expected two classes or more, got one: {labels[0]!r}")]
+    count = Counter(labelled)
+    here = [split for split in SPLITS if any(part == split for _, part in labelled)]
+    problems: list[Problem] = []
+    for label in labels:
+        held = ", ".join(f"{count[label, split]} in {split}" for split in here if count[label, split])
+        for split in here:
+            if not count[label, split]:
+                why = "it cannot be learnt" if split == "train" else "its recall, and with it UAR, is undefined there"
+                problems.append((f"class {label}", f"no file in {split}, and {why}: {held}"))
+    return problems
+
+
+# -- splits -------------------------------------------------------------------------------------------
+
+
+def _given_splits(rows: Sequence[Row], notes: list[str]) -> Given | None:
+    """Give the splits that the table tells, None for what names none; or None where it tells nothing of splits."""
+    written = [row.split for row in rows if row.split is not None]
+    if written:
+        given = [split_named(row.split or "") for row in rows]
+        read_as = {text.lower(): split for text, split in zip(written, given, strict=True) if split}
+        others = [f"{text} as {split}" for text, split in sorted(read_as.items()) if text != split]
+        if others:
+            notes.append(f"split: read {', '.join(others)}")
+        return given
+    named = splits_in_names([row.file for row in rows])
+    n_named = sum(split is not None for split in named)
+    if "train" not in named or not {"devel", "test"} & set(named):
+        return None
+    if n_named == len(named):
+        notes.append("no column split: taken from the names of files, which begin with train_, devel_ or test_")
+        return named
+    notes.append(
+        f"{n_named} of {len(named)} names begin with train_, devel_ or test_: not all, so they are not taken for splits"
+    )
+    return None
+
+
+def _without_secret_part(rows: Sequence[Row], given: Given | None, notes: list[str]) -> tuple[list[Row], Given | None]:
+    """Leave out the test split of a challenge, whose labels are all secret."""
+    if given is None:
+        return list(rows), None
+    test = [row.label for row, split in zip(rows, given, strict=True) if split == "test"]
+    if not test or set(test) != {UNKNOWN_LABEL}:
+        return list(rows), given
+    notes.append(
+        f"test is left out: the labels of its {len(test)} files are secret ({UNKNOWN_LABEL!r}); "
+        "write the true ones into the table to be told figures on test"
+    )
+    kept = [(row, split) for row, split in zip(rows, given, strict=True) if split != "test"]
+    return [row for row, _ in kept], [split for _, split in kept]
+
+
+def _divided(
+    rows: Sequence[Row],
+    usable: Sequence[bool],
+    task: Task,
+    seed: int,
+    problems: list[list[Problem]],
+    notes: list[str],
+) -> Given:
+    """Divide the rows whose labels can be used; where that cannot be done, tell why and give none a split."""
+    given: Given = [None] * len(rows)
+    chosen = [i for i, use in enumerate(usable) if use]
+    if not chosen:
+        return given
+    labels = [rows[i].label for i in chosen]
+    classes: Sequence[Hashable] = labels if task == "classification" else _bins([float(label) for label in labels])
+    # A blank cannot end a speaker's name nor begin a file's: no file is taken for a speaker.
+    groups = [rows[i].speaker or f" {rows[i].file}" for i in chosen]
+    too_few = _too_few(
+        classes if task == "classification" else [""] * len(groups), groups, [rows[i].speaker for i in chosen]
+    )
+    problems.append(too_few)
+    if too_few:
+        return given
+    try:
+        splits = divide(classes, groups, seed, covered=task == "classification")
+    except DataError as error:
+        problems.append([("splits", f"{error}: add a column split")])
+        return given
+    for i, split in zip(chosen, splits, strict=True):
+        given[i] = split
+    sizes = Counter(splits)
+    total = sum(SHARES)
+    shares = " to ".join(f"{100 * share // total}" for share in SHARES)
+    notes.append(
+        f"no column split: divided {shares} % with seed {seed}: "
+        + ", ".join(f"{sizes[split]} files in {split}" for split in SPLITS)
+    )
+    return given
+
+
+def _bins(values: Sequence[float]) -> list[Hashable]:
+    """Give the tenth of all values each is in."""
+    edges = np.quantile(values, np.arange(1, _BINS) / _BINS)
+    return [int(i) for i in np.searchsorted(edges, values, side="right")]
+
+
+def _too_few(classes: Sequence[Hashable], groups: Sequence[str], speakers: Sequence[str | None]) -> list[Problem]:
+    """Find classes (of a regression: all files) of fewer groups than there are splits."""
+    what = "speakers" if any(speakers) else "files"
+    of_class: dict[Hashable, set[str]] = defaultdict(set)
+    for name, group in zip(classes, groups, strict=True):
+        of_class[name].add(group)
+    if len(set(groups)) < _FEWEST_GROUPS:
+        text = f"too few to divide into train, devel and test: {len(set(groups))}, expected {_FEWEST_GROUPS} or more"
+        return [(what, f"{text}: add a column split")]
+    return [
+        (
+            f"class {name}",
+            f"too few {what} to have it in train, devel and test: {len(held)}, expected {_FEWEST_GROUPS} or more",
+        )
+        for name, held in sorted(of_class.items(), key=str)
+        if len(held) < _FEWEST_GROUPS
+    ]
+
+
+def _split_problems(labelled: Sequence[tuple[str, Split]]) -> list[Problem]:
+    if any(split == "train" for _, split in labelled):
+        return []
+    return [("splits", "no file with a label in train")]
+
+
+def _speakers(rows: Sequence[Row], given: Given) -> list[Problem]:
+    held: dict[str, Counter[Split]] = defaultdict(Counter)
+    for row, split in zip(rows, given, strict=True):
+        if row.speaker and split:
+            held[row.speaker][split] += 1
+    return [
+        (
+            f"speaker {speaker}",
+            "in more than one split: "
+            + ", ".join(f"{count[split]} in {split}" for split in SPLITS if count[split])
+            + ": keep each voice in one, or leave the column speaker out",
+        )
+        for speaker, count in sorted(held.items())
+        if len(count) > 1
+    ]
+
+
+# -- files --------------------------------------------------------------------------------------------
+
+
+def _resolved(folder: Path, name: str) -> Path:
+    """Give the file of a name; where there is none, that of a name which Windows has written."""
+    path = folder / name
+    if "\\" in name and not os.path.lexists(path):
+        return folder / name.replace("\\", "/")
+    return path
+
+
+def _file_problems(rows: Sequence[Row], paths: Sequence[Path]) -> list[Problem]:
+    different = list(dict.fromkeys(path for row, path in zip(rows, paths, strict=True) if row.file))
+    fault_of = dict(zip(different, faults(different), strict=True))
+    problems: list[Problem] = []
+    for row, path in zip(rows, paths, strict=True):
+        fault = fault_of.get(path)
+        if row.file and fault is not None:
+            what = str(fault).removeprefix(f"{path}: ")
+            problems.append((row.where, f"{what}: {path}" if what == _MISSING else what))
+    return problems
+
+
+def _duplicates(rows: Sequence[Row], given: Given, paths: Sequence[Path]) -> list[Problem]:
+    first: dict[str, int] = {}
+    problems: list[Problem] = []
+    for i, row in enumerate(rows):
+        j = first.setdefault(os.path.realpath(paths[i]), i) if row.file else i
+        if j == i:
+            continue
+        what = f"listed already: in {rows[j].where.partition(':')[0]}"
+        if row.label != rows[j].label:
+            what += f", with label {rows[j].label!r}, here {row.label!r}"
+        if given[i] and given[j] and given[i] != given[j]:
+            what += f", in {given[j]}, here in {given[i]}"
+        problems.append((row.where, what))
+    return problems
+
+
+def _same_content(examples: Sequence[Example]) -> list[str]:
+    """Note files of equal bytes in different splits, unless there is too much to read for a quick look."""
+    by_size: dict[int, list[Example]] = defaultdict(list)
+    for example in examples:
+        by_size[example.path.stat().st_size].append(example)
+    suspects = [
+        (size, example)
+        for size, group in by_size.items()
+        if len({example.split for example in group}) > 1
+        for example in group
+    ]
+    if sum(size for size, _ in suspects) > _MOST_HASHED_BYTES:
+        return []
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        hashes = list(pool.map(lambda suspect: sha256(suspect[1].path), suspects))
+    by_content: dict[str, list[Example]] = defaultdict(list)
+    for digest, (_, example) in zip(hashes, suspects, strict=True):
+        by_content[digest].append(example)
+    shared = [group for group in by_content.values() if len({example.split for example in group}) > 1]
+    if not shared:
+        return []
+    names = " and ".join(f"{example.name} ({example.split})" for example in shared[0])
+    more = f", and {len(shared) - 1} more such" if len(shared) > 1 else ""
+    return [f"the same audio is in several splits: {names}{more}: {_TOO_GOOD}"]
+
+
+# -- what is told -------------------------------------------------------------------------------------
+
+
+def _notes_on_voices(examples: Sequence[Example], ignored: Sequence[str]) -> list[str]:
+    n_unknown = sum(example.speaker is None for example in examples)
+    if not n_unknown:
+        return []
+    if n_unknown < len(examples):
+        return [f"{n_unknown} of {len(examples)} files have no speaker: a voice may be in train and test: {_TOO_GOOD}"]
+    unused = f" (columns not used: {', '.join(ignored)})" if ignored else ""
+    return [f"no speaker is known{unused}: the same voice may be in train and test: {_TOO_GOOD}"]
+
+
+def _notes_on_parts(examples: Sequence[Example]) -> list[str]:
+    held = {example.split for example in examples}
+    notes = []
+    if "devel" not in held:
+        notes.append("no devel split: nothing is measured while training, and nothing can be chosen on it")
+    if "test" not in held:
+        notes.append("no test split: figures on devel are all there will be")
+    return notes
+
+
+def _notes_on_labels(labels: Sequence[str]) -> list[str]:
+    alike: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        alike[label.casefold()].append(label)
+    return [f"classes {' and '.join(names)} differ in case alone" for names in alike.values() if len(names) > 1]
+
+
+def _raise(path: Path, folder: Path, problems: Sequence[Problem], n_rows: int) -> None:
+    """Raise what was found, if anything, sorted by kind."""
+    if not problems:
+        return
+    kinds = list(dict.fromkeys(kind_of(problem) for problem in problems))
+    problems = sorted(problems, key=lambda problem: kinds.index(kind_of(problem)))
+    where, what = problems[0]
+    text = f"{path}: {where}: {what}"
+    if len(problems) > 1:
+        text = f"{path}: {len(problems)} problems, the first: {where}: {what}"
+    n_missing = sum(kind_of(problem) == _MISSING for problem in problems)
+    if n_missing == n_rows > 1:
+        text = f"{path}: none of its {n_rows} files is in {folder}: name their folder with --audio-dir"
+    raise DataError(text, problems)
