@@ -1,0 +1,140 @@
+"""The adapted SapAugment policy: the easier a sample is for the model, the more, and the more often, it is changed.
+
+Sources: DeepSpectrumLite (2022), sections 2.1 and 3.2; T.-Y. Hu et al., "SapAugment: Learning A Sample Adaptive
+Policy for Data Augmentation", ICASSP 2021, section 2. There a and s are learned; here they are settings.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from dslite.errors import DsliteError, PluginError, in_words
+from dslite.recipe import AugmentSpec
+from dslite.records import Augmenter, Options
+
+Chosen: TypeAlias = tuple[Augmenter, Options]
+"""An augmenter with all of its options."""
+
+_PROBE_SAMPLES = 2
+
+
+def strengths(losses: Any, spec: AugmentSpec) -> Any:
+    """Give each sample the strength of its augmentation, by the rank of its loss in the batch.
+
+    lambda = 1 - I(rank / n; s (1 - a), s a), with I the regularised incomplete beta function and ranks from 1, the
+    lowest loss, to n, the highest; equal losses rank in their order, and NaN as the highest.
+
+    Args:
+        losses: float32 ``(n,)``; n need not be known while tracing.
+        spec: `a` and `s`.
+
+    Returns:
+        lambda, float32 ``(n,)`` in [0, 1]; 0 for the highest loss.
+    """
+    import tensorflow as tf
+
+    comparable = tf.where(tf.math.is_nan(losses), tf.fill(tf.shape(losses), float("inf")), losses)
+    ranks = tf.math.invert_permutation(tf.argsort(comparable, stable=True)) + 1
+    # In float64: it costs nothing for a batch, and float32 loses digits where s is large.
+    relative = tf.cast(ranks, tf.float64) / tf.cast(tf.size(losses), tf.float64)
+    alpha, beta = (tf.constant(spec.s * share, tf.float64) for share in (1 - spec.a, spec.a))
+    return tf.clip_by_value(tf.cast(1 - tf.math.betainc(alpha, beta, relative), tf.float32), 0, 1)
+
+
+def probabilities(strength: Any, spec: AugmentSpec) -> Any:
+    """Give the probability with which a sample is changed by an augmenter.
+
+    Args:
+        strength: lambda, float32 ``(n,)`` in [0, 1], see `strengths`.
+        spec: `probability_min`, at lambda 0, and `probability_max`, at 1.
+
+    Returns:
+        float32 ``(n,)`` in [0, 1].
+    """
+    return spec.probability_min + strength * (spec.probability_max - spec.probability_min)
+
+
+def augment(
+    images: Any, labels: Any, losses: Any, augmenters: Sequence[Chosen], spec: AugmentSpec, seed: Any
+) -> tuple[Any, Any]:
+    """Apply each augmenter in turn to the samples that a draw of its own selects, each with its lambda.
+
+    Tensor operations alone: within a `tf.function` too, where the graph does not grow with the batch.
+
+    Args:
+        images: float32 ``(n, height, width, 3)`` in [0, 255].
+        labels: float32 ``(n, classes)``, or ``(n, 1)`` numbers of a regression.
+        losses: float32 ``(n,)``.
+        augmenters: applied in this order.
+        spec: of the policy; its own `augmenters` are the names of those given.
+        seed: int32 ``(2,)``; another one for each batch.
+
+    Returns:
+        Pictures and labels, of the same shapes and ranges.
+
+    Raises:
+        SpecError: where an option of an augmenter is out of its range.
+        PluginError: where an augmenter fails.
+    """
+    import tensorflow as tf
+
+    strength = strengths(losses, spec)
+    probability = probabilities(strength, spec)
+    for i, chosen in enumerate(augmenters):
+        drawn = tf.random.stateless_uniform(tf.shape(strength), _fold(seed, 2 * i))
+        dosed = tf.where(drawn < probability, strength, tf.zeros_like(strength))
+        images, labels = apply(chosen, images, labels, dosed, _fold(seed, 2 * i + 1))
+    return images, labels
+
+
+def apply(chosen: Chosen, images: Any, labels: Any, strength: Any, seed: Any) -> tuple[Any, Any]:
+    """Apply one augmenter; what it raises comes as dslite's own error.
+
+    Args:
+        chosen: the augmenter and its options.
+        images: float32 ``(n, height, width, 3)`` in [0, 255].
+        labels: float32 ``(n, classes)``.
+        strength: float32 ``(n,)`` in [0, 1].
+        seed: int32 ``(2,)``.
+
+    Returns:
+        Pictures and labels, of the same shapes and ranges.
+
+    Raises:
+        SpecError: where an option is out of its range.
+        PluginError: where the augmenter fails.
+    """
+    augmenter, options = chosen
+    try:
+        images, labels = augmenter.apply(images, labels, strength, seed, options)
+    except DsliteError:
+        raise
+    except Exception as error:
+        raise PluginError(f"augmenter {augmenter.name} failed: {in_words(error)}: report it to its author") from error
+    return images, labels
+
+
+def check(augmenters: Sequence[Chosen], size_px: int, n_labels: int) -> None:
+    """Try augmenters on a batch of black pictures, so that a wrong option is told before anything long starts.
+
+    Args:
+        augmenters: with their options.
+        size_px: height and width of the pictures.
+        n_labels: columns of the labels.
+
+    Raises:
+        SpecError: where an option is out of its range.
+        PluginError: where an augmenter fails.
+    """
+    import tensorflow as tf
+
+    images = tf.zeros((_PROBE_SAMPLES, size_px, size_px, 3))
+    labels = tf.zeros((_PROBE_SAMPLES, n_labels))
+    for chosen in augmenters:
+        apply(chosen, images, labels, tf.ones(_PROBE_SAMPLES), tf.constant((0, 0)))
+
+
+def _fold(seed: Any, number: int) -> Any:
+    """Give a seed of its own for each number."""
+    import tensorflow as tf
+
+    return tf.random.experimental.stateless_fold_in(seed, number)

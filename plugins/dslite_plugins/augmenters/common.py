@@ -1,0 +1,91 @@
+"""What the augmenters share: options within their bounds, work for the samples that want it, random partners."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dslite.errors import SpecError
+from dslite.records import Options
+
+LARGEST_PX = 4096
+
+
+def number(owner: str, options: Options, name: str, low: float, high: float) -> float:
+    """Give an option that is a number.
+
+    Raises:
+        SpecError: where it is not from `low` to `high`.
+    """
+    value = options[name]
+    if isinstance(value, str) or not low <= value <= high:
+        raise SpecError(f"{owner}:{name}: expected {low:g} to {high:g}, got {value}")
+    return value
+
+
+def pixels(strength: Any, size_px: float, limit_px: Any) -> Any:
+    """Give the strength's share of a size, int32 ``(n,)``, rounded, at most `limit_px`."""
+    import tensorflow as tf
+
+    return tf.minimum(tf.cast(tf.round(strength * size_px), tf.int32), limit_px)
+
+
+def change(images: Any, strength: Any, function: Callable[[Any, Any], Any]) -> Any:
+    """Put new pictures in the place of those whose strength is above 0; the others stay bit for bit.
+
+    Under the policy a quarter of a batch at most is changed, so gathering it, and one copy of the batch, take a
+    fraction of the time of masks over all of it.
+
+    Args:
+        images: float32 ``(n, height, width, 3)``.
+        strength: float32 ``(n,)``.
+        function: takes the indices of samples, int64 ``(m,)``, and their pictures; gives new ones of the same shape.
+
+    Returns:
+        float32, of the shape of `images`.
+    """
+    import tensorflow as tf
+
+    chosen = tf.where(strength > 0)
+    at = chosen[:, 0]
+    return tf.tensor_scatter_nd_update(images, chosen, function(at, tf.gather(images, at)))
+
+
+def partners(n: Any, seed: Any) -> Any:
+    """Draw a partner for each sample: a random permutation that is one cycle, so that nobody is its own partner.
+
+    Args:
+        n: number of samples, int32.
+        seed: int32 ``(2,)``.
+
+    Returns:
+        int32 ``(n,)``; for a single sample, itself.
+    """
+    import tensorflow as tf
+
+    order = tf.argsort(tf.random.stateless_uniform((n,), seed))
+    return tf.scatter_nd(order[:, tf.newaxis], tf.roll(order, 1, 0), (n,))
+
+
+def mix_labels(labels: Any, partner: Any, share: Any) -> Any:
+    """Give each sample that share of its partner's labels; no share leaves them bit for bit.
+
+    Args:
+        labels: float32 ``(n, classes)``; classes, or numbers of a regression.
+        partner: int32 ``(n,)``.
+        share: float32 ``(n,)`` in [0, 1].
+
+    Returns:
+        float32 ``(n, classes)``.
+    """
+    import tensorflow as tf
+
+    share = share[:, tf.newaxis]
+    return tf.where(share > 0, (1 - share) * labels + share * tf.gather(labels, partner), labels)
+
+
+def within(start: Any, width: Any, length: Any) -> Any:
+    """Tell which of `length` places lie in ``[start, start + width)``: bool, one more axis than `start` and `width`."""
+    import tensorflow as tf
+
+    place = tf.range(length)
+    start, width = start[..., tf.newaxis], width[..., tf.newaxis]
+    return (place >= start) & (place < start + width)

@@ -1,0 +1,54 @@
+"""SpecAugment: parts of the spectrogram are hidden."""
+
+from typing import Any
+
+from dslite.errors import SpecError
+from dslite.records import Options
+from dslite_plugins.augmenters.common import LARGEST_PX, change, number, pixels, within
+
+_MOST_MASKS = 100
+
+
+def specaugment(images: Any, labels: Any, strength: Any, seed: Any, options: Options) -> tuple[Any, Any]:
+    """Hide stretches of time and bands of frequency (Park et al. 2019, section 2, without time warping).
+
+    Each mask is strength * size wide, at most the picture, lies anywhere as a whole within it, and is filled with
+    the picture's mean colour. Labels stay as they are.
+
+    Args:
+        images: float32 ``(n, height, width, 3)`` in [0, 255]; frequency along the height, time along the width.
+        labels: float32 ``(n, classes)``.
+        strength: float32 ``(n,)`` in [0, 1].
+        seed: int32 ``(2,)``.
+        options: `size`, 1 to 4096 px; `time_masks` and `frequency_masks`, 0 to 100, not both 0.
+
+    Returns:
+        Pictures and labels, of the same shapes and ranges.
+
+    Raises:
+        SpecError: where an option is out of its range.
+    """
+    import tensorflow as tf
+
+    size_px = number("specaugment", options, "size", 1, LARGEST_PX)
+    n_time, n_frequency = (
+        int(number("specaugment", options, name, 0, _MOST_MASKS)) for name in ("time_masks", "frequency_masks")
+    )
+    if not n_time + n_frequency:
+        raise SpecError("specaugment: expected one mask or more, got time_masks=0 and frequency_masks=0")
+    n, height, width = tf.unstack(tf.shape(images)[:3])
+
+    def hidden(n_masks: int, length: Any, own_seed: Any) -> Any:
+        """Tell which places of an axis are hidden, bool ``(n, length)``."""
+        wide = tf.broadcast_to(pixels(strength, size_px, length)[:, tf.newaxis], (n, n_masks))
+        room = tf.cast(length - wide + 1, tf.float32)
+        start = tf.cast(tf.random.stateless_uniform((n, n_masks), own_seed) * room, tf.int32)
+        return tf.reduce_any(within(start, wide, length), axis=1)
+
+    bands, stretches = hidden(n_frequency, height, seed), hidden(n_time, width, seed + 1)
+
+    def mask(at: Any, own: Any) -> Any:
+        masked = tf.gather(bands, at)[:, :, tf.newaxis] | tf.gather(stretches, at)[:, tf.newaxis, :]
+        return tf.where(masked[..., tf.newaxis], tf.reduce_mean(own, axis=(1, 2), keepdims=True), own)
+
+    return change(images, strength, mask), labels
