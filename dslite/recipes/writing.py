@@ -13,6 +13,7 @@ from dslite.recipe import TrainingRecipe
 
 _TITLE = "A recipe of dslite."
 _WIDTH = 110
+_HARD_BLANK = "\xa0"  # where a comment is not wrapped
 
 
 def to_toml(recipe: TrainingRecipe, title: str = _TITLE) -> str:
@@ -65,13 +66,14 @@ def _field(record_type: type, field: "dataclasses.Field[Any]", value: Any, docs:
     if typing.get_origin(annotation) is Literal:
         sentences.append(f"One of {', '.join(map(str, typing.get_args(annotation)))}.")
     if field.default not in (None, "", ()):
-        sentences.append(f"Default: {_value(field.default)}.")
+        sentences.append(f"Default:{_HARD_BLANK}{_value(field.default)}.")
     yield from _comment(" ".join(filter(None, sentences)))
     yield f"# {field.name} is None here: the line is left out" if value is None else f"{field.name} = {_value(value)}"
 
 
 def _comment(text: str) -> list[str]:
-    return [f"# {line}" for line in textwrap.wrap(text.replace("``", ""), _WIDTH - 2, break_on_hyphens=False)]
+    lines = textwrap.wrap(text.replace("``", ""), _WIDTH - 2, break_on_hyphens=False)
+    return [f"# {line.replace(_HARD_BLANK, ' ')}" for line in lines]
 
 
 def _value(value: Any) -> str:
