@@ -149,7 +149,7 @@ class SectionedCommand(click.Command):
         """Write the command's own options, then those of recipes by what they are about."""
         places = {setting.parameter: _SECTIONS[setting.table] for setting in TRAINING_SETTINGS}
         places["recipe_name"] = _SECTIONS[""]
-        sections: dict[str, list[tuple[str, str]]] = {"Options": []} | {name: [] for name in _SECTIONS.values()}
+        sections: dict[str, list[tuple[str, str]]] = {name: [] for name in ("Options", *_SECTIONS.values())}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record and not isinstance(param, click.Argument):
