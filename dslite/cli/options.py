@@ -2,10 +2,10 @@
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeAlias, TypeVar, cast, get_args
 
 import click
 from click.core import ParameterSource
@@ -14,7 +14,6 @@ from click.shell_completion import CompletionItem
 from dslite.errors import SpecError
 from dslite.loading import Kind
 from dslite.recipe import (
-    REFERENCE,
     ChunkSpec,
     ColourMap,
     FrontendSpec,
@@ -23,6 +22,7 @@ from dslite.recipe import (
     Recipe,
     Resize,
     Short,
+    TrainingRecipe,
 )
 from dslite.registry import registry
 
@@ -70,58 +70,128 @@ OUTPUT = OutputPath()
 
 
 class PluginName(click.types.StringParamType):
-    """The name of a plugin, maybe with options, or a list of such where several are taken; the shell completes it."""
+    """The name of a plugin, maybe with options, or a list of such where several are taken; the shell completes it.
+
+    Attributes:
+        kind: of plugins.
+        words: what may stand instead of names, where several are taken.
+    """
 
     name = "name"
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, words: Sequence[str] = ("all",)) -> None:
         self.kind = kind
+        self.words = tuple(words)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Offer what is installed; behind a comma, what goes on with the list."""
         del ctx
         several = isinstance(param, click.Option) and param.multiple
         before, comma, last = incomplete.rpartition(",") if several else ("", "", incomplete)
-        names = [*registry().names(self.kind), *(["all"] if several and not comma else [])]
+        names = [*registry().names(self.kind), *(self.words if several and not comma else [])]
         return [CompletionItem(f"{before}{comma}{name}") for name in names if name.startswith(last)]
 
 
-_CHUNK, _FRONTEND, _HEAD = REFERENCE.chunk, REFERENCE.frontend, REFERENCE.head
+Row: TypeAlias = tuple[str, str, Any, Any, str]
+"""An option: its flag, the name the command knows it by, its type, its default, and its help."""
 
 
-def _choice(annotation: Any) -> click.Choice[str]:
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """An option that fills a field of `TrainingRecipe` or of one of its records.
+
+    Attributes:
+        flag: what the user types; of a switch, with its negative.
+        parameter: the name the command knows it by.
+        table: the record, such as ``frontend``; empty for the recipe itself.
+        field: of that record; its default is the option's.
+        kind: type of the option; None is a switch.
+        help: one sentence.
+        factor: the option's units in one of the field's: milliseconds on the command line are seconds in the record.
+    """
+
+    flag: str
+    parameter: str
+    table: str
+    field: str
+    kind: Any
+    help: str
+    factor: float | None = None
+
+    @property
+    def default(self) -> Any:
+        """Give the field's default in the option's units; None where there is nothing to show."""
+        record = getattr(TrainingRecipe(), self.table) if self.table else TrainingRecipe()
+        value = getattr(record, self.field)
+        if value in ("", ()):
+            return None
+        return value * self.factor if self.factor else value
+
+    @property
+    def row(self) -> Row:
+        """Give the option."""
+        return self.flag, self.parameter, self.kind, self.default, self.help
+
+    def value(self, given: Any) -> Any:
+        """Turn what the option got into what the field takes."""
+        return given / self.factor if self.factor else given
+
+
+def choice(annotation: Any) -> click.Choice[str]:
+    """Give the choices of a `typing.Literal`."""
     return click.Choice(get_args(annotation))
 
 
-# Each option, and the field of the spec it fills; milliseconds on the command line are seconds in the spec.
-_RECIPE_OPTIONS: tuple[tuple[str, str, Any, Any, str], ...] = (
-    ("--chunk", "length_s", float, _CHUNK.length_s, "Seconds of a chunk."),
-    (
+_MS = 1e3  # in a second
+
+PICTURE_SETTINGS: tuple[Setting, ...] = (
+    Setting("--chunk", "length_s", "chunk", "length_s", float, "Seconds of a chunk."),
+    Setting(
         "--chunk-hop",
         "chunk_hop_s",
+        "chunk",
+        "hop_s",
         float,
-        None,
         "Seconds from one chunk's start to the next.  [default: half a chunk]",
     ),
-    ("--short", "short", _choice(Short), _CHUNK.short, "Files shorter than a chunk."),
-    ("--tail", "tail", _choice(Short), _CHUNK.tail, "What is left behind the last whole chunk."),
-    ("--sample-rate", "sample_rate_hz", int, _FRONTEND.sample_rate_hz, "Hertz audio is resampled to."),
-    ("--window", "window_ms", float, _FRONTEND.window_s * 1e3, "Milliseconds of the Hann window."),
-    ("--stft-hop", "stft_hop_ms", float, _FRONTEND.hop_s * 1e3, "Milliseconds from one window to the next."),
-    ("--n-fft", "n_fft", int, None, "Points of the Fourier transform.  [default: the window's samples]"),
-    ("--mels", "n_mels", int, _FRONTEND.n_mels, "Mel bins."),
-    ("--fmin", "f_min_hz", float, _FRONTEND.f_min_hz, "Lowest frequency, hertz."),
-    ("--fmax", "f_max_hz", float, None, "Highest frequency, hertz.  [default: half the sample rate]"),
-    ("--mel-scale", "mel_scale", _choice(MelScale), _FRONTEND.mel_scale, "Mel scale."),
-    ("--mel-norm/--no-mel-norm", "mel_norm", None, _FRONTEND.mel_norm, "Give each Mel filter area 1."),
-    ("--top-db", "top_db", float, _FRONTEND.top_db, "Decibels below the maximum at which a picture is cut."),
-    ("--colour-map", "colour_map", _choice(ColourMap), _FRONTEND.colour_map, "Colours of the picture."),
-    ("--size", "size_px", int, _FRONTEND.size_px, "Height and width of the picture, pixels."),
-    ("--resize", "resize", _choice(Resize), _FRONTEND.resize, "Interpolation of the picture."),
+    Setting("--short", "short", "chunk", "short", choice(Short), "Files shorter than a chunk."),
+    Setting("--tail", "tail", "chunk", "tail", choice(Short), "What is left behind the last whole chunk."),
+    Setting("--sample-rate", "sample_rate_hz", "frontend", "sample_rate_hz", int, "Hertz audio is resampled to."),
+    Setting("--window", "window_ms", "frontend", "window_s", float, "Milliseconds of the Hann window.", _MS),
+    Setting("--stft-hop", "stft_hop_ms", "frontend", "hop_s", float, "Milliseconds from one window to the next.", _MS),
+    Setting(
+        "--n-fft",
+        "n_fft",
+        "frontend",
+        "n_fft",
+        int,
+        "Points of the Fourier transform.  [default: the window's samples]",
+    ),
+    Setting("--mels", "n_mels", "frontend", "n_mels", int, "Mel bins."),
+    Setting("--fmin", "f_min_hz", "frontend", "f_min_hz", float, "Lowest frequency, hertz."),
+    Setting(
+        "--fmax",
+        "f_max_hz",
+        "frontend",
+        "f_max_hz",
+        float,
+        "Highest frequency, hertz.  [default: half the sample rate]",
+    ),
+    Setting("--mel-scale", "mel_scale", "frontend", "mel_scale", choice(MelScale), "Mel scale."),
+    Setting("--mel-norm/--no-mel-norm", "mel_norm", "frontend", "mel_norm", None, "Give each Mel filter area 1."),
+    Setting("--top-db", "top_db", "frontend", "top_db", float, "Decibels below the maximum at which a picture is cut."),
+    Setting("--colour-map", "colour_map", "frontend", "colour_map", choice(ColourMap), "Colours of the picture."),
+    Setting("--size", "size_px", "frontend", "size_px", int, "Height and width of the picture, pixels."),
+    Setting("--resize", "resize", "frontend", "resize", choice(Resize), "Interpolation of the picture."),
+)
+"""How audio is cut and becomes pictures: what `recipe_options` add, and training too."""
+
+HEAD_SETTINGS: tuple[Setting, ...] = (
+    Setting("--hidden", "n_hidden", "head", "n_hidden", int, "Units of the hidden layer."),
+    Setting("--dropout", "dropout", "head", "dropout", float, "Rate behind the hidden layer."),
 )
 
-
-RECIPE_FLAGS = {field: flag.partition("/")[0] for flag, field, *_ in _RECIPE_OPTIONS}
+RECIPE_FLAGS = {setting.parameter: setting.flag.partition("/")[0] for setting in PICTURE_SETTINGS}
 
 
 def recipe_options(function: F) -> F:
@@ -129,18 +199,18 @@ def recipe_options(function: F) -> F:
 
     @functools.wraps(function)
     def wrapper(**values: Any) -> Any:
-        given = {field: values.pop(field) for _, field, *_ in _RECIPE_OPTIONS}
-        chunk = ChunkSpec(given.pop("length_s"), given.pop("chunk_hop_s"), given.pop("short"), given.pop("tail"))
-        window_s, hop_s = given.pop("window_ms") / 1e3, given.pop("stft_hop_ms") / 1e3
-        recipe = Recipe(chunk, FrontendSpec(window_s=window_s, hop_s=hop_s, **given))
+        given: dict[str, dict[str, Any]] = {"chunk": {}, "frontend": {}}
+        for setting in PICTURE_SETTINGS:
+            given[setting.table][setting.field] = setting.value(values.pop(setting.parameter))
+        recipe = Recipe(ChunkSpec(**given["chunk"]), FrontendSpec(**given["frontend"]))
         _ = recipe.chunk_samples  # raises where a chunk is shorter than a window
         return function(recipe=recipe, **values)
 
-    return cast(F, _with_options(wrapper, _RECIPE_OPTIONS))
+    return cast(F, _with_options(wrapper, [setting.row for setting in PICTURE_SETTINGS]))
 
 
-def _with_options(function: Any, options: tuple[tuple[str, str, Any, Any, str], ...]) -> Any:
-    for flag, field, kind, default, text in reversed(options):
+def _with_options(function: Any, rows: Sequence[Row]) -> Any:
+    for flag, field, kind, default, text in reversed(rows):
         show = default is not None
         function = click.option(flag, field, type=kind, default=default, show_default=show, help=text)(function)
     return function
@@ -162,18 +232,13 @@ def refuse_options(flags: Mapping[str, str], why: str) -> None:
             raise SpecError(f"{flag} {why}")
 
 
-_MODEL_OPTIONS: tuple[tuple[str, str, Any, Any, str], ...] = (
-    (
-        "--weights",
-        "weights",
-        str,
-        "none",
-        "Of the backbone: none (random), imagenet (downloaded), or a file (.h5, .keras).",
-    ),
+WEIGHTS_HELP = "Of the backbone: none (random), imagenet (downloaded), or a file (.h5, .keras)."
+
+_MODEL_OPTIONS: tuple[Row, ...] = (
+    ("--weights", "weights", str, "none", WEIGHTS_HELP),
     ("--labels", "labels", str, None, "Names of the classes, comma-separated."),
     ("--classes", "n_classes", click.IntRange(2), None, "Number of classes, where they have no names.  [default: 4]"),
-    ("--hidden", "n_hidden", int, _HEAD.n_hidden, "Units of the hidden layer."),
-    ("--dropout", "dropout", float, _HEAD.dropout, "Rate behind the hidden layer."),
+    *(setting.row for setting in HEAD_SETTINGS),
     ("--seed", "seed", click.IntRange(0, 2**32 - 1), 0, "Of random weights."),
 )
 MODEL_FLAGS = {"regression": "--regression", **{field: flag for flag, field, *_ in _MODEL_OPTIONS}}
@@ -210,25 +275,30 @@ def model_options(function: F) -> F:
         regression = values.pop("regression")
         head = HeadSpec(given["n_hidden"], given["dropout"], "linear" if regression else "softmax")
         labels = _labels(given["labels"], given["n_classes"], regression=regression)
-        model = ModelRequest(head, labels, _weights(given["weights"]), given["seed"])
+        model = ModelRequest(head, labels, checked_weights(given["weights"]), given["seed"])
         return function(model=model, **values)
 
     regression = click.option("--regression", is_flag=True, help="One linear output instead of classes.")
     return cast(F, regression(_with_options(wrapper, _MODEL_OPTIONS)))
 
 
-def _weights(text: str) -> str:
+def checked_weights(text: str, where: str = "--weights") -> str:
+    """Give what names weights back where it can be them.
+
+    Raises:
+        SpecError: where it is neither ``none`` nor ``imagenet`` nor a weight file; the message begins with `where`.
+    """
     if text in ("none", "imagenet"):
         return text
     if not Path(text).is_file():
-        raise SpecError(f"--weights: expected none, imagenet or a weight file, got {text!r}, which is no file")
+        raise SpecError(f"{where}: expected none, imagenet or a weight file, got {text!r}, which is no file")
     try:
         with Path(text).open("rb") as file:
             start = file.read(max(map(len, _WEIGHTS_BEGIN)))
     except OSError as error:
-        raise SpecError(f"--weights: {text!r} cannot be read: {error.strerror}") from None
+        raise SpecError(f"{where}: {text!r} cannot be read: {error.strerror}") from None
     if not start.startswith(_WEIGHTS_BEGIN):
-        raise SpecError(f"--weights: expected a weight file that Keras wrote (.h5, .keras), got {text!r}")
+        raise SpecError(f"{where}: expected a weight file that Keras wrote (.h5, .keras), got {text!r}")
     return text
 
 

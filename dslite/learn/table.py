@@ -54,7 +54,7 @@ def read(
         The data set; its notes say what was concluded, and what makes figures too good.
 
     Raises:
-        DataError: where there is any fault; `problems` lists them all, kind by kind, each kind in the order of the rows.
+        DataError: where there is any fault; `problems` lists them all, kind by kind, each in the order of the rows.
         SpecError: where `task` is unknown.
     """
     path = Path(path)

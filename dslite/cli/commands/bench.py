@@ -101,10 +101,7 @@ def command(
 
     runs = [path for path in files if is_run(path)]
     files = tuple(path for path in files if path not in runs)
-    if not backbones:
-        refuse_options({**MODEL_FLAGS, **RECIPE_FLAGS}, "goes with --backbone: files and runs are measured as they are")
-        if not runs:
-            refuse_options(_EXPORT_FLAGS, "goes with --backbone or a run: a file is measured as it is")
+    _refuse_needless_options(backbones, runs)
     systems = _systems(select("backbones", backbones), model, recipe) + [building.trained(path) for path in runs]
     named = select("targets", targets)
     wanted = cases.file_cases(files, named)
@@ -147,7 +144,13 @@ def _systems(names: Sequence[str], model: ModelRequest, recipe: Recipe) -> list[
     return systems
 
 
-_EXPORT_FLAGS = {"exporters": "--exporter", "parts": "--part", "keep": "--keep"}
+def _refuse_needless_options(backbones: Sequence[str], runs: Sequence[Path]) -> None:
+    """Refuse options that say how a model is made, or exported, where none is."""
+    if not backbones:
+        refuse_options({**MODEL_FLAGS, **RECIPE_FLAGS}, "goes with --backbone: files and runs are measured as they are")
+    if not backbones and not runs:
+        flags = {"exporters": "--exporter", "parts": "--part", "keep": "--keep"}
+        refuse_options(flags, "goes with --backbone or a run: a file is measured as it is")
 
 
 def _make(folder: Path) -> None:

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 def command(file: Path, audio: tuple[Path, ...], threads: int, form: str | None) -> None:
     """Predict audio with an exported file, or a trained run.
 
-    FILE is an exported one, with its manifest beside it, or the folder of a run of `dslite train`. Gives probabilities for each chunk of AUDIO and for each audio file, which has
-    the mean of its chunks. Audio that cannot be used is named on standard error, the other files are predicted all
-    the same, and the exit code is 2.
+    FILE is an exported one, with its manifest beside it, or the folder of a run of `dslite train`. Gives probabilities
+    for each chunk of AUDIO and for each audio file, which has the mean of its chunks. Audio that cannot be used is
+    named on standard error, the other files are predicted all the same, and the exit code is 2.
     """
     from dslite.deploy.predict import predict
 

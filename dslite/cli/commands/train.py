@@ -1,7 +1,7 @@
 """``dslite train``."""
 
 import dataclasses
-import datetime
+import datetime as dt
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from dslite.cli import building, caching, identity, learning
-from dslite.cli.console import Steps, json_option, out, print_json, progress
+from dslite.cli.console import Steps, json_option, print_json, progress
 from dslite.cli.data import DataRequest, data_options
 from dslite.cli.options import ModelRequest, OutputPath
-from dslite.cli.recipes import training_options
+from dslite.cli.recipes import SectionedCommand, training_options
 from dslite.codec import to_json
 from dslite.errors import SpecError
 from dslite.learn import run
@@ -24,7 +24,7 @@ from dslite.native import native_output_hidden
 from dslite.recipe import TrainingRecipe, TrainSpec
 from dslite.recipes import to_toml
 from dslite.registry import get_with_options
-from dslite.report.evaluation import confusion_png, tables
+from dslite.report.evaluation import confusion_png
 
 if TYPE_CHECKING:
     from dslite.learn.training import Epoch, Lesson
@@ -37,8 +37,9 @@ _SCORES = {"classification": "UAR", "regression": "CCC"}
 
 
 @click.command(
+    cls=SectionedCommand,
     epilog="Example: dslite train data/labels.csv --backbone mobilenet_v2 --augment cutmix --augment specaugment "
-    "-o runs/first"
+    "-o runs/first",
 )
 @data_options
 @click.option("-o", "--output", type=OutputPath(folder=True), required=True, help="Folder of the run.")
@@ -72,7 +73,8 @@ def command(data: DataRequest, output: Path, final: bool, force: bool, recipe: T
     if as_json:
         print_json({"run": str(output), **to_json(evaluation)})
         return
-    show_evaluation(evaluation)
+    for renderable in tables(evaluation):
+        out().print(renderable)
     click.echo(f"kept in {output}")
 
 
@@ -97,7 +99,7 @@ def _info(table: DataSet, recipe: TrainingRecipe, *, final: bool) -> run.RunInfo
             "an augmenter's plugin": identity.key(augmenters),
             "dslite, or a library it uses,": identity.key(identity.surroundings()),
         },
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=shlex.join(["dslite", *sys.argv[1:]]),
     )
 
@@ -145,9 +147,7 @@ def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.Sys
             _tell(history, info, steps)
             steps.skip_to(_n_behind(history, info.recipe.training))
         report = steps.start(f"scoring {scored}")
-        runner.finish(
-            output, network, table, pictures, history, info.recipe, learned, scored, confusion_png, report
-        )
+        runner.finish(output, network, table, pictures, history, info.recipe, learned, scored, confusion_png, report)
 
 
 def _costs(lesson: "Lesson", recipe: TrainingRecipe) -> list[float]:

@@ -1,0 +1,242 @@
+"""Recipes on the command line: options that override single fields, and whether what a recipe names is installed."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar, cast
+
+import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
+
+from dslite import recipes
+from dslite.cli.options import (
+    HEAD_SETTINGS,
+    PICTURE_SETTINGS,
+    WEIGHTS_HELP,
+    PluginName,
+    Setting,
+    checked_weights,
+    choice,
+)
+from dslite.cli.selection import split
+from dslite.errors import SpecError, UserError
+from dslite.recipe import ClassWeights, Keep, Losses, Optimizer, TrainingRecipe
+from dslite.registry import get_with_options
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+NO_AUGMENTATION = "none"
+
+
+class RecipeName(click.types.StringParamType):
+    """The name of a published recipe, or a file; the shell completes both."""
+
+    name = "name|file"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the published recipes that begin so; else, files."""
+        del ctx, param
+        found = [CompletionItem(name) for name in recipes.names() if name.startswith(incomplete)]
+        return found or [CompletionItem(incomplete, type="file")]
+
+
+_AUGMENTERS = Setting(
+    "--augment",
+    "augmenters",
+    "augmentation",
+    "augmenters",
+    PluginName("augmenters", [NO_AUGMENTATION]),
+    "Change the pictures in training with this: a name, a,b, or none; may be repeated.  [default: none]",
+)
+
+TRAINING_SETTINGS: tuple[Setting, ...] = (
+    Setting("--backbone", "backbone", "", "backbone", PluginName("backbones"), "Name, with options after a colon."),
+    Setting("--weights", "weights", "", "weights", str, WEIGHTS_HELP),
+    *PICTURE_SETTINGS,
+    *HEAD_SETTINGS,
+    Setting("--optimizer", "optimizer", "training", "optimizer", choice(Optimizer), "By its name in Keras."),
+    Setting("--learning-rate", "learning_rate", "training", "learning_rate", float, "Of the first phase."),
+    Setting("--batch-size", "batch_size", "training", "batch_size", int, "Chunks a step."),
+    Setting("--head-epochs", "head_epochs", "training", "head_epochs", int, "Epochs with the backbone frozen."),
+    Setting("--finetune-epochs", "finetune_epochs", "training", "finetune_epochs", int, "Epochs of the second phase."),
+    Setting(
+        "--finetune-layers",
+        "finetune_layers",
+        "training",
+        "finetune_layers",
+        int,
+        "How many of the backbone's last layers learn in the second phase.",
+    ),
+    Setting(
+        "--finetune-rate",
+        "finetune_rate",
+        "training",
+        "finetune_rate",
+        float,
+        "The second phase's learning rate, as a share of the first's.",
+    ),
+    Setting(
+        "--label-smoothing",
+        "label_smoothing",
+        "training",
+        "label_smoothing",
+        float,
+        "Share of each label that is spread over all classes.",
+    ),
+    Setting(
+        "--class-weights",
+        "class_weights",
+        "training",
+        "class_weights",
+        choice(ClassWeights),
+        "Weigh classes by the inverse of their frequency, or not.",
+    ),
+    Setting(
+        "--patience",
+        "patience",
+        "training",
+        "patience",
+        int,
+        "Epochs without a better devel score after which a phase ends; 0: it never ends early.",
+    ),
+    Setting("--keep", "keep", "training", "keep", choice(Keep), "Weights of the best epoch on devel, or of the last."),
+    Setting("--seed", "seed", "training", "seed", int, "Of head, order, dropout and augmentation."),
+    _AUGMENTERS,
+    Setting("--sap-a", "sap_a", "augmentation", "a", float, "Where among the ranks the strength falls."),
+    Setting("--sap-s", "sap_s", "augmentation", "s", float, "How steeply it falls."),
+    Setting(
+        "--probability-min",
+        "probability_min",
+        "augmentation",
+        "probability_min",
+        float,
+        "Of a change to the sample with the highest loss.",
+    ),
+    Setting(
+        "--probability-max",
+        "probability_max",
+        "augmentation",
+        "probability_max",
+        float,
+        "Of a change to the sample with the lowest loss.",
+    ),
+    Setting(
+        "--losses",
+        "losses",
+        "augmentation",
+        "losses",
+        choice(Losses),
+        "Each sample's loss: from an extra pass over the batch, or from its last visit.",
+    ),
+)
+"""The options of training; each overrides a field of the recipe."""
+
+_SECTIONS = {
+    "": "Recipe",
+    "chunk": "Chunks and pictures",
+    "frontend": "Chunks and pictures",
+    "head": "Head",
+    "training": "Training",
+    "augmentation": "Augmentation",
+}
+
+
+class SectionedCommand(click.Command):
+    """A command with `training_options`, whose help has them in sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options, then those of recipes by what they are about."""
+        places = {setting.parameter: _SECTIONS[setting.table] for setting in TRAINING_SETTINGS}
+        places["recipe_name"] = _SECTIONS[""]
+        sections: dict[str, list[tuple[str, str]]] = {name: [] for name in ("Options", *_SECTIONS.values())}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record and not isinstance(param, click.Argument):
+                sections[places.get(param.name or "", "Options")].append(record)
+        for name, records in sections.items():
+            if records:
+                with formatter.section(name):
+                    formatter.write_dl(records)
+
+
+def training_options(function: F) -> F:
+    """Add ``--recipe`` and an option for each field; the command gets one `TrainingRecipe`, ``recipe``.
+
+    What an option says goes before what the recipe says, and that before the defaults of the records. Use it with
+    ``@click.command(cls=SectionedCommand)``. Whether plugins of the names are installed is not looked at.
+    """
+
+    @functools.wraps(function)
+    def wrapper(**values: Any) -> Any:
+        context = click.get_current_context()
+        name = values.pop("recipe_name")
+        given = {setting: values.pop(setting.parameter) for setting in TRAINING_SETTINGS}
+        base = recipes.read(name) if name else TrainingRecipe()
+        changes = {
+            setting: _augmenters(value) if setting is _AUGMENTERS else setting.value(value)
+            for setting, value in given.items()
+            if context.get_parameter_source(setting.parameter) is not ParameterSource.DEFAULT
+        }
+        recipe = _changed(base, changes)
+        if not recipe.backbone:
+            says = f"recipe {name} names none" if name else "or a --recipe that names one"
+            raise SpecError(f"no backbone: give a --backbone (`dslite list backbones`); {says}")
+        own = any(setting.parameter == "weights" for setting in changes) or not name
+        checked_weights(recipe.weights, "--weights" if own else f"{name}: weights")
+        _ = recipe.system.chunk_samples  # raises where a chunk is shorter than a window
+        return function(recipe=recipe, **values)
+
+    result: Any = wrapper
+    for setting in reversed(TRAINING_SETTINGS):
+        flag, parameter, kind, default, text = setting.row
+        show, several = default is not None, setting is _AUGMENTERS
+        result = click.option(
+            flag, parameter, type=kind, default=default, show_default=show, multiple=several, help=text
+        )(result)
+    text = "Begin with this recipe (`dslite recipe show` lists the published ones); the options below override it."
+    return cast(F, click.option("--recipe", "recipe_name", type=RecipeName(), help=text)(result))
+
+
+def _changed(recipe: TrainingRecipe, changes: dict[Setting, Any]) -> TrainingRecipe:
+    """Change several fields of a record at once: one alone may not fit the others as they were."""
+    tables: dict[str, dict[str, Any]] = {}
+    for setting, value in changes.items():
+        tables.setdefault(setting.table, {})[setting.field] = value
+    top = tables.pop("", {})
+    return replace(recipe, **top, **{name: replace(getattr(recipe, name), **new) for name, new in tables.items()})
+
+
+def _augmenters(texts: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(name for text in texts for name in split(text))
+    if NO_AUGMENTATION not in names:
+        return names
+    if len(set(names)) > 1:
+        raise SpecError(f"--augment: expected {NO_AUGMENTATION} alone, or names, got {', '.join(names)}")
+    return ()
+
+
+def plugin_problems(recipe: TrainingRecipe) -> list[str]:
+    """Find what a recipe names that is not installed, has no such options, or does not fit; one line a fault."""
+    problems: list[str] = []
+    if recipe.backbone:
+        try:
+            backbone, _ = get_with_options("backbones", recipe.backbone)
+        except UserError as error:
+            problems.append(f"backbone: {error}")
+        else:
+            if recipe.frontend.size_px < backbone.min_size_px:
+                problems.append(
+                    f"[frontend] size_px: expected at least {backbone.min_size_px} px, the smallest picture "
+                    f"{backbone.name} takes, got {recipe.frontend.size_px}"
+                )
+    try:
+        checked_weights(recipe.weights, "weights")
+    except UserError as error:
+        problems.append(str(error))
+    for name in recipe.augmentation.augmenters:
+        try:
+            get_with_options("augmenters", name)
+        except UserError as error:
+            problems.append(f"[augmentation] augmenters: {error}")
+    return problems
