@@ -10,8 +10,10 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from dslite.audio.load import SUFFIXES, Samples, load
+from dslite.audio.load import SUFFIXES, Samples, check, faults, load
 from dslite.errors import AudioError
 
 RATE = 16_000
@@ -423,3 +425,46 @@ def test_native_libraries_stay_silent(tmp_path: Path, capfd: pytest.CaptureFixtu
         pass
     finally:
         assert capfd.readouterr() == ("", "")
+
+
+# What is told without decoding
+
+
+@pytest.mark.parametrize(("kind", "subtype"), [p.values[:2] for p in [*LOSSLESS, *LOSSY]])
+def test_sound_file_passes_the_check(tmp_path: Path, kind: str, subtype: str) -> None:
+    for n in (1, 1000, 3 * RATE):
+        check(written(tmp_path / f"{n}.bin", noise(n), RATE, subtype, kind))
+
+
+@settings(max_examples=60)
+@given(container=st.sampled_from([p.values for p in TRUNCATED]), kept=st.floats(0, 1), exactly=st.booleans())
+def test_the_check_refuses_what_loading_refuses(
+    container: tuple[str, str], kept: float, exactly: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    kind, subtype = container
+    path = written(tmp_path_factory.mktemp("cut") / "cut.bin", noise(2 * RATE), RATE, subtype, kind)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) - 1 if exactly else int(kept * len(whole))])
+    (fault,) = faults([path])
+    try:
+        load(path, RATE)
+    except AudioError:
+        assert str(fault).startswith(f"{path}: ")
+    else:
+        assert fault is None
+
+
+def test_many_files_are_checked_at_once_each_for_itself(tmp_path: Path) -> None:
+    sound = written(tmp_path / "sound.wav", noise(100))
+    paths = [tmp_path, sound, tmp_path / "missing.wav", sound, tmp_path / ("long" * 100)]
+    first, second, third, fourth, last = faults(paths)
+    assert second is fourth is None
+    assert "folder" in str(first)
+    assert str(third) == f"{paths[2]}: no such file"
+    assert "cannot be read: File name too long" in str(last)
+    assert faults([]) == []
+
+
+@pytest.mark.data
+def test_real_files_pass_the_check(real_audio: list[Path]) -> None:
+    assert faults(real_audio) == [None] * len(real_audio)

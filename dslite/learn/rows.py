@@ -76,7 +76,7 @@ def read_rows(path: Path) -> Rows:
     Raises:
         DataError: where there is no such table, it cannot be read, or a column is missing.
     """
-    if not path.is_dir():
+    if not is_folder(path):
         return _read_csv(path)
     tables, folder = _compare_tables(path)
     parts = [_read_csv(table, folder, split, f"{table.name} ") for table, split in tables]
@@ -86,6 +86,14 @@ def read_rows(path: Path) -> Rows:
         folder,
         tuple(dict.fromkeys(name for part in parts for name in part.ignored)),
     )
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether there is a folder; a name the system refuses is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _compare_tables(path: Path) -> tuple[list[tuple[Path, Split | None]], Path]:

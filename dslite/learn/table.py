@@ -15,7 +15,7 @@ from dslite.audio.load import faults
 from dslite.errors import DataError, SpecError
 from dslite.files import sha256
 from dslite.learn.dataset import DataSet, Example, Split, Task
-from dslite.learn.rows import UNKNOWN_LABEL, Problem, Row, read_rows
+from dslite.learn.rows import UNKNOWN_LABEL, Problem, Row, is_folder, read_rows
 from dslite.learn.splits import SHARES, SPLITS, divide, split_named, splits_in_names
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -54,15 +54,14 @@ def read(
         The data set; its notes say what was concluded, and what makes figures too good.
 
     Raises:
-        DataError: where there is any fault; `problems` lists them all, kind by kind, each in the order of the rows.
+        DataError: where there is any fault; `problems` lists them all, kind by kind, and those of a kind by rows.
         SpecError: where `task` is unknown.
     """
     path = Path(path)
     if task not in ("auto", *get_args(Task)):
         raise SpecError(f"task: expected auto, {' or '.join(get_args(Task))}, got {task!r}")
-    if audio_dir is not None and not Path(audio_dir).is_dir():
-        got = "a file" if Path(audio_dir).exists() else "nothing there"
-        raise DataError(f"{audio_dir}: expected the folder of the audio, got {got}")
+    if audio_dir is not None and not is_folder(Path(audio_dir)):
+        raise DataError(f"{audio_dir}: expected the folder of the audio, got none: make it, or name another")
     table = read_rows(path)
     folder = Path(audio_dir) if audio_dir is not None else table.folder
     notes: list[str] = []
@@ -250,9 +249,9 @@ def _divided(
         given[i] = split
     sizes = Counter(splits)
     total = sum(SHARES)
-    shares = " to ".join(f"{100 * share // total}" for share in SHARES)
+    shares = "/".join(f"{100 * share // total}" for share in SHARES)
     notes.append(
-        f"no column split: divided {shares} % with seed {seed}: "
+        f"no column split: divided {shares} with seed {seed}: "
         + ", ".join(f"{sizes[split]} files in {split}" for split in SPLITS)
     )
     return given
