@@ -14,7 +14,10 @@ from dslite import __version__
 from dslite.errors import DsliteError, in_words
 from dslite.native import debug
 
-_COMMANDS = ("bench", "cache", "completion", "export", "image", "list", "plugins", "predict", "recipe", "show", "train")
+_COMMANDS = (
+    *("baseline", "bench", "cache", "completion", "evaluate", "export", "features", "image", "list", "plugins"),
+    *("predict", "recipe", "show", "train"),
+)
 _SIGNALLED = 128
 _INTERRUPTED = 130
 

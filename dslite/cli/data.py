@@ -34,12 +34,13 @@ class DataRequest:
     audio_dir: Path | None
     task: Literal["auto"] | Task
 
-    def read(self, split_seed: int = 0, *, for_training: bool = True) -> DataSet:
+    def read(self, split_seed: int = 0, *, for_training: bool = True, divide: bool = True) -> DataSet:
         """Read and check the table; its notes, or a table of its problems, go to standard error.
 
         Args:
             split_seed: for dividing a table without splits.
             for_training: see `dslite.learn.table.read`.
+            divide: likewise.
 
         Raises:
             DataError: where there is any problem.
@@ -49,7 +50,9 @@ class DataRequest:
         try:
             with progress() as steps:
                 steps.start(f"checking {self.path.name} and its audio")
-                data = table.read(self.path, self.audio_dir, self.task, split_seed, for_training=for_training)
+                data = table.read(
+                    self.path, self.audio_dir, self.task, split_seed, for_training=for_training, divide=divide
+                )
         except DataError as error:
             print_problems(error)
             raise

@@ -36,6 +36,7 @@ def read(
     split_seed: int = 0,
     *,
     for_training: bool = True,
+    divide: bool = True,
 ) -> DataSet:
     """Read a table and find all that is wrong with it and with the audio it names.
 
@@ -49,6 +50,7 @@ def read(
         split_seed: for dividing.
         for_training: whether there must be a train split, two classes at least, and every class in each split that
             there is; else it is enough that rows and files are sound.
+        divide: whether a table without splits is divided; else all of it is test.
 
     Returns:
         The data set; its notes say what was concluded, and what makes figures too good.
@@ -72,7 +74,8 @@ def read(
     problems.append(_cell_problems(rows, given, found))
     usable = [_label_is_usable(row.label, found) for row in rows]
     if given is None:
-        given = _divided(rows, usable, found, split_seed, problems, notes)
+        whole: Given = ["test"] * len(rows)
+        given = _divided(rows, usable, found, split_seed, problems, notes) if divide else whole
     paths = [_resolved(folder, row.file) for row in rows]
     problems += [_file_problems(rows, paths), _duplicates(rows, given, paths), _speakers(rows, given)]
     labelled = [(row.label, split) for row, split, use in zip(rows, given, usable, strict=True) if use and split]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dslite.cli import building, caching, identity, learning
-from dslite.cli.console import Steps, json_option, print_json, progress
+from dslite.cli.console import Steps, json_option, out, print_json, progress
 from dslite.cli.data import DataRequest, data_options
 from dslite.cli.options import ModelRequest, OutputPath
 from dslite.cli.recipes import SectionedCommand, training_options
@@ -24,7 +24,7 @@ from dslite.native import native_output_hidden
 from dslite.recipe import TrainingRecipe, TrainSpec
 from dslite.recipes import to_toml
 from dslite.registry import get_with_options
-from dslite.report.evaluation import confusion_png
+from dslite.report.evaluation import confusion_png, tables
 
 if TYPE_CHECKING:
     from dslite.learn.training import Epoch, Lesson

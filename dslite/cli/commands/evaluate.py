@@ -1,0 +1,149 @@
+"""``dslite evaluate``."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from dslite.cli import building, caching, learning
+from dslite.cli.console import json_option, out, print_json, progress
+from dslite.cli.data import DataRequest, data_options, print_problems
+from dslite.cli.options import OUTPUT, PATH
+from dslite.cli.predictors import opened
+from dslite.codec import to_json
+from dslite.errors import AudioError, DataError, SpecError
+from dslite.learn import run
+from dslite.learn.dataset import Example, Split
+from dslite.learn.splits import SPLITS
+from dslite.measure.environment import cpu_count
+from dslite.native import native_output_hidden
+from dslite.records import Artifact
+from dslite.report.evaluation import confusion_png, tables
+
+_ALL = "all"
+
+
+@click.command(epilog="Example: dslite evaluate runs/first data/labels.csv --split test --png confusion.png")
+@click.argument("model", type=PATH)
+@data_options
+@click.option(
+    "--split",
+    type=click.Choice([*SPLITS, _ALL]),
+    default="test",
+    show_default=True,
+    help="Part of DATA to score; all: the whole table, whatever its splits.",
+)
+@click.option("--png", type=OUTPUT, help="Draw the confusion matrix.")
+@click.option("--predictions", type=OUTPUT, help="Write what is predicted of each file, CSV.")
+@click.option("--threads", type=click.IntRange(1), help="For the runtime.  [default: all cores]")
+@json_option
+def command(
+    model: Path,
+    data: DataRequest,
+    split: str,
+    png: Path | None,
+    predictions: Path | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Score MODEL on a split of DATA.
+
+    MODEL is the folder of a run of `dslite train`, or an exported file with its manifest: an int8 file gets figures of
+    its own. Classes: UAR (unweighted average recall, balanced accuracy) with the chance level, recall of each class,
+    and the confusion matrix. Numbers: MAE, RMSE, correlation by Pearson, and concordance. Each at the level of files,
+    which have the mean of their chunks, and of chunks; 95 % intervals from 1,000 bootstrap resamples of files.
+    """
+    is_run = run.is_run(model)
+    labels = run.read_complete(model).labels if is_run else _read_manifest(model).labels
+    if png and (png.suffix.lower() != ".png" or not labels):
+        told = (
+            f"expected a name that ends in .png, got {png.name!r}" if labels else "a regression has no confusion matrix"
+        )
+        raise SpecError(f"--png: {told}")
+    data = dataclasses.replace(data, task="classification" if labels else "regression")
+    seed = run.read(model).recipe.training.seed if is_run else 0
+    table = data.read(split_seed=seed, for_training=False, divide=split != _ALL)
+    examples = table.examples if split == _ALL else table.part(cast(Split, split))
+    _check_labels(examples, labels, split)
+    with native_output_hidden(), caching.ready():
+        outputs, file_index = (_by_run if is_run else _by_file)(model, table.examples, examples, threads or cpu_count())
+        from dslite.learn.runner import judged
+
+        evaluation = judged(split, examples, labels, outputs, file_index, predictions)
+        if png:
+            confusion_png(evaluation, png)
+    if as_json:
+        print_json(to_json(evaluation))
+        return
+    for renderable in tables(evaluation):
+        out().print(renderable)
+
+
+def _read_manifest(path: Path) -> Artifact:
+    from dslite.deploy import manifest, predict
+
+    artifact = manifest.read(path)
+    predict.check_predicts(artifact)
+    return artifact
+
+
+def _check_labels(examples: Sequence[Example], labels: Sequence[str], split: str) -> None:
+    if not examples:
+        raise DataError(f"expected a {split} split, the table has none: --split {_ALL} scores the whole table")
+    unknown = sorted({example.label for example in examples} - set(labels)) if labels else []
+    if unknown:
+        raise DataError(
+            f"labels: the model knows {', '.join(labels)}; the table has {', '.join(unknown)} too: "
+            "rename them, or leave those rows out"
+        )
+
+
+def _by_run(
+    folder: Path, known: Sequence[Example], examples: Sequence[Example], threads: int
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Give outputs of the examples' chunks, and of each chunk the position of its file.
+
+    Pictures are made of all that the table knows: training made the same.
+    """
+    system = building.trained(folder)
+    with progress([1.0, 1.0, 5.0]) as steps:
+        pictures = learning.pictures(known, system.recipe, steps.start("reading audio"))
+        report = steps.start("starting TensorFlow")
+        from dslite.deploy.runtime import set_tensorflow_threads
+        from dslite.learn.network import predict
+
+        set_tensorflow_threads(threads)
+        network = learning.network(system, report)
+        wanted = set(examples)
+        chosen = np.array([example in wanted for example in known])
+        chunks = pictures.of(chosen)
+        outputs = predict(network, pictures, chunks, steps.start("predicting"))
+    return outputs, (np.cumsum(chosen) - 1)[pictures.file[chunks]]
+
+
+def _by_file(
+    path: Path, known: Sequence[Example], examples: Sequence[Example], threads: int
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Give outputs of the examples' chunks, and of each chunk the position of its file."""
+    del known
+    from dslite.deploy.predict import predict
+
+    outputs: list[npt.NDArray[Any]] = []
+    problems: list[tuple[str, str]] = []
+    with progress(len(examples) + 1) as steps:
+        model = opened(path, threads, steps.start(f"opening {path.name}"))
+        for example in examples:
+            steps.start(example.name)
+            try:
+                outputs.append(predict(model.session, model.chunk, model.sample_rate_hz, example.path).chunks)
+            except AudioError as error:
+                problems.append((example.name, str(error)))
+    if problems:
+        error = DataError(f"{len(problems)} of {len(examples)} files cannot be used: repair or remove them", problems)
+        print_problems(error)
+        raise error
+    return np.concatenate(outputs), np.repeat(np.arange(len(outputs)), [len(of_file) for of_file in outputs])
