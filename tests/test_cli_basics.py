@@ -11,6 +11,7 @@ from dslite import __version__
 from dslite.cli import cli
 
 COMMANDS = cli.list_commands(click.Context(cli))
+SUBCOMMANDS = ["plugins new", "recipe show", "recipe check", "recipe import"]
 KINDS = ["backbones", "augmenters", "compressors", "exporters", "targets"]
 
 
@@ -49,7 +50,7 @@ def test_version_is_that_of_the_package() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"dslite {__version__}\n", "")
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "plugins new"])
+@pytest.mark.parametrize("command", [*COMMANDS, *SUBCOMMANDS])
 def test_the_help_of_a_command_ends_with_an_example_of_it(command: str) -> None:
     done = _dslite(*command.split(), "--help")
     assert (done.returncode, done.stderr) == (0, "")
@@ -58,7 +59,7 @@ def test_the_help_of_a_command_ends_with_an_example_of_it(command: str) -> None:
     assert f"dslite {command}" in " ".join(example.split())
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "plugins new"])
+@pytest.mark.parametrize("command", [*COMMANDS, *SUBCOMMANDS])
 def test_every_option_of_a_command_is_explained(command: str) -> None:
     found: click.Command | None = cli
     for name in command.split():

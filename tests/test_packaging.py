@@ -58,5 +58,6 @@ def test_the_wheel_holds_three_packages_their_types_and_the_licence(tmp_path: Pa
     for package in tops:
         assert f"{package}/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    checked_in = {p.relative_to(ROOT).as_posix() for p in (ROOT / "dslite").rglob("*.*") if p.suffix in (".py", ".in")}
+    suffixes = (".py", ".in", ".toml")
+    checked_in = {p.relative_to(ROOT).as_posix() for p in (ROOT / "dslite").rglob("*.*") if p.suffix in suffixes}
     assert checked_in <= set(names)

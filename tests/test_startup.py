@@ -58,6 +58,7 @@ def _run(
         ["completion", "bash"],
         *([command, "--help"] for command in COMMANDS),
         ["plugins", "new", "--help"],
+        ["recipe", "show", "ccs"],
     ],
     ids=" ".join,
 )

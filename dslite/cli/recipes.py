@@ -180,8 +180,8 @@ def training_options(function: F) -> F:
         }
         recipe = _changed(base, changes)
         if not recipe.backbone:
-            says = f"recipe {name} names none" if name else "or a --recipe that names one"
-            raise SpecError(f"no backbone: give a --backbone (`dslite list backbones`); {says}")
+            instead = f": {name} names none" if name else ", or a --recipe that names one"
+            raise SpecError(f"no backbone: give a --backbone (`dslite list backbones`){instead}")
         own = any(setting.parameter == "weights" for setting in changes) or not name
         checked_weights(recipe.weights, "--weights" if own else f"{name}: weights")
         _ = recipe.system.chunk_samples  # raises where a chunk is shorter than a window

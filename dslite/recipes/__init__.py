@@ -142,7 +142,9 @@ def _built(record_type: Any, given: dict[str, Any], where: str) -> tuple[Any, li
         record, message = _attempt(record_type, given)
         if not message:
             return record, problems
-        culprit = next((name for name in given if _attempt(record_type, _without(given, name))[1] != message), None)
+        alone = (name for name in given if _attempt(record_type, {name: given[name]})[1] == message)
+        with_others = (name for name in given if _attempt(record_type, _without(given, name))[1] != message)
+        culprit = next(alone, None) or next(with_others, None)
         problems.append(f"{_field(where, culprit) if culprit else where}: {message}")
         if culprit is None:
             return None, problems

@@ -26,7 +26,8 @@ def to_toml(recipe: TrainingRecipe, title: str = _TITLE) -> str:
         recipe: with units as in its records (seconds, hertz, pixels).
         title: the comment at the top; lines are not wrapped.
     """
-    lines = [f"# {_printable(line)}".rstrip() for line in (title.strip() or _TITLE).splitlines()]
+    said = "\n".join(_printable(line).rstrip() for line in title.splitlines()).strip("\n")
+    lines = [f"# {line}".rstrip() for line in (said or _TITLE).splitlines()]
     tables = []
     docs = attributes(TrainingRecipe)
     for field in dataclasses.fields(recipe):

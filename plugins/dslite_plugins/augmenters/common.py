@@ -89,3 +89,29 @@ def within(start: Any, width: Any, length: Any) -> Any:
     place = tf.range(length)
     start, width = start[..., tf.newaxis], width[..., tf.newaxis]
     return (place >= start) & (place < start + width)
+
+
+def choose(rows: Any, columns: Any, combine: Callable[[Any, Any], Any], new: Any, own: Any) -> Any:
+    """Take a point from `new` where its row and its column, combined, say so, else from `own`.
+
+    The channels are laid beside one another along the width: TensorFlow chooses between tensors of one shape in a
+    third of the time it needs where the mask has to be broadcast over a last axis of three.
+
+    Args:
+        rows: bool ``(m, height)``.
+        columns: bool ``(m, width)``.
+        combine: `tf.logical_and` or `tf.logical_or`.
+        new: float32 ``(m, height, width, 3)``, or ``(m, 3)`` for one colour a picture.
+        own: float32 ``(m, height, width, 3)``.
+
+    Returns:
+        float32, of the shape of `own`.
+    """
+    import tensorflow as tf
+
+    shape = tf.shape(own)
+    flat = (shape[0], shape[1], shape[2] * shape[3])
+    mask = combine(rows[:, :, tf.newaxis], tf.repeat(columns, shape[3], axis=1)[:, tf.newaxis, :])
+    if new.shape.rank == 2:  # noqa: PLR2004 - colours
+        new = tf.broadcast_to(tf.tile(new, (1, shape[2]))[:, tf.newaxis, :], flat)
+    return tf.reshape(tf.where(mask, tf.reshape(new, flat), tf.reshape(own, flat)), shape)

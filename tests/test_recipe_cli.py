@@ -1,0 +1,323 @@
+import json
+import subprocess
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from dslite import recipes
+from dslite.cli.recipes import TRAINING_SETTINGS, SectionedCommand, training_options
+from dslite.codec import to_json
+from dslite.errors import SpecError, UserError
+from dslite.recipe import AugmentSpec, ChunkSpec, FrontendSpec, HeadSpec, TrainingRecipe, TrainSpec
+from dslite.registry import registry
+
+Dslite = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def _sound(done: subprocess.CompletedProcess[str]) -> str:
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+# -- dslite recipe ------------------------------------------------------------------------------------
+
+
+def test_show_without_a_name_lists_the_published_recipes(dslite_command: Dslite) -> None:
+    header, *rows = _sound(dslite_command("recipe", "show")).splitlines()
+    assert header.split() == ["RECIPE", "DATA", "SET"]
+    assert [row.split()[0] for row in rows] == recipes.names()
+    listed = json.loads(_sound(dslite_command("recipe", "show", "--json")))
+    assert [f"{entry['name']} {entry['title']}" for entry in listed] == [" ".join(row.split()) for row in rows]
+
+
+def test_what_show_prints_is_a_file_to_edit(dslite_command: Dslite, tmp_path: Path) -> None:
+    shown = _sound(dslite_command("recipe", "show", "ccs"))
+    mine = tmp_path / "my.toml"
+    mine.write_text(shown)
+    assert shown.startswith("# COVID-19 cough")
+    assert recipes.read(mine) == recipes.read("ccs")
+    assert _sound(dslite_command("recipe", "show", mine)) == shown
+    mine.write_text(shown.replace("n_hidden = 512", "n_hidden = 99"))
+    assert recipes.read(mine) == replace(recipes.read("ccs"), head=HeadSpec(99))
+    assert json.loads(_sound(dslite_command("recipe", "show", "ccs", "--json"))) == to_json(recipes.read("ccs"))
+
+
+def test_show_completes_a_file_that_says_little(dslite_command: Dslite, tmp_path: Path) -> None:
+    mine = tmp_path / "my.toml"
+    mine.write_text("# Dogs and cats.\n\n[training]\nbatch_size = 5\n")
+    shown = _sound(dslite_command("recipe", "show", mine))
+    assert shown.startswith("# Dogs and cats.\n")
+    assert set(tomllib.loads(shown)) == {name for name, _ in to_json(TrainingRecipe()).items()}
+    assert tomllib.loads(shown)["training"] == to_json(TrainSpec(batch_size=5))
+
+
+def test_check_sums_a_sound_recipe_up_in_a_line(dslite_command: Dslite, tmp_path: Path) -> None:
+    mine = tmp_path / "my.toml"
+    mine.write_text('backbone = "mobilenet:alpha=0.5"\nweights = "none"\n[chunk]\nlength_s = 2.5\n')
+    said = _sound(dslite_command("recipe", "check", mine))
+    assert said == (
+        f"{mine}: OK: mobilenet:alpha=0.5, weights none, chunks of 2.5 s, 224 px, adam 0.001, 40 + 20 epochs, "
+        "no augmentation\n"
+    )
+    assert json.loads(_sound(dslite_command("recipe", "check", mine, "--json"))) == {
+        "recipe": str(mine),
+        "problems": [],
+    }
+
+
+def test_check_tells_all_that_is_not_installed_or_does_not_fit(dslite_command: Dslite, tmp_path: Path) -> None:
+    mine = tmp_path / "my.toml"
+    mine.write_text(
+        'backbone = "mobilenet:alpha=0.5"\nweights = "no.h5"\n'
+        '[frontend]\nsize_px = 16\n[augmentation]\naugmenters = ["cutmicks:x=1"]\n'
+    )
+    done = dslite_command("recipe", "check", mine)
+    assert (done.returncode, done.stdout) == (2, "")
+    *problems, end = done.stderr.splitlines()
+    assert [line.startswith(f"{mine}: ") for line in problems] == [True] * 3
+    assert "[frontend] size_px: expected at least 32 px, the smallest picture mobilenet takes, got 16" in problems[0]
+    assert "weights: expected none, imagenet or a weight file, got 'no.h5'" in problems[1]
+    assert "[augmentation] augmenters: no augmenter is named 'cutmicks'" in problems[2]
+    assert end == f"error: {mine}: 3 problems, listed above"
+    done = dslite_command("recipe", "check", mine, "--json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["problems"] == problems
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('backbone = "densenet12"', "backbone: no backbone is named 'densenet12': did you mean 'densenet121'?"),
+        ('backbone = "vgg16:depth=2"', "backbone: vgg16 has no option 'depth'"),
+        ("[training]\nseed = -1", "[training] seed: seed: expected 0 to 2147483647, got -1"),
+        ("[training", "expected TOML: "),
+    ],
+)
+def test_check_tells_one_fault_in_one_line(dslite_command: Dslite, tmp_path: Path, text: str, message: str) -> None:
+    mine = tmp_path / "my.toml"
+    mine.write_text(text)
+    done = dslite_command("recipe", "check", mine)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert f"error: {mine}: {message}" in done.stderr
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_published_recipe_can_be_trained_with_what_dslite_brings(dslite_command: Dslite, name: str) -> None:
+    if "cutmix" not in registry().names("augmenters"):
+        pytest.skip("dslite's augmenters are not installed here")
+    assert _sound(dslite_command("recipe", "check", name)).startswith(f"{name}: OK: densenet121, weights imagenet, ")
+
+
+def test_import_writes_a_recipe_and_tells_what_differs(dslite_command: Dslite, tmp_path: Path) -> None:
+    settings, classes, mine = tmp_path / "hp_config.json", tmp_path / "class_config.json", tmp_path / "my.toml"
+    settings.write_text('{"basemodel_name": ["vgg16"], "num_units": [64], "stft_window_size": [0.128], "xyz": [1, 2]}')
+    classes.write_text('{"wet": "Wet\\ncough", "dry": "dry"}')
+    done = dslite_command("recipe", "import", settings, "--classes", classes, "-o", mine)
+    assert (done.returncode, done.stdout) == (0, "")
+    told = done.stderr.splitlines()
+    assert "the file: a grid of 2 combinations; a recipe is one: the first of each list is taken" in told
+    assert "stft_window_size = 0.128: carried over; the paper has 0.032 s" in told
+    assert "xyz = 1: left out: the published program knows no such setting" in told
+    assert told[-1] == f"wrote {mine}; what differs from hp_config.json stands above"
+    assert recipes.title(mine) == (
+        "Imported from hp_config.json of DeepSpectrumLite.\n"
+        "Classes, in the order of its model's outputs: wet (Wet cough), dry."
+    )
+    recipe = recipes.read(mine)
+    assert (recipe.backbone, recipe.head.n_hidden, recipe.frontend.window_s) == ("vgg16", 64, 0.128)
+    printed = dslite_command("recipe", "import", settings, "--classes", classes)
+    assert (printed.returncode, printed.stdout) == (0, mine.read_text())
+    assert printed.stderr.splitlines() == told[:-1]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("show cc", "no recipe is named 'cc': did you mean 'ccs'?"),
+        ("show missing.toml", "missing.toml: cannot read the recipe: No such file or directory"),
+        ("check", "Missing argument 'RECIPE'"),
+        ("import", "Missing argument 'SETTINGS'"),
+        ("import missing.json", "missing.json: cannot be read: No such file or directory"),
+        ("import missing.json -o no-such-folder/my.toml", "the folder no-such-folder does not exist"),
+        ("shw", "No such command 'shw'"),
+    ],
+)
+def test_a_wrong_request_ends_with_2_and_one_line(dslite_command: Dslite, line: str, message: str) -> None:
+    done = dslite_command("recipe", *line.split())
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+
+
+# -- the options of training --------------------------------------------------------------------------
+
+
+@click.command(cls=SectionedCommand)
+@click.argument("data")
+@click.option("--final", is_flag=True, help="Of the command itself.")
+@training_options
+def _train(data: str, final: bool, recipe: TrainingRecipe) -> None:
+    del final
+    _train.seen = (data, recipe)  # type: ignore[attr-defined]
+
+
+def _recipe(words: Sequence[object]) -> TrainingRecipe:
+    _train.main(["data.csv", *map(str, words)], standalone_mode=False)
+    data, recipe = _train.seen  # type: ignore[attr-defined]
+    assert data == "data.csv"
+    assert isinstance(recipe, TrainingRecipe)
+    return recipe
+
+
+def test_without_a_recipe_the_defaults_of_the_records_hold() -> None:
+    assert _recipe(["--backbone", "vgg16"]) == TrainingRecipe(backbone="vgg16")
+
+
+def test_without_an_option_the_recipe_holds() -> None:
+    for name in recipes.names():
+        assert _recipe(["--recipe", name]) == recipes.read(name)
+
+
+# For each option, words that say something else than both the defaults and ccs, and what becomes of the field.
+OTHERWISE: dict[str, tuple[Sequence[object], object]] = {
+    "backbone": (["--backbone", "mobilenet:alpha=0.5"], "mobilenet:alpha=0.5"),
+    "weights": (["--weights", "none"], "none"),
+    "length_s": (["--chunk", 2], 2.0),
+    "chunk_hop_s": (["--chunk-hop", 0.5], 0.5),
+    "short": (["--short", "drop"], "drop"),
+    "tail": (["--tail", "drop"], "drop"),
+    "sample_rate_hz": (["--sample-rate", 22050], 22050),
+    "window_ms": (["--window", 64], 0.064),
+    "stft_hop_ms": (["--stft-hop", 10], 0.01),
+    "n_fft": (["--n-fft", 1024], 1024),
+    "n_mels": (["--mels", 64], 64),
+    "f_min_hz": (["--fmin", 50], 50.0),
+    "f_max_hz": (["--fmax", 4000], 4000.0),
+    "mel_scale": (["--mel-scale", "htk"], "htk"),
+    "mel_norm": (["--no-mel-norm"], False),
+    "top_db": (["--top-db", 60], 60.0),
+    "colour_map": (["--colour-map", "magma"], "magma"),
+    "size_px": (["--size", 96], 96),
+    "resize": (["--resize", "nearest"], "nearest"),
+    "n_hidden": (["--hidden", 64], 64),
+    "dropout": (["--dropout", 0.5], 0.5),
+    "optimizer": (["--optimizer", "lion"], "lion"),
+    "learning_rate": (["--learning-rate", 0.01], 0.01),
+    "batch_size": (["--batch-size", 8], 8),
+    "head_epochs": (["--head-epochs", 3], 3),
+    "finetune_epochs": (["--finetune-epochs", 4], 4),
+    "finetune_layers": (["--finetune-layers", 5], 5),
+    "finetune_rate": (["--finetune-rate", 0.5], 0.5),
+    "label_smoothing": (["--label-smoothing", 0.2], 0.2),
+    "class_weights": (["--class-weights", "none"], "none"),
+    "patience": (["--patience", 6], 6),
+    "keep": (["--keep", "last"], "last"),
+    "seed": (["--seed", 7], 7),
+    "augmenters": (["--augment", "noise:deviation=9,mixup", "--augment", "cutmix"], None),
+    "sap_a": (["--sap-a", 0.4], 0.4),
+    "sap_s": (["--sap-s", 12], 12.0),
+    "probability_min": (["--probability-min", 0.2], 0.2),
+    "probability_max": (["--probability-max", 0.3], 0.3),
+    "losses": (["--losses", "last-visit"], "last-visit"),
+}
+
+
+@pytest.mark.parametrize("setting", TRAINING_SETTINGS, ids=lambda setting: str(setting.parameter))
+@pytest.mark.parametrize("name", ["ccs", None])
+def test_an_option_overrides_its_field_and_no_other(setting: object, name: str | None) -> None:
+    (found,) = [s for s in TRAINING_SETTINGS if s is setting]
+    words, value = OTHERWISE[found.parameter]
+    if found.parameter == "augmenters":
+        value = ("noise:deviation=9", "mixup", "cutmix")
+    base = recipes.read(name) if name else TrainingRecipe(backbone="vgg16")
+    start = ["--recipe", name] if name else ["--backbone", "vgg16"]
+    changed = {found.field: value}
+    if found.table:
+        changed = {found.table: replace(getattr(base, found.table), **changed)}
+    assert _recipe([*start, *words]) == replace(base, **changed)
+
+
+def test_there_is_an_option_for_each_field_but_two() -> None:
+    covered = {(setting.table, setting.field) for setting in TRAINING_SETTINGS}
+    fields = {("", "backbone"), ("", "weights")}
+    for table, record in (
+        ("chunk", ChunkSpec()),
+        ("frontend", FrontendSpec()),
+        ("head", HeadSpec()),
+        ("training", TrainSpec()),
+        ("augmentation", AugmentSpec()),
+    ):
+        fields |= {(table, name) for name in to_json(record)}
+    # The floor of powers concerns nobody; the output is the data's.
+    assert fields - covered == {("frontend", "power_floor"), ("head", "output")}
+
+
+def test_an_option_counts_also_where_it_says_the_default() -> None:
+    recipe = _recipe(["--recipe", "css", "--dropout", 0.25, "--optimizer", "adam", "--augment", "none"])
+    assert (recipe.head, recipe.training.optimizer) == (HeadSpec(700, 0.25), "adam")
+    assert recipe.augmentation.augmenters == ()
+
+
+def test_options_are_taken_together() -> None:
+    assert _recipe(["--recipe", "ccs", "--sample-rate", 44100, "--fmax", 20000]).frontend.top_hz == 20000
+
+
+def test_a_file_of_the_users_is_a_recipe_too(tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text('backbone = "vgg16"\n[head]\ndropout = 0.5\n')
+    assert _recipe(["--recipe", tmp_path / "my.toml", "--hidden", 9]).head == HeadSpec(9, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], r"^no backbone: give a --backbone \(`dslite list backbones`\)"),
+        (["--recipe", "cc"], "did you mean 'ccs'"),
+        (["--recipe", "ccs", "--size", 3], "^picture size: expected 8 to 4096 px, got 3"),
+        (["--recipe", "ccs", "--chunk", 0.01], "at least one window"),
+        (["--recipe", "ccs", "--weights", "no.h5"], "^--weights: expected none, imagenet or a weight file"),
+        (
+            ["--recipe", "ccs", "--augment", "none,cutmix"],
+            "^--augment: expected none alone, or names, got none, cutmix",
+        ),
+        (["--recipe", "ccs", "--probability-min", 0.5], "probabilities of augmentation: expected 0 <= min <= max"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_before(words: list[object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        _recipe(words)
+
+
+def test_a_recipe_whose_weights_are_nowhere_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text('backbone = "vgg16"\nweights = "no.h5"\n')
+    with pytest.raises(SpecError, match=r"my\.toml: weights: expected none, imagenet or a weight file, got 'no.h5'"):
+        _recipe(["--recipe", path])
+    path.write_text("")
+    with pytest.raises(SpecError, match=r"^no backbone: .*my\.toml names none$"):
+        _recipe(["--recipe", path])
+
+
+def test_help_has_sections_and_the_defaults_of_the_records() -> None:
+    text = CliRunner().invoke(_train, ["--help"], terminal_width=100).output
+    heads = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert heads == ["Options:", "Recipe:", "Chunks and pictures:", "Head:", "Training:", "Augmentation:"]
+    words = " ".join(text.split())
+    for setting in TRAINING_SETTINGS:
+        assert setting.flag.partition("/")[0] in words
+    assert "Seconds of a chunk. [default: 3.0]" in words
+    assert "By its name in Keras. [default: adam]" in words
+    assert "[default: imagenet]" in words
+
+
+def test_the_shell_completes_recipes_and_augmenters() -> None:
+    options = {param.name: param for param in _train.params}
+    context = click.Context(_train)
+    named = options["recipe_name"].shell_complete(context, "c")
+    assert [item.value for item in named] == ["ccs", "css"]
+    assert [item.type for item in options["recipe_name"].shell_complete(context, "./my")] == ["file"]
+    assert [item.value for item in options["augmenters"].shell_complete(context, "non")] == ["none"]
