@@ -18,6 +18,8 @@ Optimizer = Literal[
     "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lion", "nadam", "rmsprop", "sgd"
 ]
 ClassWeights = Literal["balanced", "none"]
+Schedule = Literal["constant", "cosine"]
+Precision = Literal["float32", "bfloat16"]
 Keep = Literal["best", "last"]
 Losses = Literal["forward", "last-visit"]
 
@@ -223,7 +225,11 @@ class TrainSpec:
         finetune_epochs: of the second phase.
         finetune_layers: how many of the backbone's last layers learn in the second phase; more than it has: all.
         finetune_rate: the second phase's learning rate, as a share of the first's; the paper's is a tenth.
+        schedule: of the learning rate over the steps of a phase: ``constant``, or rising over the first tenth and then
+            falling to 0 by a ``cosine``.
         label_smoothing: share of each label that is spread over all classes.
+        precision: of convolutions and products while training; ``bfloat16`` is faster where the processor has it
+            (AVX-512 BF16, AMX), and changes nothing where it has not. Weights and figures are float32 always.
         class_weights: ``balanced`` weights each class by the inverse of its frequency; ``none`` does not.
         patience: epochs without a better devel score after which a phase ends; 0: it never ends early.
         keep: weights of the ``best`` epoch on devel, or of the ``last``. Without a devel split always the last.
@@ -237,7 +243,9 @@ class TrainSpec:
     finetune_epochs: int = 20
     finetune_layers: int = 1000
     finetune_rate: float = 0.1
+    schedule: Schedule = "constant"
     label_smoothing: float = 0.0
+    precision: Precision = "float32"
     class_weights: ClassWeights = "balanced"
     patience: int = 0
     keep: Keep = "best"
@@ -252,7 +260,9 @@ class TrainSpec:
         _require(self.head_epochs + self.finetune_epochs > 0, "epochs: expected one or more, got none in both phases")
         _require(self.finetune_layers >= 0, f"fine-tuned layers: expected 0 or more, got {self.finetune_layers}")
         _require(0 < self.finetune_rate <= 1, f"rate of fine-tuning: expected above 0 to 1, got {self.finetune_rate}")
+        _require_choice("schedule", self.schedule, Schedule)
         _require(0 <= self.label_smoothing < 1, f"label smoothing: expected 0 to below 1, got {self.label_smoothing}")
+        _require_choice("precision", self.precision, Precision)
         _require_choice("class_weights", self.class_weights, ClassWeights)
         _require(self.patience >= 0, f"patience: expected 0 or more epochs, got {self.patience}")
         _require_choice("keep", self.keep, Keep)

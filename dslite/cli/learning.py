@@ -4,11 +4,17 @@ Keys are hashes of content, as those of exported files are (`dslite.cli.identity
 the front end by its settings and source, the backbone by its plugin and weights.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
 
 from dslite import cache
 from dslite.cli import building, identity
+from dslite.cli.console import progress
+from dslite.cli.options import SEED, WEIGHTS_HELP, ModelRequest, PluginName, checked_weights, recipe_options
 from dslite.codec import to_json
 from dslite.learn.dataset import DataSet, Example
 from dslite.recipe import Recipe
@@ -18,7 +24,44 @@ if TYPE_CHECKING:
     from dslite.learn.network import Network
     from dslite.learn.pictures import Pictures
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _AUDIO_LIBRARIES = ("tensorflow", "numpy", "librosa", "soundfile", "soxr")
+
+
+def extractor_options(function: F) -> F:
+    """Add the options of a backbone whose features are wanted; the command gets one argument, ``system``."""
+
+    @functools.wraps(function)
+    def wrapper(**values: Any) -> Any:
+        recipe: Recipe = values.pop("recipe")
+        weights = checked_weights(values.pop("weights"))
+        head = dataclasses.replace(recipe.head, output="linear")  # there must be one; nobody looks at it
+        model = ModelRequest(head, (), weights, values.pop("seed"))
+        system = building.System(values.pop("backbone"), model, dataclasses.replace(recipe, head=head))
+        building.check(system)
+        return function(system=system, **values)
+
+    result = recipe_options(wrapper)
+    result = click.option("--seed", type=SEED, default=0, show_default=True, help="Of random weights.")(result)
+    result = click.option("--weights", default="imagenet", show_default=True, help=WEIGHTS_HELP)(result)
+    text = "`dslite list backbones` names them."
+    return cast(F, click.option("--backbone", type=PluginName("backbones"), required=True, help=text)(result))
+
+
+def pooled_features(system: building.System, examples: Sequence[Example]) -> "tuple[Pictures, Any]":
+    """Give pictures and features, float32 ``(chunks, d)``, of audio files; TensorFlow only where they are not there."""
+    with progress([1.0, 5.0]) as steps:
+        of = pictures(examples, system.recipe, steps.start("reading audio"))
+        report = steps.start(f"features of {system.name}")
+        return of, features(system, examples, of, lambda: network(system, report), report)
+
+
+def note_dropped(of: "Pictures") -> None:
+    """Say how many files are shorter than a chunk and left out, if any."""
+    n_dropped = int((of.n_chunks == 0).sum())
+    if n_dropped:
+        click.echo(f"note: {n_dropped} files are shorter than a chunk, and left out (--short pad keeps them)", err=True)
 
 
 def network(system: building.System, report: Report) -> "Network":

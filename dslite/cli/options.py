@@ -232,6 +232,7 @@ def refuse_options(flags: Mapping[str, str], why: str) -> None:
             raise SpecError(f"{flag} {why}")
 
 
+SEED = click.IntRange(0, 2**31 - 1)
 WEIGHTS_HELP = "Of the backbone: none (random), imagenet (downloaded), or a file (.h5, .keras)."
 
 _MODEL_OPTIONS: tuple[Row, ...] = (

@@ -21,7 +21,7 @@ from dslite.cli.options import (
 )
 from dslite.cli.selection import split
 from dslite.errors import SpecError, UserError
-from dslite.recipe import ClassWeights, Keep, Losses, Optimizer, TrainingRecipe
+from dslite.recipe import ClassWeights, Keep, Losses, Optimizer, Precision, Schedule, TrainingRecipe
 from dslite.registry import get_with_options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -76,6 +76,7 @@ TRAINING_SETTINGS: tuple[Setting, ...] = (
         float,
         "The second phase's learning rate, as a share of the first's.",
     ),
+    Setting("--schedule", "schedule", "training", "schedule", choice(Schedule), "Of the learning rate in a phase."),
     Setting(
         "--label-smoothing",
         "label_smoothing",
@@ -83,6 +84,14 @@ TRAINING_SETTINGS: tuple[Setting, ...] = (
         "label_smoothing",
         float,
         "Share of each label that is spread over all classes.",
+    ),
+    Setting(
+        "--precision",
+        "precision",
+        "training",
+        "precision",
+        choice(Precision),
+        "Of products while training; bfloat16 is faster where the processor has it.",
     ),
     Setting(
         "--class-weights",

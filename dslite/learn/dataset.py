@@ -1,8 +1,12 @@
 """A data set: audio files with labels, speakers and splits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 Split = Literal["train", "devel", "test"]
 Task = Literal["classification", "regression"]
@@ -46,3 +50,11 @@ class DataSet:
     def part(self, *splits: Split) -> tuple[Example, ...]:
         """Give the examples of some splits."""
         return tuple(example for example in self.examples if example.split in splits)
+
+
+def truth(examples: Sequence[Example], labels: Sequence[str]) -> npt.NDArray[Any]:
+    """Give of each file the position of its class, or its number where there are no classes, ``(files,)``."""
+    if not labels:
+        return np.array([float(example.label) for example in examples], np.float32)
+    position = {label: i for i, label in enumerate(labels)}
+    return np.array([position[example.label] for example in examples], np.int64)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dslite import files
 from dslite.codec import to_json
 from dslite.learn import checkpoint, run
-from dslite.learn.dataset import DataSet, Example, Split
+from dslite.learn.dataset import DataSet, Example, Split, truth
 from dslite.learn.evaluation import Evaluation, by_file, evaluate, write_predictions
 from dslite.learn.network import Network, predict
 from dslite.learn.pictures import Pictures
@@ -20,14 +20,6 @@ from dslite.recipe import TrainingRecipe
 from dslite.records import Augmenter, Options
 
 Floats = npt.NDArray[np.float32]
-
-
-def truth(examples: Sequence[Example], labels: Sequence[str]) -> npt.NDArray[Any]:
-    """Give of each file the position of its class, or its number where there are no classes, ``(files,)``."""
-    if not labels:
-        return np.array([float(example.label) for example in examples], np.float32)
-    position = {label: i for i, label in enumerate(labels)}
-    return np.array([position[example.label] for example in examples], np.int64)
 
 
 def lesson(data: DataSet, pictures: Pictures, features: Floats, learned: Sequence[Split], devel: bool) -> Lesson:

@@ -8,6 +8,7 @@ the stop.
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from dslite.learn.evaluation import evaluate
 from dslite.learn.network import Network, in_batches
 from dslite.learn.pictures import Pictures
 from dslite.model.keras import keras
-from dslite.recipe import AugmentSpec, TrainSpec
+from dslite.recipe import AugmentSpec, Precision, Schedule, TrainSpec
 from dslite.records import Augmenter, Options
 
 Phase = Literal["head", "finetune"]
@@ -84,7 +85,7 @@ class Epoch:
     Attributes:
         phase: head, or finetune.
         epoch: of the phase, from 1.
-        learning_rate: of its steps.
+        learning_rate: of its phase; a schedule gives each step a share of it.
         loss: mean over the training chunks, as they were seen: augmented, with dropout, weighted.
         devel_loss: mean over the devel chunks; None without devel.
         devel_score: UAR of the devel files, or the concordance correlation of a regression; None without devel, or
@@ -186,7 +187,8 @@ def train(
                 phase.load(state.optimizer)
         n_before = len(state.history)
         tell = start(f"{coming[0]} epoch {coming[1]}")
-        mean_loss, losses = phase.run(n_before, state.losses, tell)
+        with _products_in(spec.precision):
+            mean_loss, losses = phase.run(n_before, coming[1], state.losses, tell)
         devel_loss, devel_score = phase.score() if len(lesson.devel) else (None, None)
         epoch = Epoch(coming[0], coming[1], phase.learning_rate, mean_loss, devel_loss, devel_score)
         history = (*state.history, epoch)
@@ -197,9 +199,34 @@ def train(
     network.cnn.set_weights(state.kept)
 
 
+_BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"
+
+
+@contextmanager
+def _products_in(precision: Precision) -> Iterator[None]:
+    """While the block runs, have the functions that TensorFlow makes ready compute products in this precision."""
+    tf.config.optimizer.set_experimental_options({_BFLOAT16: precision == "bfloat16"})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({_BFLOAT16: False})
+
+
 def _first_state(network: Network, lesson: Lesson) -> State:
     weights = tuple(network.cnn.get_weights())
     return State((), weights, (), weights, np.full(len(lesson.train), np.inf, np.float32))
+
+
+_WARM_UP = 0.1
+
+
+def share_of_rate(schedule: Schedule, done: float) -> float:
+    """Give the share of a phase's learning rate that holds when a fraction of the phase, 0 to 1, is done."""
+    if schedule == "constant":
+        return 1.0
+    if done < _WARM_UP:
+        return done / _WARM_UP
+    return 0.5 * (1.0 + math.cos(math.pi * (done - _WARM_UP) / (1.0 - _WARM_UP)))
 
 
 class _Loss:
@@ -239,6 +266,7 @@ class _Phase:
     ) -> None:
         self.name = name
         self.learning_rate = spec.learning_rate * (spec.finetune_rate if name == "finetune" else 1.0)
+        self._n_epochs = spec.finetune_epochs if name == "finetune" else spec.head_epochs
         self._network, self._lesson, self._spec = network, lesson, spec
         backbone = network.last_weights(spec.finetune_layers) if name == "finetune" else []
         self._frozen = not backbone
@@ -290,8 +318,14 @@ class _Phase:
         for variable, value in zip(self._optimizer.variables, variables, strict=True):
             variable.assign(value)
 
-    def run(self, n_before: int, losses: Floats, tell: Tell) -> tuple[float, Floats]:
+    def run(self, n_before: int, epoch: int, losses: Floats, tell: Tell) -> tuple[float, Floats]:
         """Run an epoch: all training chunks once, in an order drawn from seed and epoch.
+
+        Args:
+            n_before: epochs done in both phases.
+            epoch: of this phase, from 1.
+            losses: of each training chunk at its last visit.
+            tell: told the loss, and the fraction done.
 
         Returns:
             The mean loss, and the loss of each training chunk at this visit.
@@ -309,6 +343,9 @@ class _Phase:
                 clean = lesson.features if self._frozen else lesson.pictures.levels
                 ranked_by = self._clean_losses(clean[chunks], targets)
             inputs = lesson.features if self._learns_from_features else lesson.pictures.levels
+            # A step is timed by its middle: neither the first nor the last learns nothing.
+            done = (epoch - 1 + (step + 0.5) / len(starts)) / self._n_epochs
+            self._optimizer.learning_rate.assign(self.learning_rate * share_of_rate(spec.schedule, done))
             seed = np.array((spec.seed, n_before * len(starts) + step), np.int32)
             weighted, each = self._step(inputs[chunks], targets, ranked_by, seed)
             visited[batch] = each

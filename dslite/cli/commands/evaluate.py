@@ -22,7 +22,7 @@ from dslite.learn.splits import SPLITS
 from dslite.measure.environment import cpu_count
 from dslite.native import native_output_hidden
 from dslite.records import Artifact
-from dslite.report.evaluation import confusion_png, tables
+from dslite.report.evaluation import confusion_png, evaluation_tables
 
 _ALL = "all"
 
@@ -79,8 +79,8 @@ def command(
     if as_json:
         print_json(to_json(evaluation))
         return
-    for renderable in tables(evaluation):
-        out().print(renderable)
+    console = out()
+    console.print(evaluation_tables(evaluation, console.width))
 
 
 def _read_manifest(path: Path) -> Artifact:

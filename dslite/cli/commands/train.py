@@ -24,7 +24,7 @@ from dslite.native import native_output_hidden
 from dslite.recipe import TrainingRecipe, TrainSpec
 from dslite.recipes import to_toml
 from dslite.registry import get_with_options
-from dslite.report.evaluation import confusion_png, tables
+from dslite.report.evaluation import confusion_png, evaluation_tables
 
 if TYPE_CHECKING:
     from dslite.learn.training import Epoch, Lesson
@@ -73,8 +73,8 @@ def command(data: DataRequest, output: Path, final: bool, force: bool, recipe: T
     if as_json:
         print_json({"run": str(output), **to_json(evaluation)})
         return
-    for renderable in tables(evaluation):
-        out().print(renderable)
+    console = out()
+    console.print(evaluation_tables(evaluation, console.width))
     click.echo(f"kept in {output}")
 
 
@@ -135,9 +135,7 @@ def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.Sys
         network = learning.network(system, report)
         report = steps.start(f"features of {system.name}")
         features = learning.features(system, table.examples, pictures, lambda: network, report)
-    n_dropped = int((pictures.n_chunks == 0).sum())
-    if n_dropped:
-        click.echo(f"note: {n_dropped} files are shorter than a chunk, and left out (--short pad keeps them)", err=True)
+    learning.note_dropped(pictures)
     lesson = runner.lesson(table, pictures, features, learned, devel=scored == "devel")
     if anew:
         run.begin(output, info, to_toml(info.recipe), table, {"commit": commit(), **environment()})

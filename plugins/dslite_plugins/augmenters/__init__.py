@@ -7,6 +7,7 @@ from dslite.records import Augmenter, Option
 from dslite_plugins.augmenters.distorting import noise, timeshift
 from dslite_plugins.augmenters.masking import specaugment
 from dslite_plugins.augmenters.mixing import cutmix, mixup
+from dslite_plugins.augmenters.moving import stretch
 
 _SIZE = "Pixels at strength 1; cut to the picture's."
 
@@ -41,6 +42,17 @@ def dslite_augmenters() -> Iterable[Augmenter]:
                 Option("size", 67, f"Width of a mask. {_SIZE}"),
                 Option("time_masks", 1, "Masks along time, each of this width."),
                 Option("frequency_masks", 1, "Masks along frequency, likewise."),
+            ),
+        ),
+        Augmenter(
+            name="stretch",
+            apply=stretch,
+            source="Ko et al., Audio Augmentation for Speech Recognition, Interspeech 2015; for pitch, Jaitly and Hinton, 2013",
+            options=(
+                Option("time", 0.15, "Share of the duration added or taken, at most."),
+                Option("frequency", 0.10, "Share of each frequency added or taken, at most."),
+                Option("time_shift", 0.15, "Share of the width moved by, at most, either way."),
+                Option("frequency_shift", 0.05, "Share of the height moved by, at most, either way."),
             ),
         ),
         Augmenter(
