@@ -33,6 +33,7 @@ format: $(READY) ## let ruff mend what it can
 
 benchmarks: $(READY) ## measure dslite itself, and the whole zoo; writes benchmarks/results/
 	$(BIN)/python benchmarks/reference_path.py
+	$(BIN)/python benchmarks/augmentation.py
 	$(BIN)/python benchmarks/zoo.py
 
 wheel: $(READY) ## build the wheel into dist/

@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ PATCH_PX, MASK_PX = 56, 67
 """The paper's section 3.2: defaults of the plugins, and settings of the loop."""
 
 ROUNDS = 9
-SEEDS = 20
+SEEDS = 100
 STEPS = 5
 """Batches a round: of ours a round of one would be too short to time; of the loop one is long enough."""
 
@@ -35,12 +36,13 @@ STEPS = 5
 # -- the loop over samples -----------------------------------------------------------------------------
 
 
-def loop(images: Any, labels: Any, losses: Any, seed: Any) -> tuple[Any, Any]:
+def loop(images: Any, labels: Any, losses: Any, seed: Any, *, joined: bool = False) -> tuple[Any, Any]:
     """Augment sample by sample, as the published implementation is built.
 
     The same policy, CutMix and SpecAugment with the same settings. Every sample adds its own operations to the graph:
     its lambda is put into its place of the batch by a one-hot row; its picture is cut into five pieces and joined again
-    with the patch; for each of its masks the whole batch is multiplied, of which its own picture is then taken.
+    with the patch; for each of its masks the whole batch is multiplied, of which its own picture is then taken. With
+    `joined`, a kinder loop, the two masks are one before: the batch is multiplied once a sample, not twice.
     """
     n = images.shape[0]
     order = tf.argsort(losses)
@@ -52,7 +54,7 @@ def loop(images: Any, labels: Any, losses: Any, seed: Any) -> tuple[Any, Any]:
     draws = iter(tf.unstack(tf.random.stateless_uniform((7 * n,), seed)))
     pairs = [loop_cutmix(images, labels, strength, probability, i, draws) for i in range(n)]
     images, labels = tf.stack([image for image, _ in pairs]), tf.stack([label for _, label in pairs])
-    return tf.stack([loop_mask(images, strength, probability, i, draws) for i in range(n)]), labels
+    return tf.stack([loop_mask(images, strength, probability, i, draws, joined=joined) for i in range(n)]), labels
 
 
 def loop_cutmix(images: Any, labels: Any, strength: Any, probability: Any, i: int, draws: Any) -> tuple[Any, Any]:
@@ -69,16 +71,19 @@ def loop_cutmix(images: Any, labels: Any, strength: Any, probability: Any, i: in
     return tf.ensure_shape(image, images.shape[1:]), (1 - share) * labels[i] + share * labels[other]
 
 
-def loop_mask(images: Any, strength: Any, probability: Any, i: int, draws: Any) -> Any:
+def loop_mask(images: Any, strength: Any, probability: Any, i: int, draws: Any, *, joined: bool) -> Any:
     """Hide a band and a stretch of the whole batch, and give sample `i` of it."""
     _, height, width, _ = images.shape
     mean = tf.reduce_mean(images[i], axis=(0, 1))
     wide = tf.where(next(draws) < probability[i], tf.cast(tf.round(strength[i] * MASK_PX), tf.int32), 0)
-    masked = images
+    masks = []
     for length, shape in ((height, (1, -1, 1, 1)), (width, (1, 1, -1, 1))):
         start = tf.cast(next(draws) * tf.cast(length - wide + 1, tf.float32), tf.int32)
         kept = tf.concat([tf.ones(start), tf.zeros(wide), tf.ones(length - start - wide)], axis=0)
-        masked *= tf.reshape(tf.ensure_shape(kept, (length,)), shape)  # of the whole batch, for one picture
+        masks.append(tf.reshape(tf.ensure_shape(kept, (length,)), shape))
+    masked = images
+    for mask in [masks[0] * masks[1]] if joined else masks:
+        masked *= mask  # of the whole batch, for one picture
     return tf.where(masked[i] == 0, mean, masked[i])
 
 
@@ -124,29 +129,34 @@ def against_loop() -> list[Figure]:
     """Ours against the loop over samples: pace, nodes of the graph, time to trace it."""
     data = batch(BATCH)
     graphs, tracing_s, nodes = {}, {}, {}
-    for name, function in (("ours", ours()), ("loop", loop)):
+    for name, function in (("ours", ours()), ("loop", loop), ("kinder", partial(loop, joined=True))):
         start = time.perf_counter()
         graphs[name] = traced(function, BATCH)
         tracing_s[name] = time.perf_counter() - start
         nodes[name] = [n_nodes(traced(function, 8)), n_nodes(graphs[name])]
         seconds(graphs[name], data, 0, 2)
-    taken: dict[str, list[float]] = {"loop": [], "ours": []}
+    taken: dict[str, list[float]] = {"loop": [], "ours": [], "kinder": []}
     for round_ in range(ROUNDS):
         for name, found in taken.items():
             found.append(seconds(graphs[name], data, round_ * STEPS, STEPS if name == "ours" else 1))
-    ratios = [a / b for a, b in zip(taken["loop"], taken["ours"], strict=True)]
-    ratio = statistics.median(ratios)
-    pace = {name: BATCH / statistics.median(found) for name, found in taken.items()}
-    share = {name: changed(graph, data) for name, graph in graphs.items()}
+    share = {name: changed(graphs[name], data) for name in ("ours", "loop")}
+    ratio, told = against(taken["loop"], taken["ours"])
+    kinder, told_kinder = against(taken["kinder"], taken["ours"])
     return [
         Figure(
             "SapAugment + CutMix + SpecAugment",
             "at least 10 times the samples per second of a loop over samples",
-            f"{ratio:.1f} times ({pace['ours']:.0f} against {pace['loop']:.0f} samples/s; rounds from "
-            f"{min(ratios):.1f} to {max(ratios):.1f})",
+            told,
             ratio >= 10,
             f"medians of {ROUNDS} interleaved rounds; batch {BATCH}, {SIZE_PX}x{SIZE_PX}, losses given, no model; over "
             f"{SEEDS} seeds ours changed {share['ours']:.1%} of all points, the loop {share['loop']:.1%}",
+        ),
+        Figure(
+            "the same, a kinder loop",
+            "likewise",
+            told_kinder,
+            kinder >= 10,
+            "this loop multiplies the whole batch once a sample; the published way is once for each of its two masks",
         ),
         Figure(
             "nodes of the graph, batch 8 and 32",
@@ -163,6 +173,15 @@ def against_loop() -> list[Figure]:
             "once each; ours first, which pays for TensorFlow's start",
         ),
     ]
+
+
+def against(theirs_s: list[float], ours_s: list[float]) -> tuple[float, str]:
+    """Give how many times faster ours is, the median of the rounds, and that in words."""
+    ratios = [a / b for a, b in zip(theirs_s, ours_s, strict=True)]
+    ratio = statistics.median(ratios)
+    fast, slow = (BATCH / statistics.median(found) for found in (ours_s, theirs_s))
+    spread = f"rounds from {min(ratios):.1f} to {max(ratios):.1f}"
+    return ratio, f"{ratio:.1f} times ({fast:.0f} against {slow:.0f} samples/s; {spread})"
 
 
 def changed(function: Callable[..., Any], data: tuple[Any, ...]) -> float:

@@ -35,8 +35,7 @@ class _Piece:
 
 
 @click.command(
-    epilog="Example: dslite image speech.wav -o speech.png --colour-map magma; "
-    "dslite image a.wav b.wav -o mixed.png --augment cutmix:size=80 --augment specaugment"
+    epilog="Example: dslite image cough.wav speech.wav -o seen.png --augment cutmix:size=80 --colour-map magma"
 )
 @click.argument("audio", type=PATH, nargs=-1, required=True)
 @click.option(
