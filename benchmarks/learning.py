@@ -144,8 +144,8 @@ def whole_step() -> list[Figure]:
                 f"{gain:.2f} times the pace of the loop; "
                 + ", ".join(f"{name} {seconds * 1e3:.0f} ms" for name, seconds in medians.items()),
                 gain > 1,
-                f"medians of {ROUNDS} interleaved rounds of {N_BATCHES} steps of {BATCH} chunks; all layers learn; losses "
-                "from a forward pass where nothing else is said",
+                f"medians of {ROUNDS} interleaved rounds of {N_BATCHES} steps of {BATCH} chunks; all layers learn; "
+                "losses from a forward pass where nothing else is said",
             )
         )
     return figures

@@ -154,7 +154,7 @@ def class_weights(targets: Floats, spec: TrainSpec) -> Floats:
     """Give the weight of each class from one-hot rows, float32 ``(k,)``: n / (k n_class), or 1 for all."""
     if spec.class_weights == "none":
         return np.ones(targets.shape[1], np.float32)
-    return (len(targets) / (targets.shape[1] * targets.sum(axis=0))).astype(np.float32)
+    return np.asarray(len(targets) / (targets.shape[1] * targets.sum(axis=0)), np.float32)
 
 
 def train(

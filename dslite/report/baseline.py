@@ -22,9 +22,10 @@ def baseline_tables(found: Baseline) -> Group:
             continue
         table.add_row(split, str(result.n), *cells)
     chosen = found.chosen
+    tried = len(found.candidates)
     lines = [
-        f"{found.n_features} features; best on devel of {len(found.candidates)} settings fitted on train: "
-        f"C = {chosen.complexity:g}, scaling by {chosen.scaling}",
+        f"{found.n_features} features a file",
+        f"best on devel of {tried} settings: C = {chosen.complexity:g}, scaling by {chosen.scaling}",
         "test is of a fit on train and devel" if found.test else "the table has no test split",
     ]
     if not found.converged:

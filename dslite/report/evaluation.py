@@ -82,7 +82,8 @@ def evaluation_tables(evaluation: Evaluation, width: int) -> Group:
     return Group(*parts)
 
 
-def _table(*columns: str) -> Table:
+def plain_table(*columns: str) -> Table:
+    """Begin a table: the first column is text, the others are figures."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column(escape(columns[0]), overflow="fold")
     for column in columns[1:]:
@@ -93,7 +94,7 @@ def _table(*columns: str) -> Table:
 def _classification(split: str, files: Classification, chunks: Classification) -> Table:
     two = files.sensitivity is not None or files.specificity is not None
     percent = f"{files.confidence:.0%}".replace("%", " %")
-    table = _table(split, "n", "UAR", f"{percent} CI", "chance", "accuracy", *(["sens.", "spec."] if two else []))
+    table = plain_table(split, "n", "UAR", f"{percent} CI", "chance", "accuracy", *(["sens.", "spec."] if two else []))
     for name, found in (("files", files), ("chunks", chunks)):
         more = [figure(found.sensitivity), figure(found.specificity)] if two else []
         table.add_row(
@@ -109,7 +110,7 @@ def _classification(split: str, files: Classification, chunks: Classification) -
 
 
 def _recalls(files: Classification, chunks: Classification) -> Table:
-    table = _table("class", "files", "recall", "chunks", "recall of chunks")
+    table = plain_table("class", "files", "recall", "chunks", "recall of chunks")
     rows = zip(files.labels, files.support, files.recall, chunks.support, chunks.recall, strict=True)
     for label, n_files, recall, n_chunks, of_chunks in rows:
         table.add_row(escape(_shown(label)), str(n_files), figure(recall), str(n_chunks), figure(of_chunks))
@@ -140,7 +141,7 @@ def _confusion(found: Classification, width: int) -> Table | Text:
 
 def _regression(split: str, files: Regression, chunks: Regression) -> Table:
     percent = f"{files.confidence:.0%}".replace("%", " %")
-    table = _table(split, "n", "CCC", f"{percent} CI", "Pearson", f"{percent} CI", "MAE", "RMSE")
+    table = plain_table(split, "n", "CCC", f"{percent} CI", "Pearson", f"{percent} CI", "MAE", "RMSE")
     for name, found in (("files", files), ("chunks", chunks)):
         table.add_row(
             name,

@@ -140,8 +140,8 @@ def _by_file(
             steps.start(example.name)
             try:
                 outputs.append(predict(model.session, model.chunk, model.sample_rate_hz, example.path).chunks)
-            except AudioError as error:
-                problems.append((example.name, str(error)))
+            except AudioError as fault:
+                problems.append((example.name, str(fault)))
     if problems:
         error = DataError(f"{len(problems)} of {len(examples)} files cannot be used: repair or remove them", problems)
         print_problems(error)

@@ -47,7 +47,7 @@ def dslite_augmenters() -> Iterable[Augmenter]:
         Augmenter(
             name="stretch",
             apply=stretch,
-            source="Ko et al., Audio Augmentation for Speech Recognition, Interspeech 2015; for pitch, Jaitly and Hinton, 2013",
+            source="Ko et al., Interspeech 2015 (tempo); Jaitly and Hinton, ICML workshop, 2013 (frequencies)",
             options=(
                 Option("time", 0.15, "Share of the duration added or taken, at most."),
                 Option("frequency", 0.10, "Share of each frequency added or taken, at most."),
