@@ -23,7 +23,7 @@ from typing import Any
 
 from dslite import __version__, files
 from dslite.codec import from_json, plain, to_json
-from dslite.errors import ModelFileError, SpecError
+from dslite.errors import ModelFileError, SpecError, WriteError
 from dslite.learn.dataset import DataSet, Task
 from dslite.learn.evaluation import Evaluation
 from dslite.recipe import TrainingRecipe
@@ -75,6 +75,10 @@ def begin(path: Path, info: RunInfo, recipe_toml: str, data: DataSet, environmen
     Raises:
         WriteError: where the system refuses.
     """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"cannot make the folder {path.parent}: {error.strerror}") from None
     with files.written_whole(path) as place:
         place.mkdir()
         (place / "recipe.toml").write_text(recipe_toml, encoding="utf-8")
