@@ -137,7 +137,9 @@ def compare(bench: Bench, titles: Sequence[str]) -> tuple[str, Figure]:
         rows.append(f"| {title} | {scores[0]['uar']:.3f} | {uar(scores[1])} | {gain:+.1%} |")
         best = max(best, (scores[0]["uar"], gain, title))
     chance = opponent["test"]["chance"]
-    head = f"### {bench.set.title}, {bench.backbone}\n\nChance {chance:.3f}; 95 % intervals from 1,000 resamples of files."
+    head = (
+        f"### {bench.set.title}, {bench.backbone}\n\nChance {chance:.3f}; 95 % intervals from 1,000 resamples of files."
+    )
     table = ["| setting | devel UAR | test UAR | against the SVM |", "|---|---|---|---|", *rows]
     commands = "\n".join(f"    {command}" for command in bench.commands)
     figure = Figure(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dslite.errors import WriteError
 
+_HALF_WRITTEN = ".dslite-"
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -29,7 +30,7 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     if not special:
         path = Path(os.path.realpath(path))  # through a link to what it points at
     try:
-        place = Path(tempfile.mkdtemp(prefix=".dslite-", dir=None if special else path.parent))
+        place = Path(tempfile.mkdtemp(prefix=_HALF_WRITTEN, dir=None if special else path.parent))
     except OSError as error:
         raise _write_error(path, error) from error
     try:
@@ -64,6 +65,12 @@ def _write_error(path: Path, error: OSError) -> WriteError:
     if error.errno in _NO_SPACE:
         return WriteError(f"cannot write {path}: the disk (or the temporary folder's) is full; nothing was left")
     return WriteError(f"cannot write {path}: {error.strerror or error}")
+
+
+def remove_half_written(folder: Path) -> None:
+    """Take away what processes that were killed left half-written in a folder; nobody else may be writing there."""
+    for place in folder.glob(f"{_HALF_WRITTEN}*"):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def write_text(path: Path | str, text: str) -> None:

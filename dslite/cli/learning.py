@@ -13,9 +13,14 @@ import click
 
 from dslite import cache
 from dslite.cli import building, identity
+<<<<<<< HEAD
 from dslite.cli.console import progress
 from dslite.cli.options import SEED, WEIGHTS_HELP, ModelRequest, PluginName, checked_weights, recipe_options
+=======
+from dslite.cli.data import print_problems
+>>>>>>> h-train
 from dslite.codec import to_json
+from dslite.errors import DataError
 from dslite.learn.dataset import DataSet, Example
 from dslite.recipe import Recipe
 from dslite.records import Progress as Report
@@ -72,11 +77,15 @@ def network(system: building.System, report: Report) -> "Network":
 
 
 def pictures(examples: Sequence[Example], recipe: Recipe, report: Report) -> "Pictures":
-    """Give the pictures of audio files."""
+    """Give the pictures of audio files; files that cannot be decoded are listed on standard error."""
     from dslite.learn.pictures import prepare
 
     folder = cache.entry_folder("pictures", _pictures_key(examples, recipe))
-    made = prepare(examples, recipe, folder, report)
+    try:
+        made = prepare(examples, recipe, folder, report)
+    except DataError as error:
+        print_problems(error)
+        raise
     cache.mark_used(folder)
     return made
 

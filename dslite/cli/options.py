@@ -48,21 +48,30 @@ class Seconds(click.FloatRange):
 
 
 class OutputPath(click.Path):
-    """What will be written: whether it can be is told before anything long starts."""
+    """What will be written: whether it can be is told before anything long starts.
 
-    def __init__(self, *, folder: bool = False) -> None:
+    Attributes:
+        folder: whether it may be a folder.
+        parents: whether the folders it is in are made where they are not there.
+    """
+
+    def __init__(self, *, folder: bool = False, parents: bool = False) -> None:
         super().__init__(path_type=Path)
         self.folder = folder
+        self.parents = parents
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Give the path, or fail."""
         path = Path(str(super().convert(value, param, ctx)))
-        if not path.parent.is_dir():
-            self.fail(f"the folder {path.parent} does not exist: make it first", param, ctx)
+        parent = path.parent
+        while self.parents and not parent.exists():
+            parent = parent.parent
+        if not parent.is_dir():
+            self.fail(f"the folder {parent} does not exist: make it first", param, ctx)
         if path.is_dir() and not self.folder:
             self.fail(f"expected a file name, got the folder {path}", param, ctx)
-        if not path.exists() and not os.access(path.parent, os.W_OK):
-            self.fail(f"the folder {path.parent} may not be written to", param, ctx)
+        if (path.is_dir() or not path.exists()) and not os.access(parent, os.W_OK):
+            self.fail(f"the folder {parent} may not be written to", param, ctx)
         return path
 
 

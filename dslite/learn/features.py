@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dslite import files
-from dslite.learn.network import Network, in_batches
+from dslite.learn.network import Network, any_number_of, in_batches
 from dslite.learn.pictures import Pictures
 
 _FILE = "features.npy"
@@ -38,9 +38,8 @@ def extract(
     if not place.is_file():
         import tensorflow as tf
 
-        taken_apart = network()
-        everything = np.arange(len(pictures.levels))
-        made = in_batches(tf.function(taken_apart.features, reduce_retracing=True), pictures.levels, everything, tell)
+        compiled = tf.function(network().features, [any_number_of(pictures.levels)])
+        made = in_batches(compiled, pictures.levels, np.arange(len(pictures.levels)), tell)
         with files.written_whole(folder) as new:
             new.mkdir()
             np.save(new / _FILE, made)

@@ -73,6 +73,11 @@ def take_apart(cnn: Any, frontend: FrontendSpec) -> Network:
     return Network(cnn, keras.Model(cnn.input, cnn.get_layer("pooling").output), frontend)
 
 
+def any_number_of(rows: npt.NDArray[Any]) -> Any:
+    """Describe rows like those of an array, to compile a function once, whatever their number."""
+    return tf.TensorSpec((None, *rows.shape[1:]), rows.dtype)
+
+
 def in_batches(function: Any, rows: npt.NDArray[Any], chosen: npt.NDArray[np.int64], tell: Any) -> npt.NDArray[Any]:
     """Run a function over chosen rows, so many at once, and put the results together.
 
@@ -95,4 +100,5 @@ def predict(network: Network, pictures: Pictures, chosen: npt.NDArray[np.int64],
     def outputs(levels: Any) -> Any:
         return network.activated(network.head(network.features(levels)))
 
-    return in_batches(tf.function(outputs, reduce_retracing=True), pictures.levels, chosen, tell)
+    compiled = tf.function(outputs, [any_number_of(pictures.levels)])
+    return in_batches(compiled, pictures.levels, chosen, tell)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from dslite import files
 from dslite.audio.load import Samples, chunks, load
 from dslite.errors import AudioError, DataError
-from dslite.learn.dataset import Example
+from dslite.learn.dataset import DataSet, Example, Split
 from dslite.recipe import Recipe
 
 _FILES_AT_ONCE = 64
@@ -47,6 +47,38 @@ class Pictures:
     def of(self, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """Give the indices of the chunks of chosen files, bool ``(files,)``."""
         return np.flatnonzero(chosen[self.file])
+
+
+def undecodable(problems: Sequence[tuple[str, str]], n_files: int) -> DataError:
+    """Give the error that lists, by name, the files of so many that cannot be decoded."""
+    first = f"{problems[0][1]}" if len(problems) == 1 else f"the first: {problems[0][1]}"
+    return DataError(f"{len(problems)} of {n_files} files cannot be decoded: {first}", problems)
+
+
+def check_parts(data: DataSet, pictures: Pictures, learned: Sequence[Split], scored: Split) -> None:
+    """See to it that what is learned and what is scored has chunks.
+
+    Args:
+        data: the data set.
+        pictures: of all its files.
+        learned: the splits to learn from; there every class must have a chunk.
+        scored: the split to score; one chunk is enough.
+
+    Raises:
+        DataError: where it has not, as the recipe drops short files.
+    """
+    has = [(example.label, example.split) for example, n in zip(data.examples, pictures.n_chunks, strict=True) if n]
+    in_learned = {label for label, split in has if split in learned}
+    without = [f"class {label} in {' and '.join(learned)}" for label in data.labels if label not in in_learned]
+    if not in_learned:
+        without = [" and ".join(learned)]
+    if scored not in {split for _, split in has}:
+        without.append(scored)
+    if without:
+        raise DataError(
+            f"expected files as long as a chunk, {', '.join(without)} has none, as shorter ones are dropped: "
+            "--short pad keeps them, a shorter --chunk too"
+        )
 
 
 def prepare(examples: Sequence[Example], recipe: Recipe, folder: Path, tell: Callable[[str, float], None]) -> Pictures:
@@ -111,7 +143,7 @@ def _decoded(
             if not problems:
                 yield np.concatenate([pieces for _, pieces in good]), [(n, len(pieces)) for n, pieces in good]
     if problems:
-        raise DataError(f"{len(problems)} of {len(examples)} files cannot be decoded: repair or remove them", problems)
+        raise undecodable(problems, len(examples))
 
 
 def _levels(pieces: Samples, recipe: Recipe) -> npt.NDArray[np.uint8]:

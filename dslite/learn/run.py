@@ -23,7 +23,7 @@ from typing import Any
 
 from dslite import __version__, files
 from dslite.codec import from_json, plain, to_json
-from dslite.errors import ModelFileError, SpecError
+from dslite.errors import ModelFileError, SpecError, WriteError
 from dslite.learn.dataset import DataSet, Task
 from dslite.learn.evaluation import Evaluation
 from dslite.recipe import TrainingRecipe
@@ -75,6 +75,10 @@ def begin(path: Path, info: RunInfo, recipe_toml: str, data: DataSet, environmen
     Raises:
         WriteError: where the system refuses.
     """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"cannot make the folder {path.parent}: {error.strerror}") from None
     with files.written_whole(path) as place:
         place.mkdir()
         (place / "recipe.toml").write_text(recipe_toml, encoding="utf-8")
@@ -120,15 +124,16 @@ def read_complete(path: Path) -> RunInfo:
     return info
 
 
-def read_evaluation(path: Path) -> Evaluation:
-    """Read the figures of a complete run.
+def read_outcome(path: Path) -> tuple[dict[str, Any], Evaluation]:
+    """Read the epoch whose weights a complete run has, as JSON, and its figures.
 
     Raises:
         ModelFileError: where they cannot be read.
     """
     place = path / METRICS
     try:
-        return from_json(Evaluation, json.loads(place.read_text(encoding="utf-8"))["evaluation"], "evaluation")
+        data: Any = json.loads(place.read_text(encoding="utf-8"))
+        return data["kept_epoch"], from_json(Evaluation, data["evaluation"], "evaluation")
     except (OSError, ValueError, KeyError, SpecError) as error:
         raise ModelFileError(f"{place}: expected what `dslite train` writes: {error}: train again") from None
 

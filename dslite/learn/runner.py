@@ -60,6 +60,9 @@ def epochs(
     place = folder / run.CHECKPOINT
     state = checkpoint.load(place, initial) if place.is_file() else None
     history = state.history if state else ()
+    files.remove_half_written(folder)
+    if history:  # the checkpoint is written first: a kill in between leaves an older history
+        run.write_json(folder / run.HISTORY, [to_json(epoch) for epoch in history])
     log = Log(folder / run.TENSORBOARD, history)
     yield history
     for new in train(network, lesson, recipe.training, recipe.augmentation, augmenters, state, start):

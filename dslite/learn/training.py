@@ -5,7 +5,6 @@ recipe's seed and the number of the step, so a training that goes on from its la
 the stop.
 """
 
-import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,10 +16,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from dslite.audio.frontend import coloured
+from dslite.errors import RunError
 from dslite.learn import policy
 from dslite.learn.dataset import Task
 from dslite.learn.evaluation import evaluate
-from dslite.learn.network import Network, in_batches
+from dslite.learn.network import Network, any_number_of, in_batches
 from dslite.learn.pictures import Pictures
 from dslite.model.keras import keras
 from dslite.recipe import AugmentSpec, Precision, Schedule, TrainSpec
@@ -176,6 +176,9 @@ def train(
         augmenters: records and their options, in the order they are applied; none: no augmentation.
         state: to go on from, or None.
         start: called with the name of an epoch as it begins; what it returns is told how far it is.
+
+    Raises:
+        RunError: where the model diverges.
     """
     state = state or _first_state(network, lesson)
     network.cnn.set_weights(state.weights)
@@ -277,12 +280,17 @@ class _Phase:
         self._loss = _Loss(lesson, spec)
         self._augmentation, self._augmenters = augmentation, augmenters
         self._ranks_by_forward_pass = bool(augmenters) and augmentation.losses == "forward"
-        graph = functools.partial(tf.function, reduce_retracing=True)
-        self._step, self._clean_losses, self._outputs = map(graph, (self._learn, self._clean, self._predict))
-
-    # Inputs of these three are features where the backbone is frozen (and, to learn, nothing is augmented), or levels.
+        self._seen = lesson.features if self._frozen else lesson.pictures.levels
+        self._learned_from = lesson.pictures.levels if augmenters else self._seen
+        # With signatures each is traced once: the last batch of an epoch may be smaller than the others.
+        inputs, seen, targets = map(any_number_of, (self._learned_from, self._seen, lesson.targets))
+        losses, seed = tf.TensorSpec((None,)), tf.TensorSpec((2,), tf.int32)
+        self._step = tf.function(self._learn, [inputs, targets, losses, seed])
+        self._clean_losses = tf.function(self._clean, [seen, targets])
+        self._outputs = tf.function(self._predict, [seen])
 
     def _learn(self, inputs: Any, targets: Any, losses: Any, seed: Any) -> tuple[Any, Any]:
+        """Make a step; `inputs` are levels, or features where the backbone is frozen and nothing is augmented."""
         dropout_seed, augment_seed = (tf.random.experimental.stateless_fold_in(seed, i) for i in range(2))
         images = inputs if self._learns_from_features else coloured(inputs, self._network.frontend)
         if self._augmenters:
@@ -300,6 +308,7 @@ class _Phase:
         return weighted, each
 
     def _clean(self, inputs: Any, targets: Any) -> Any:
+        """Give losses without augmentation; `inputs` are levels, or features where the backbone is frozen."""
         return self._loss.of_each(targets, self._predict(inputs))
 
     def _predict(self, inputs: Any) -> Any:
@@ -311,14 +320,22 @@ class _Phase:
 
     def variables(self) -> tuple[npt.NDArray[Any], ...]:
         """Give the optimizer's variables: its counter of steps, and what it keeps for each weight."""
-        return tuple(variable.numpy() for variable in self._optimizer.variables)
+        return tuple(variable.numpy() for variable in self._optimizer_variables())
 
     def load(self, variables: Sequence[npt.NDArray[Any]]) -> None:
         """Put the optimizer's variables back."""
-        for variable, value in zip(self._optimizer.variables, variables, strict=True):
+        for variable, value in zip(self._optimizer_variables(), variables, strict=True):
             variable.assign(value)
 
+<<<<<<< HEAD
     def run(self, n_before: int, epoch: int, losses: Floats, tell: Tell) -> tuple[float, Floats]:
+=======
+    def _optimizer_variables(self) -> list[Any]:
+        own = getattr(self._optimizer, "_u_product", None)  # Nadam's, which Keras forgets to list
+        return [*self._optimizer.variables, *([] if own is None else [own])]
+
+    def run(self, n_before: int, losses: Floats, tell: Tell) -> tuple[float, Floats]:
+>>>>>>> h-train
         """Run an epoch: all training chunks once, in an order drawn from seed and epoch.
 
         Args:
@@ -329,35 +346,46 @@ class _Phase:
 
         Returns:
             The mean loss, and the loss of each training chunk at this visit.
+
+        Raises:
+            RunError: where the loss is no longer finite.
         """
         lesson, spec = self._lesson, self._spec
+        file = lesson.pictures.file
         order = np.random.default_rng((spec.seed, n_before)).permutation(len(lesson.train))
         starts = range(0, len(order), spec.batch_size)
         visited, total = losses.copy(), 0.0
         for step, start in enumerate(starts):
             batch = order[start : start + spec.batch_size]
             chunks = lesson.train[batch]
-            targets = lesson.targets[lesson.pictures.file[chunks]]
+            targets = lesson.targets[file[chunks]]
             ranked_by = visited[batch]
             if self._ranks_by_forward_pass:
+<<<<<<< HEAD
                 clean = lesson.features if self._frozen else lesson.pictures.levels
                 ranked_by = self._clean_losses(clean[chunks], targets)
             inputs = lesson.features if self._learns_from_features else lesson.pictures.levels
             # A step is timed by its middle: neither the first nor the last learns nothing.
             done = (epoch - 1 + (step + 0.5) / len(starts)) / self._n_epochs
             self._optimizer.learning_rate.assign(self.learning_rate * share_of_rate(spec.schedule, done))
+=======
+                ranked_by = self._clean_losses(self._seen[chunks], targets)
+>>>>>>> h-train
             seed = np.array((spec.seed, n_before * len(starts) + step), np.int32)
-            weighted, each = self._step(inputs[chunks], targets, ranked_by, seed)
+            weighted, each = self._step(self._learned_from[chunks], targets, ranked_by, seed)
             visited[batch] = each
             total += float(tf.reduce_sum(weighted))
             tell(f"loss {total / (start + len(batch)):.3f}", (step + 1) / len(starts))
+        if not math.isfinite(total):
+            raise RunError(
+                "the loss is no finite number any more: the model diverged; train with a lower learning rate"
+            )
         return total / len(order), visited
 
     def score(self) -> tuple[float, float | None]:
         """Give the mean loss of the devel chunks and the score of the devel files."""
         lesson = self._lesson
-        rows = lesson.features if self._frozen else lesson.pictures.levels
-        logits = in_batches(self._outputs, rows, lesson.devel, lambda *_: None)
+        logits = in_batches(self._outputs, self._seen, lesson.devel, lambda *_: None)
         file = lesson.pictures.file[lesson.devel]
         loss = float(tf.reduce_mean(self._loss.of_each(lesson.targets[file], logits)))
         outputs = self._network.activated(tf.constant(logits))

@@ -18,6 +18,7 @@ from dslite.codec import to_json
 from dslite.errors import AudioError, DataError, SpecError
 from dslite.learn import run
 from dslite.learn.dataset import Example, Split
+from dslite.learn.pictures import undecodable
 from dslite.learn.splits import SPLITS
 from dslite.measure.environment import cpu_count
 from dslite.native import native_output_hidden
@@ -111,16 +112,17 @@ def _by_run(
     """
     system = building.trained(folder)
     with progress([1.0, 1.0, 5.0]) as steps:
-        pictures = learning.pictures(known, system.recipe, steps.start("reading audio"))
         report = steps.start("starting TensorFlow")
         from dslite.deploy.runtime import set_tensorflow_threads
         from dslite.learn.network import predict
 
-        set_tensorflow_threads(threads)
+        set_tensorflow_threads(threads)  # before pictures are made, with TensorFlow
         network = learning.network(system, report)
+        pictures = learning.pictures(known, system.recipe, steps.start("reading audio"))
         wanted = set(examples)
         chosen = np.array([example in wanted for example in known])
         chunks = pictures.of(chosen)
+        _check_chunks(len(chunks))
         outputs = predict(network, pictures, chunks, steps.start("predicting"))
     return outputs, (np.cumsum(chosen) - 1)[pictures.file[chunks]]
 
@@ -130,20 +132,36 @@ def _by_file(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
     """Give outputs of the examples' chunks, and of each chunk the position of its file."""
     del known
-    from dslite.deploy.predict import predict
+    from dslite.audio.load import chunks, load
 
     outputs: list[npt.NDArray[Any]] = []
+    n_chunks: list[int] = []
     problems: list[tuple[str, str]] = []
     with progress(len(examples) + 1) as steps:
         model = opened(path, threads, steps.start(f"opening {path.name}"))
         for example in examples:
             steps.start(example.name)
             try:
+<<<<<<< HEAD
                 outputs.append(predict(model.session, model.chunk, model.sample_rate_hz, example.path).chunks)
             except AudioError as fault:
                 problems.append((example.name, str(fault)))
+=======
+                pieces = chunks(load(example.path, model.sample_rate_hz), model.chunk, model.sample_rate_hz)
+            except AudioError as error:
+                problems.append((example.name, str(error)))
+                continue
+            outputs += [model.session.run(piece[np.newaxis]) for piece in pieces]
+            n_chunks.append(len(pieces))
+>>>>>>> h-train
     if problems:
-        error = DataError(f"{len(problems)} of {len(examples)} files cannot be used: repair or remove them", problems)
-        print_problems(error)
-        raise error
-    return np.concatenate(outputs), np.repeat(np.arange(len(outputs)), [len(of_file) for of_file in outputs])
+        unusable = undecodable(problems, len(examples))
+        print_problems(unusable)
+        raise unusable
+    _check_chunks(len(outputs))
+    return np.concatenate(outputs), np.repeat(np.arange(len(n_chunks)), n_chunks)
+
+
+def _check_chunks(n_chunks: int) -> None:
+    if not n_chunks:
+        raise DataError("expected files as long as a chunk, all are shorter, and the model's settings drop those")

@@ -19,6 +19,7 @@ from dslite.codec import to_json
 from dslite.errors import SpecError
 from dslite.learn import run
 from dslite.learn.dataset import DataSet, Split
+from dslite.learn.pictures import check_parts
 from dslite.measure.environment import commit, environment
 from dslite.native import native_output_hidden
 from dslite.recipe import TrainingRecipe, TrainSpec
@@ -42,9 +43,9 @@ _SCORES = {"classification": "UAR", "regression": "CCC"}
     "-o runs/first",
 )
 @data_options
-@click.option("-o", "--output", type=OutputPath(folder=True), required=True, help="Folder of the run.")
+@click.option("-o", "--output", type=OutputPath(folder=True, parents=True), required=True, help="Folder of the run.")
 @click.option("--final", is_flag=True, help="Learn from train and devel, and score test once.")
-@click.option("--force", is_flag=True, help="Begin anew where the folder holds an earlier run.")
+@click.option("--force", is_flag=True, help="Begin anew where the folder holds an earlier run, which is deleted.")
 @training_options
 @json_option
 def command(data: DataRequest, output: Path, final: bool, force: bool, recipe: TrainingRecipe, as_json: bool) -> None:
@@ -65,17 +66,17 @@ def command(data: DataRequest, output: Path, final: bool, force: bool, recipe: T
     building.check(system)
     _check_parts(table, final=final)
     info = _info(table, recipe, final=final)
-    anew = force or not _goes_on(output, info)
+    anew = not _goes_on(output, info, force=force)
     if anew or not run.is_complete(output):
         with caching.ready(), native_output_hidden():
             _train(output, info, table, system, anew=anew)
-    evaluation = run.read_evaluation(output)
+    kept, evaluation = run.read_outcome(output)
     if as_json:
-        print_json({"run": str(output), **to_json(evaluation)})
+        print_json({"run": str(output), "kept_epoch": kept, "evaluation": to_json(evaluation)})
         return
     console = out()
     console.print(evaluation_tables(evaluation, console.width))
-    click.echo(f"kept in {output}")
+    click.echo(f"{output}: weights of {kept['phase']} epoch {kept['epoch']}")
 
 
 def _check_parts(table: DataSet, *, final: bool) -> None:
@@ -94,7 +95,8 @@ def _info(table: DataSet, recipe: TrainingRecipe, *, final: bool) -> run.RunInfo
         recipe=recipe,
         begun_with={
             "the data set": learning.data_key(table),
-            "the weight file": identity.key(identity.weights(recipe.weights)),
+            # ImageNet's are known by backbone and Keras: on disk they may not be there before the first training.
+            "the weight file": identity.key(recipe.weights == "imagenet" or identity.weights(recipe.weights)),
             "the backbone's plugin": identity.key(identity.plugin("backbones", recipe.backbone)),
             "an augmenter's plugin": identity.key(augmenters),
             "dslite, or a library it uses,": identity.key(identity.surroundings()),
@@ -104,11 +106,15 @@ def _info(table: DataSet, recipe: TrainingRecipe, *, final: bool) -> run.RunInfo
     )
 
 
-def _goes_on(output: Path, info: run.RunInfo) -> bool:
-    """Tell whether the folder holds this very training; refuse one that holds something else."""
+def _goes_on(output: Path, info: run.RunInfo, *, force: bool) -> bool:
+    """Tell whether the folder holds this very training, to go on; refuse one that holds something else."""
     if not run.is_run(output):
+        if output.exists() and not output.is_dir():
+            raise SpecError(f"{output} is a file, expected a folder: take another name")
         if output.is_dir() and any(output.iterdir()):
             raise SpecError(f"{output} is a folder with other files, and no run: take another name")
+        return False
+    if force:
         return False
     found = run.differences(output, info)
     if found:
@@ -124,6 +130,7 @@ def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.Sys
     scored: Split = "test" if info.final else "devel"
     with progress([1.0, 1.0, 3.0]) as steps:
         pictures = learning.pictures(table.examples, system.recipe, steps.start("reading audio"))
+        check_parts(table, pictures, learned, scored)
         report = steps.start("starting TensorFlow")
         import tensorflow as tf
 
@@ -140,8 +147,12 @@ def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.Sys
     if anew:
         run.begin(output, info, to_toml(info.recipe), table, {"commit": commit(), **environment()})
     with progress(_costs(lesson, info.recipe)) as steps:
-        history: tuple[Epoch, ...] = ()
-        for history in runner.epochs(output, network, lesson, info.recipe, augmenters, steps.start):
+        epochs = runner.epochs(output, network, lesson, info.recipe, augmenters, steps.start)
+        history = next(epochs)
+        steps.skip_to(_n_behind(history, info.recipe.training))
+        if history:
+            steps.tell(f"going on after {history[-1].phase} epoch {history[-1].epoch}")
+        for history in epochs:
             _tell(history, info, steps)
             steps.skip_to(_n_behind(history, info.recipe.training))
         report = steps.start(f"scoring {scored}")
@@ -170,8 +181,6 @@ def _n_behind(history: Sequence["Epoch"], spec: TrainSpec) -> int:
 
 def _tell(history: Sequence["Epoch"], info: run.RunInfo, steps: Steps) -> None:
     """Tell the epoch that was done last; of those that take no time, only the last of the phase."""
-    if not history:
-        return
     last, spec = history[-1], info.recipe.training
     if last.phase == "head" and not info.recipe.augmentation.augmenters and _n_behind(history, spec) < spec.head_epochs:
         return
