@@ -42,8 +42,6 @@ from dslite.registry import get_with_options
 
 FRONTEND = FrontendSpec(n_mels=16, size_px=16, colour_map="none")
 N_CLASSES = 3
-    6  # weights of small_backbone: kernel, gamma, beta, mean, variance, depthwise kernel (its bias is a seventh)
-)
 QUICK = TrainSpec(head_epochs=2, finetune_epochs=2, learning_rate=0.01, batch_size=8)
 PLAIN = AugmentSpec()
 Task = Literal["classification", "regression"]

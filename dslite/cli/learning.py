@@ -13,12 +13,9 @@ import click
 
 from dslite import cache
 from dslite.cli import building, identity
-<<<<<<< HEAD
 from dslite.cli.console import progress
-from dslite.cli.options import SEED, WEIGHTS_HELP, ModelRequest, PluginName, checked_weights, recipe_options
-=======
 from dslite.cli.data import print_problems
->>>>>>> h-train
+from dslite.cli.options import SEED, WEIGHTS_HELP, ModelRequest, PluginName, checked_weights, recipe_options
 from dslite.codec import to_json
 from dslite.errors import DataError
 from dslite.learn.dataset import DataSet, Example

@@ -327,15 +327,11 @@ class _Phase:
         for variable, value in zip(self._optimizer_variables(), variables, strict=True):
             variable.assign(value)
 
-<<<<<<< HEAD
-    def run(self, n_before: int, epoch: int, losses: Floats, tell: Tell) -> tuple[float, Floats]:
-=======
     def _optimizer_variables(self) -> list[Any]:
         own = getattr(self._optimizer, "_u_product", None)  # Nadam's, which Keras forgets to list
         return [*self._optimizer.variables, *([] if own is None else [own])]
 
-    def run(self, n_before: int, losses: Floats, tell: Tell) -> tuple[float, Floats]:
->>>>>>> h-train
+    def run(self, n_before: int, epoch: int, losses: Floats, tell: Tell) -> tuple[float, Floats]:
         """Run an epoch: all training chunks once, in an order drawn from seed and epoch.
 
         Args:
@@ -361,16 +357,10 @@ class _Phase:
             targets = lesson.targets[file[chunks]]
             ranked_by = visited[batch]
             if self._ranks_by_forward_pass:
-<<<<<<< HEAD
-                clean = lesson.features if self._frozen else lesson.pictures.levels
-                ranked_by = self._clean_losses(clean[chunks], targets)
-            inputs = lesson.features if self._learns_from_features else lesson.pictures.levels
+                ranked_by = self._clean_losses(self._seen[chunks], targets)
             # A step is timed by its middle: neither the first nor the last learns nothing.
             done = (epoch - 1 + (step + 0.5) / len(starts)) / self._n_epochs
             self._optimizer.learning_rate.assign(self.learning_rate * share_of_rate(spec.schedule, done))
-=======
-                ranked_by = self._clean_losses(self._seen[chunks], targets)
->>>>>>> h-train
             seed = np.array((spec.seed, n_before * len(starts) + step), np.int32)
             weighted, each = self._step(self._learned_from[chunks], targets, ranked_by, seed)
             visited[batch] = each

@@ -142,18 +142,12 @@ def _by_file(
         for example in examples:
             steps.start(example.name)
             try:
-<<<<<<< HEAD
-                outputs.append(predict(model.session, model.chunk, model.sample_rate_hz, example.path).chunks)
-            except AudioError as fault:
-                problems.append((example.name, str(fault)))
-=======
                 pieces = chunks(load(example.path, model.sample_rate_hz), model.chunk, model.sample_rate_hz)
             except AudioError as error:
                 problems.append((example.name, str(error)))
                 continue
             outputs += [model.session.run(piece[np.newaxis]) for piece in pieces]
             n_chunks.append(len(pieces))
->>>>>>> h-train
     if problems:
         unusable = undecodable(problems, len(examples))
         print_problems(unusable)
