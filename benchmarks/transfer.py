@@ -29,7 +29,6 @@ AUGMENTATIONS = {
     "CutMix": ("cutmix",),
     "SpecAugment": ("specaugment",),
     "CutMix + SpecAugment": ("cutmix", "specaugment"),
-    "stretch": ("stretch",),
     "stretch + CutMix + SpecAugment": ("stretch", "cutmix", "specaugment"),
 }
 GAIN = 0.077
@@ -57,7 +56,7 @@ class DataSet:
     stretch: str
 
 
-COMMON = "--schedule cosine --label-smoothing 0.1 --learning-rate 0.001 --finetune-rate 0.5"
+COMMON = "--schedule cosine --label-smoothing 0.1 --learning-rate 0.001 --finetune-rate 0.5 --head-epochs 10"
 SETS = {
     "emodb": DataSet("EMO-DB", "emodb", "", "--chunk 2 --chunk-hop 2", f"{COMMON} --finetune-epochs 20", ""),
     "fsdd": DataSet(
