@@ -1,3 +1,4 @@
+import csv
 import dataclasses
 import importlib
 import os
@@ -131,6 +132,22 @@ IMAGENET = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 """What Keras calls the file that the README's command with ImageNet weights asks for."""
 
 
+def _write_labels(table: Path, folder: Path) -> None:
+    """A table of three classes, eight files of each."""
+    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    chosen = [
+        row
+        for label in ("dog_bark", "rain", "rooster")
+        for split, n in (("train", 4), ("devel", 2), ("test", 2))
+        for row in [row for row in rows if (row["label"], row["split"]) == (label, split)][:n]
+    ]
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "label", "speaker", "split"])
+        writer.writerows([folder / row["file"], row["label"], row["speaker"], row["split"]] for row in chosen)
+
+
 @pytest.mark.slow
 @pytest.mark.checkout
 @pytest.mark.data
@@ -140,6 +157,7 @@ def test_the_commands_of_the_readme_work_in_order(tmp_path: Path, tone: Path, da
     mirror.mkdir(parents=True)
     weights = data_dir / "weights" / "imagenet_keras" / "mobilenet_v2_1.0_224_notop_dequantised.h5"
     shutil.copy(weights, mirror / IMAGENET)
+    _write_labels(tmp_path / "labels.csv", data_dir / "audio" / "esc10")
     site = tmp_path / "site"
     # As in a terminal with the environment active, but what is installed goes into a folder of this test's.
     path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
@@ -159,4 +177,6 @@ def test_the_commands_of_the_readme_work_in_order(tmp_path: Path, tone: Path, da
             check=False,
         )
         assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-    assert {"voice.tflite", "predictions.csv", "picture.png", "report.json"} <= {p.name for p in tmp_path.iterdir()}
+    assert {"voice.tflite", "predictions.csv", "picture.png", "report.json", "features.csv", "confusion.png"} <= {
+        p.name for p in tmp_path.iterdir()
+    }

@@ -36,7 +36,7 @@ _NEEDS: dict[Kind, str] = {"target": ', "psutil"'}
 """What a template imports of its own accord, as dslite's other dependencies may change."""
 _USE: dict[Kind, str] = {
     "backbone": "dslite bench --backbone {}",
-    "augmenter": "dslite show {}",
+    "augmenter": "dslite image recording.wav -o augmented.png --augment {}",
     "compressor": "dslite show {}",
     "exporter": "dslite bench --backbone densenet121 --exporter {}",
     "target": "dslite bench --backbone densenet121 --exporter tflite-float32 --target {}",
