@@ -80,8 +80,8 @@ class Augmenter:
         name: unique among augmenters.
         apply: ``apply(images, labels, strength, seed, options) -> (images, labels)``. ``images`` float32
             ``(n, height, width, 3)`` in [0, 255]; ``labels`` float32 ``(n, classes)``, or ``(n, 1)`` numbers of a
-            regression; ``strength`` float32 ``(n,)`` in [0, 1], where 0 leaves the sample as it is; ``seed`` int32 ``(2,)``, for TensorFlow's
-            stateless random operations.
+            regression; ``strength`` float32 ``(n,)`` in [0, 1], where 0 leaves the sample as it is; ``seed`` int32
+            ``(2,)``, for TensorFlow's stateless random operations.
         source: the publication, or an address.
         options: what may follow the name.
     """
