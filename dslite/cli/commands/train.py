@@ -144,7 +144,8 @@ def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.Sys
         features = learning.features(system, table.examples, pictures, lambda: network, report)
     n_dropped = int((pictures.n_chunks == 0).sum())
     if n_dropped:
-        click.echo(f"note: {n_dropped} files are shorter than a chunk, and left out (--short pad keeps them)", err=True)
+        are = "file is" if n_dropped == 1 else "files are"
+        click.echo(f"note: {n_dropped} {are} shorter than a chunk, and left out (--short pad keeps them)", err=True)
     lesson = runner.lesson(table, pictures, features, learned, devel=scored == "devel")
     if anew:
         run.begin(output, info, to_toml(info.recipe), table, {"commit": commit(), **environment()})
