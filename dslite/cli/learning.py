@@ -63,7 +63,8 @@ def note_dropped(of: "Pictures") -> None:
     """Say how many files are shorter than a chunk and left out, if any."""
     n_dropped = int((of.n_chunks == 0).sum())
     if n_dropped:
-        click.echo(f"note: {n_dropped} files are shorter than a chunk, and left out (--short pad keeps them)", err=True)
+        are = "file is" if n_dropped == 1 else "files are"
+        click.echo(f"note: {n_dropped} {are} shorter than a chunk, and left out (--short pad keeps them)", err=True)
 
 
 def network(system: building.System, report: Report) -> "Network":

@@ -1,7 +1,8 @@
 """A training between two epochs as an HDF5 file: numbers and JSON, nothing that is executed when it is read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,20 @@ from dslite.learn.training import Epoch, State
 _LISTS = ("weights", "kept", "optimizer")
 
 
+@contextmanager
+def hdf5_written(path: Path) -> Iterator[Any]:
+    """Give an HDF5 file in memory; when the block ends well, it is written, whole or not at all.
+
+    In memory, as the HDF5 library takes the process down with it where it finds the disk full.
+    """
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        yield file
+        file.flush()
+        image = file.id.get_file_image()
+    with files.written_whole(path) as place:
+        place.write_bytes(image)
+
+
 def save(path: Path, state: State, initial: Sequence[Any]) -> None:
     """Write a state, whole or not at all; weights that are still as they were at the start are left out.
 
@@ -24,7 +39,7 @@ def save(path: Path, state: State, initial: Sequence[Any]) -> None:
         state: of the training.
         initial: weights of the model before training, in the model's order.
     """
-    with files.written_whole(path) as place, h5py.File(place, "w") as file:
+    with hdf5_written(path) as file:
         file.attrs["history"] = json.dumps([to_json(epoch) for epoch in state.history])
         file["losses"] = state.losses
         for name in _LISTS:

@@ -70,7 +70,7 @@ def check_parts(data: DataSet, pictures: Pictures, learned: Sequence[Split], sco
     has = [(example.label, example.split) for example, n in zip(data.examples, pictures.n_chunks, strict=True) if n]
     in_learned = {label for label, split in has if split in learned}
     without = [f"class {label} in {' and '.join(learned)}" for label in data.labels if label not in in_learned]
-    if not in_learned:
+    if not in_learned and not data.labels:
         without = [" and ".join(learned)]
     if scored not in {split for _, split in has}:
         without.append(scored)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tf_keras.src.saving.legacy import hdf5_format
 
 from dslite import files
 from dslite.codec import to_json
@@ -100,8 +101,8 @@ def finish(
     """
     if not data.labels:
         in_users_unit(network, scale_of(truth(data.part(*learned), ())))
-    with files.written_whole(folder / run.WEIGHTS) as place:
-        network.cnn.save_weights(str(place))
+    with checkpoint.hdf5_written(folder / run.WEIGHTS) as file:
+        hdf5_format.save_weights_to_hdf5_group(file, network.cnn)  # what `save_weights` does with a file of its own
     chosen = np.array([example.split == scored for example in data.examples])
     chunks = pictures.of(chosen)
     outputs = predict(network, pictures, chunks, tell)

@@ -23,7 +23,7 @@ from dslite.learn.evaluation import evaluate
 from dslite.learn.network import Network, any_number_of, in_batches
 from dslite.learn.pictures import Pictures
 from dslite.model.keras import keras
-from dslite.recipe import AugmentSpec, Precision, Schedule, TrainSpec
+from dslite.recipe import AugmentSpec, Optimizer, Precision, Schedule, TrainSpec
 from dslite.records import Augmenter, Options
 
 Phase = Literal["head", "finetune"]
@@ -255,6 +255,12 @@ class _Loss:
         return losses if self.regression else losses * tf.linalg.matvec(targets, self.class_weights)
 
 
+def _optimizer(name: Optimizer, learning_rate: float) -> Any:
+    # By class: `keras.optimizers.get` does not know all of them.
+    (found,) = (getattr(keras.optimizers, each) for each in dir(keras.optimizers) if each.lower() == name)
+    return found(learning_rate=learning_rate)
+
+
 class _Phase:
     """One of the two phases, ready to run its epochs."""
 
@@ -274,8 +280,7 @@ class _Phase:
         backbone = network.last_weights(spec.finetune_layers) if name == "finetune" else []
         self._frozen = not backbone
         self._learned = [*backbone, *network.head_weights()]
-        self._optimizer = keras.optimizers.get(spec.optimizer)
-        self._optimizer.learning_rate = self.learning_rate
+        self._optimizer = _optimizer(spec.optimizer, self.learning_rate)
         self._optimizer.build(self._learned)
         self._loss = _Loss(lesson, spec)
         self._augmentation, self._augmenters = augmentation, augmenters

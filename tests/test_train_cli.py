@@ -1,0 +1,502 @@
+"""`dslite train`, `evaluate`, and what takes a run: the real commands on real files, with a backbone of two layers."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import distributions
+import h5py
+import numpy as np
+import pytest
+import soundfile
+from conftest import HEEDS_SIGINT, run_dslite
+
+from dslite import recipes
+from dslite.learn import run as runs
+from dslite.learn.dataset import Split
+
+RATE = 16_000
+LABELS = ("hiss", "hum", "tone")
+NETWORK = ("--backbone", "lab", "--weights", "none", "--chunk", 0.5, "--size", 32, "--hidden", 16, "--batch-size", 4)
+EPOCHS = ("--learning-rate", 0.02, "--head-epochs", 5, "--finetune-epochs", 6)
+AUGMENTED = (*NETWORK, *EPOCHS, "--augment", "cutmix:size=16,specaugment:size=16", "--losses", "last-visit")
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def _sound(label: str, rng: np.random.Generator, seconds: float) -> Any:
+    t = np.arange(round(seconds * RATE)) / RATE
+    if label == "hiss":
+        return 0.3 * rng.standard_normal(len(t))
+    f = {"hum": 120, "tone": 900}[label] * rng.uniform(0.9, 1.1)
+    return 0.5 * np.sign(np.sin(2 * np.pi * f * t)) if label == "hum" else 0.5 * np.sin(2 * np.pi * f * t)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment with a small backbone as a plugin."""
+    folder = tmp_path_factory.mktemp("site")
+    body = "x = keras.layers.BatchNormalization()(features); x = keras.layers.Conv2D(8, 3, activation='relu')(x)"
+    source = distributions.backbone("lab", f"{body}; return keras.Model(image, x)")
+    distributions.install(folder, "lab", source)
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 24 files of 0.5 s and one of 0.2 s, which is test's; its tables are made by `table`."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for i in range(25):
+        samples = _sound(LABELS[i % 3], rng, 0.5 if i < 24 else 0.2)
+        soundfile.write(folder / f"{i}.wav", samples.astype(np.float32), RATE)
+    return folder
+
+
+def table(folder: Path, name: str, change: Callable[[dict[str, str]], dict[str, str] | None] = dict) -> Path:
+    """Write a table of the files, 12 of train, 6 of devel, 7 of test; rows that `change` makes None are left out."""
+    splits: Sequence[Split] = ["train"] * 12 + ["devel"] * 6 + ["test"] * 7
+    rows = [
+        {"file": f"{i}.wav", "label": LABELS[i % 3], "speaker": f"s{i}", "split": split}
+        for i, split in enumerate(splits)
+    ]
+    path = folder / name
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["file", "label", "speaker", "split"])
+        writer.writeheader()
+        writer.writerows(row for row in map(change, rows) if row)
+    return path
+
+
+@pytest.fixture(scope="module")
+def labels_csv(data: Path) -> Path:
+    return table(data, "labels.csv")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, labels_csv: Path, site: dict[str, str]) -> Path:
+    """A run of a training that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "new" / "first"
+    done = run_dslite("train", labels_csv, *AUGMENTED, "-o", folder, environment=site)
+    assert done.returncode == 0, done.stderr
+    assert f"kept in {folder}" in done.stdout
+    assert "finetune epoch 6: loss " in done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def regression_csv(data: Path) -> Path:
+    return table(data, "numbers.csv", lambda row: row | {"label": f"{20 + 5 * LABELS.index(row['label'])}.5"})
+
+
+@pytest.fixture(scope="module")
+def regression(tmp_path_factory: pytest.TempPathFactory, regression_csv: Path, site: dict[str, str]) -> Path:
+    """A run of a regression that drops short files."""
+    folder = tmp_path_factory.mktemp("regression") / "numbers"
+    words = (*NETWORK, "--short", "drop", "--learning-rate", 0.02, "--head-epochs", 25, "--finetune-epochs", 2)
+    done = run_dslite("train", regression_csv, *words, "-o", folder, environment=site)
+    assert done.returncode == 0, done.stderr
+    assert "note: 1 file is shorter than a chunk" in done.stderr
+    return folder
+
+
+def refused(done: "subprocess.CompletedProcess[str]", *words: str, code: int = 2) -> None:
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    for word in words:
+        assert word in lines[0]
+
+
+def evaluation(done: "subprocess.CompletedProcess[str]") -> Any:
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+# -- what a run leaves ------------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_all_that_is_promised(run: Path, labels_csv: Path) -> None:
+    assert {path.name for path in run.iterdir()} == {
+        *("run.json", "recipe.toml", "data.csv", "environment.json", "history.json", "tensorboard"),
+        *("weights.h5", "metrics.json", "predictions.csv", "confusion.png"),
+    }
+    info = runs.read_complete(run)
+    assert recipes.read(run / "recipe.toml") == info.recipe
+    assert (info.task, info.labels, info.final) == ("classification", LABELS, False)
+    assert (info.recipe.backbone, info.recipe.training.head_epochs) == ("lab", 5)
+    assert info.command.startswith("dslite train ")
+    assert (run / "data.csv").read_text(encoding="utf-8") == labels_csv.read_text(encoding="utf-8")
+    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+    assert {"commit", "python"} <= set(environment)
+    history = json.loads((run / "history.json").read_text(encoding="utf-8"))
+    assert [(e["phase"], e["epoch"]) for e in history] == [
+        *(("head", i + 1) for i in range(5)),
+        *(("finetune", i + 1) for i in range(6)),
+    ]
+    assert history[-1]["loss"] < history[0]["loss"]
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["kept_epoch"] in history
+    figures = runs.read_evaluation(run)
+    assert (figures.split, figures.n_files, figures.score) == ("devel", 6, metrics["kept_epoch"]["devel_score"])
+    with (run / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == [f"{i}.wav" for i in range(12, 18)]
+    assert all(max(LABELS, key=lambda name: float(row[name])) == row["predicted"] for row in rows)
+    assert (run / "confusion.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_tensorboard_reads_the_history(run: Path) -> None:
+    from tensorflow.python.summary.summary_iterator import summary_iterator
+
+    (log,) = (run / "tensorboard").iterdir()
+    found: dict[str, list[float]] = {}
+    for event in summary_iterator(str(log)):
+        for value in event.summary.value:
+            found.setdefault(value.tag, []).append(np.frombuffer(value.tensor.tensor_content, np.float32)[0])
+            assert value.metadata.plugin_data.plugin_name == "scalars"
+            assert event.step == len(found[value.tag])
+    history = json.loads((run / "history.json").read_text(encoding="utf-8"))
+    assert set(found) == {"loss", "devel_loss", "devel_score", "learning_rate"}
+    for name, values in found.items():
+        assert values == pytest.approx([epoch[name] for epoch in history], rel=1e-6)
+
+
+def test_nothing_in_a_run_needs_pickle(run: Path) -> None:
+    assert not [path for path in run.rglob("*") if path.suffix in (".npy", ".npz", ".pkl", ".pickle", ".pt", ".keras")]
+    types = []
+    with h5py.File(run / "weights.h5") as file:
+        file.visititems(lambda _, item: types.append(getattr(item, "dtype", None)))
+    assert {found for found in types if found} == {np.dtype("float32")}
+
+
+def test_the_same_command_again_shows_the_result_without_training(
+    run: Path, labels_csv: Path, site: dict[str, str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    done = run_dslite("train", labels_csv, *AUGMENTED, "-o", run, "--json", environment=site)
+    shown = evaluation(done)
+    assert shown.pop("run") == str(run)
+    assert shown == json.loads((run / "metrics.json").read_text(encoding="utf-8"))["evaluation"]
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+# -- stopped, and going on --------------------------------------------------------------------------------
+
+
+def _stopped(words: Sequence[object], line: str, sent: signal.Signals, site: dict[str, str]) -> tuple[int, str]:
+    """Run a command until it tells a line, send it a signal, and give its exit code and what it said after."""
+    with subprocess.Popen(
+        [*HEEDS_SIGINT, *map(str, words)],
+        env={**os.environ, **site},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        told = next((text for text in process.stderr if line in text), None)
+        process.send_signal(sent)
+        _, err = process.communicate(timeout=60)
+    assert told is not None, f"it never told {line!r}"
+    return process.returncode, err
+
+
+@pytest.mark.parametrize(
+    "stops",
+    [
+        [("head epoch 2", signal.SIGKILL), ("finetune epoch 2", signal.SIGTERM), ("finetune epoch 4", signal.SIGKILL)],
+        pytest.param(
+            [("head epoch 1", signal.SIGTERM), ("head epoch 3", signal.SIGINT), ("finetune epoch 1", signal.SIGKILL)],
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_training_that_was_stopped_ends_as_one_that_was_not(
+    run: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path, stops: list[tuple[str, signal.Signals]]
+) -> None:
+    folder = tmp_path / "stopped"
+    command = ("train", labels_csv, *AUGMENTED, "-o", folder)
+    for line, sent in stops:
+        code, err = _stopped(command, line, sent, site)
+        assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[sent]
+        assert "Traceback" not in err
+        if sent != signal.SIGKILL:
+            assert list(folder.glob(".*")) == []
+            assert list(folder.parent.glob(".*")) == []
+        assert not (folder / "metrics.json").exists()
+    refused(run_dslite("evaluate", folder, labels_csv), "its training was stopped: give its command again", "dslite tr")
+    (folder / "history.json").unlink()  # as if killed before it was written
+    done = run_dslite(*command, environment=site)
+    assert done.returncode == 0, done.stderr
+    assert f"going on after {stops[-1][0].split()[0]} epoch " in done.stderr
+    for name in ("history.json", "weights.h5", "metrics.json", "predictions.csv", "confusion.png", "recipe.toml"):
+        assert (folder / name).read_bytes() == (run / name).read_bytes(), name
+    assert {path.name for path in folder.iterdir()} == {path.name for path in run.iterdir()}
+    assert len(list((folder / "tensorboard").iterdir())) == 1
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_is_told(run: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(run, folder)
+    (folder / "metrics.json").unlink()
+    (folder / "checkpoint.h5").write_bytes(b"\x89HDF\r\n\x1a\n and no more")
+    done = run_dslite("train", labels_csv, *AUGMENTED, "-o", folder, environment=site)
+    refused(done, "checkpoint.h5: expected a checkpoint of `dslite train`", "--force begins anew")
+
+
+# -- what is refused --------------------------------------------------------------------------------------
+
+
+def test_another_training_does_not_go_on_in_a_run(
+    run: Path, data: Path, labels_csv: Path, site: dict[str, str]
+) -> None:
+    swapped = table(data, "swapped.csv", lambda row: row | ({"label": "hum"} if row["file"] == "0.wav" else {}))
+    for words, messages in (
+        (
+            (labels_csv, *AUGMENTED, "--seed", 5, "--mels", 64),
+            ("training.seed: there 0, here 5", "frontend.n_mels: there 128, here 64", "--force"),
+        ),
+        ((labels_csv, *AUGMENTED, "--final"), ("--final: there it was given or here, not both",)),
+        ((swapped, *AUGMENTED), ("the data set has changed",)),
+    ):
+        refused(run_dslite("train", *words, "-o", run, environment=site), "begun otherwise (", *messages)
+    assert runs.is_complete(run)
+
+
+def test_what_cannot_be_trained_is_told_before_anything_long(
+    data: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
+) -> None:
+    def without(*splits: str) -> Callable[[dict[str, str]], dict[str, str] | None]:
+        return lambda row: None if row["split"] in splits else row
+
+    no_devel, no_test = (table(data, f"no-{name}.csv", without(name)) for name in ("devel", "test"))
+    foreign, a_file = tmp_path / "foreign", tmp_path / "file"
+    foreign.mkdir()
+    for path in (foreign / "precious.txt", a_file):
+        path.write_text("precious")
+    out = tmp_path / "out"
+    for words, message in (
+        ((no_devel, *NETWORK, "-o", out), "expected a devel split to score on, the table has none: add one, or"),
+        ((no_test, *NETWORK, "-o", out, "--final"), "expected a test split to score on"),
+        ((labels_csv, *NETWORK, "-o", foreign), "is a folder with other files, and no run"),
+        ((labels_csv, *NETWORK, "-o", foreign, "--force"), "is a folder with other files, and no run"),
+        ((labels_csv, *NETWORK, "-o", a_file, "--force"), "is a file, expected a folder"),
+        ((labels_csv, *NETWORK, "-o", a_file / "run"), f"the folder {a_file} does not exist"),
+        ((labels_csv, *NETWORK, "-o", out, "--augment", "cutmix:size=0"), "size"),
+        ((labels_csv, *NETWORK, "-o", out, "--chunk", "0.6", "--short", "drop"), "as shorter ones are dropped"),
+    ):
+        refused(run_dslite("train", *words, environment=site), message)
+    assert [path.read_text() for path in (foreign / "precious.txt", a_file)] == ["precious"] * 2
+    assert sorted(tmp_path.iterdir()) == [a_file, foreign]
+
+
+def test_audio_that_cannot_be_decoded_is_listed(
+    data: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(data, folder)
+    for i in (3, 7):
+        soundfile.write(folder / f"{i}.wav", np.full(RATE, np.nan, np.float32), RATE, subtype="FLOAT")
+    done = run_dslite("train", folder / labels_csv.name, *NETWORK, "-o", tmp_path / "run", environment=site)
+    assert done.returncode == 2
+    *rows, last = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
+    assert last.startswith("error: 2 of 25 files cannot be decoded: the first: ")
+    assert [row.split()[0] for row in rows] == ["WHERE", "3.wav", "7.wav"]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_leaves_the_run_as_it_was(
+    run: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
+) -> None:
+    # Pictures and features are in the cache, so the first file that is too large is the checkpoint.
+    del run
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (6_000,) * 2); from dslite.cli import main; main()"
+    )
+    words = ["train", labels_csv, *AUGMENTED, "-o", tmp_path / "full"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)],
+        env={**os.environ, **site},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    refused(done, "full", code=1)
+    assert {path.name for path in (tmp_path / "full").iterdir()} == {
+        *("run.json", "recipe.toml", "data.csv", "environment.json", "tensorboard")
+    }
+
+
+# -- final, regression ------------------------------------------------------------------------------------
+
+
+def test_final_learns_from_devel_too_and_scores_test_and_force_begins_anew(
+    run: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    short = (*NETWORK, "--head-epochs", 2, "--finetune-epochs", 1, "--finetune-layers", 1, "--patience", 1)
+    words = ("train", labels_csv, *short, "-o", folder, "--final", "--force", "--json")
+    done = run_dslite(*words, environment=site)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert (figures["split"], figures["n_files"], figures["n_chunks"]) == ("test", 7, 7)
+    history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+    assert [(e["phase"], e["devel_loss"], e["devel_score"]) for e in history] == [
+        *[("head", None, None)] * 2,
+        ("finetune", None, None),
+    ]
+    assert runs.read(folder).final
+    kept = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["kept_epoch"]
+    assert kept == history[-1]
+    assert "exported" not in done.stderr
+
+
+def test_a_regression_is_scored_and_predicts_in_the_users_unit(
+    regression: Path, regression_csv: Path, data: Path, site: dict[str, str], tmp_path: Path
+) -> None:
+    figures = runs.read_evaluation(regression)
+    assert figures.task == "regression"
+    assert figures.score is not None
+    assert figures.score > 0.5
+    assert not (regression / "confusion.png").exists()
+    with (regression / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        predicted = [float(row["predicted"]) for row in csv.DictReader(file)]
+    assert all(10 < value < 45 for value in predicted)
+    shown = run_dslite("predict", regression, data / "12.wav", "--json", environment=site)
+    (value,) = json.loads(shown.stdout)[0]["values"].values()
+    assert value == pytest.approx(predicted[0], rel=1e-4)
+    refused(
+        run_dslite("evaluate", regression, regression_csv, "--png", tmp_path / "c.png", environment=site),
+        "--png: a regression has no confusion matrix",
+    )
+
+
+@pytest.mark.slow
+def test_a_file_gets_the_figures_of_its_run_also_where_short_files_are_dropped(
+    regression: Path, regression_csv: Path, site: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "numbers.tflite"
+    made = run_dslite("export", regression, "--exporter", "tflite-float32", "-o", path, environment=site)
+    assert made.returncode == 0, made.stderr
+    of_run, of_file = (
+        evaluation(run_dslite("evaluate", model, regression_csv, "--json", environment=site))
+        for model in (regression, path)
+    )
+    assert (of_run["n_files"], of_run["n_without_chunks"]) == (6, 1)
+    assert (of_file["n_files"], of_file["n_without_chunks"]) == (6, 1)
+    for figure in ("mae", "rmse", "pearson", "ccc"):
+        assert of_file["file_level"][figure] == pytest.approx(of_run["file_level"][figure], rel=1e-3)
+
+
+# -- evaluate, export, predict, bench ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path, site: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "first.tflite"
+    done = run_dslite("export", run, "--exporter", "tflite-float32", "-o", path, "--json", environment=site)
+    assert done.returncode == 0, done.stderr
+    artifact = json.loads(done.stdout)
+    assert (artifact["weights"], artifact["labels"], artifact["backbone"]) == ("run first", list(LABELS), "lab")
+    return path
+
+
+def test_a_file_gets_the_figures_of_its_run(
+    run: Path, exported: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
+) -> None:
+    png, predictions = tmp_path / "c.png", tmp_path / "p.csv"
+    # An empty cache: pictures are made with TensorFlow, whose threads must be settled before.
+    words = ("evaluate", run, labels_csv, "--json", "--png", png, "--predictions", predictions, "--threads", 1)
+    of_run = evaluation(run_dslite(*words, environment={**site, "DSLITE_CACHE": str(tmp_path / "cache")}))
+    of_file = evaluation(run_dslite("evaluate", exported, labels_csv, "--json", environment=site))
+    assert of_run == of_file
+    assert (of_run["split"], of_run["n_files"], of_run["n_chunks"]) == ("test", 7, 7)
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert len(predictions.read_text(encoding="utf-8").splitlines()) == 8
+
+
+@pytest.mark.slow
+def test_the_whole_table_and_devel_are_scored(
+    run: Path, exported: Path, labels_csv: Path, site: dict[str, str]
+) -> None:
+    devel = evaluation(run_dslite("evaluate", run, labels_csv, "--split", "devel", "--json", environment=site))
+    assert devel == json.loads((run / "metrics.json").read_text(encoding="utf-8"))["evaluation"]
+    everything = evaluation(run_dslite("evaluate", exported, labels_csv, "--split", "all", "--json", environment=site))
+    assert (everything["split"], everything["n_files"]) == ("all", 25)
+
+
+def test_what_cannot_be_evaluated_is_one_line(
+    run: Path, exported: Path, foreign: Path, data: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
+) -> None:
+    whistle = table(data, "whistle.csv", lambda row: row | ({"label": "whistle"} if row["file"] == "20.wav" else {}))
+    no_test = table(data, "no-test.csv", lambda row: None if row["split"] == "test" else row)
+    for words, message in (
+        ((run, whistle), "the model knows hiss, hum, tone; the table has whistle too"),
+        ((exported, whistle), "the model knows hiss, hum, tone; the table has whistle too"),
+        ((run, no_test), "expected a test split, the table has none: --split all"),
+        ((run, labels_csv, "--png", tmp_path / "c.jpg"), "--png: expected a name that ends in .png"),
+        ((foreign, labels_csv), "foreign.tflite"),
+        ((data, labels_csv), "data"),
+    ):
+        refused(run_dslite("evaluate", *words, environment=site), message)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_run_predicts_what_its_file_predicts(run: Path, exported: Path, data: Path, site: dict[str, str]) -> None:
+    of_run, of_file = (
+        json.loads(run_dslite("predict", model, data / "18.wav", "--json", environment=site).stdout)[0]
+        for model in (run, exported)
+    )
+    assert of_run["label"] == of_file["label"]
+    assert of_run["probabilities"] == pytest.approx(of_file["probabilities"], abs=1e-4)
+    assert list(of_run["probabilities"]) == list(LABELS)
+
+
+def test_options_that_a_run_settles_are_refused(run: Path, site: dict[str, str], tmp_path: Path) -> None:
+    out = tmp_path / "m.tflite"
+    for words, message in (
+        (("export", run, "--exporter", "tflite-float32", "-o", out, "--mels", 64), "--mels is settled by the run"),
+        (("bench", run, "--hidden", 4), "--hidden goes with --backbone"),
+    ):
+        refused(run_dslite(*words, environment=site), message)
+
+
+@pytest.mark.slow
+def test_runs_are_measured_but_not_two_of_one_name(run: Path, site: dict[str, str], tmp_path: Path) -> None:
+    other = tmp_path / "first"
+    shutil.copytree(run, other)
+    quick = ("--runs", 3, "--min-seconds", 0, "--warmup-seconds", 0, "--no-memory", "--json")
+    words = (*quick, "--exporter", "tflite-float32", "--part", "whole", "--keep", tmp_path / "kept")
+    refused(run_dslite("bench", run, other, *words, environment=site), "several runs are called first: rename a folder")
+    other = other.rename(tmp_path / "second")
+    done = run_dslite("bench", run, other, *words, environment=site)
+    assert done.returncode == 0, done.stderr + done.stdout
+    rows = json.loads(done.stdout)["runs"]
+    assert [(row["artifact"]["weights"], row["error"]) for row in rows] == [("run first", None), ("run second", None)]
+    assert len(list((tmp_path / "kept").glob("*.tflite"))) == 2
+
+
+@pytest.mark.slow
+def test_a_real_backbone_is_trained_exported_and_evaluated(labels_csv: Path, tmp_path: Path) -> None:
+    words = ("--backbone", "mobilenet_v2:alpha=0.35", "--weights", "none", "--chunk", 0.5, "--size", 64)
+    spec = ("--head-epochs", 1, "--finetune-epochs", 2, "--augment", "cutmix", "--batch-size", 5)
+    folder, path = tmp_path / "run", tmp_path / "m.tflite"
+    for command in (
+        ("train", labels_csv, *words, *spec, "-o", folder),
+        ("export", folder, "--exporter", "tflite-float32", "-o", path),
+    ):
+        done = run_dslite(*command)
+        assert done.returncode == 0, done.stderr
+    of_run, of_file = (evaluation(run_dslite("evaluate", m, labels_csv, "--json")) for m in (folder, path))
+    assert of_run == of_file
