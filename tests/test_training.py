@@ -18,22 +18,10 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from dslite.errors import ModelFileError, RunError
 from dslite.learn import checkpoint, policy
+from dslite.learn.history import Epoch, Phase, best_epoch, next_epoch
 from dslite.learn.network import Network, predict, take_apart
 from dslite.learn.pictures import Pictures
-from dslite.learn.training import (
-    Epoch,
-    Lesson,
-    Phase,
-    Scale,
-    State,
-    _Loss,
-    best_epoch,
-    class_weights,
-    in_users_unit,
-    next_epoch,
-    scale_of,
-    train,
-)
+from dslite.learn.training import Lesson, Scale, State, _Loss, class_weights, in_users_unit, scale_of, train
 from dslite.model.assembly import build_cnn
 from dslite.model.keras import keras
 from dslite.recipe import AugmentSpec, FrontendSpec, HeadSpec, Losses, Optimizer, TrainSpec
@@ -373,7 +361,7 @@ def _optimizers() -> Iterator[Any]:
         yield pytest.param(name, marks=() if quick else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("name", _optimizers())
+@pytest.mark.parametrize("name", list(_optimizers()))
 def test_every_optimizer_steps_and_goes_on(tmp_path: Path, name: Optimizer) -> None:
     spec = dataclasses.replace(QUICK, optimizer=name, head_epochs=2, finetune_epochs=0, keep="last")
     network, done = trained(spec=spec)

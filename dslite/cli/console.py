@@ -102,6 +102,11 @@ class Steps:
 
         return report
 
+    def pace_changes(self) -> None:
+        """Estimate the time left from the steps that are begun from now on: they say nothing of each other."""
+        self._skipped = self._end(self._n_begun)
+        self._begin = time.monotonic()
+
     def skip_to(self, n_steps: int) -> None:
         """Leave steps out, so that so many are behind; the time left is estimated from what is done from now on."""
         if n_steps > self._n_begun:

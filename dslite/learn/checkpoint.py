@@ -12,7 +12,8 @@ import numpy as np
 from dslite import files
 from dslite.codec import from_json, to_json
 from dslite.errors import ModelFileError, SpecError
-from dslite.learn.training import Epoch, State
+from dslite.learn.history import Epoch
+from dslite.learn.training import State
 
 _LISTS = ("weights", "kept", "optimizer")
 

@@ -26,6 +26,7 @@ from dslite.codec import from_json, plain, to_json
 from dslite.errors import ModelFileError, SpecError, WriteError
 from dslite.learn.dataset import DataSet, Task
 from dslite.learn.evaluation import Evaluation
+from dslite.learn.history import Epoch
 from dslite.recipe import TrainingRecipe
 
 SCHEMA = 1
@@ -124,8 +125,8 @@ def read_complete(path: Path) -> RunInfo:
     return info
 
 
-def read_outcome(path: Path) -> tuple[dict[str, Any], Evaluation]:
-    """Read the epoch whose weights a complete run has, as JSON, and its figures.
+def read_outcome(path: Path) -> tuple[Epoch, Evaluation]:
+    """Read the epoch whose weights a complete run has, and its figures.
 
     Raises:
         ModelFileError: where they cannot be read.
@@ -133,7 +134,8 @@ def read_outcome(path: Path) -> tuple[dict[str, Any], Evaluation]:
     place = path / METRICS
     try:
         data: Any = json.loads(place.read_text(encoding="utf-8"))
-        return data["kept_epoch"], from_json(Evaluation, data["evaluation"], "evaluation")
+        kept = from_json(Epoch, data["kept_epoch"], "kept_epoch")
+        return kept, from_json(Evaluation, data["evaluation"], "evaluation")
     except (OSError, ValueError, KeyError, SpecError) as error:
         raise ModelFileError(f"{place}: expected what `dslite train` writes: {error}: train again") from None
 

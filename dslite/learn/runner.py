@@ -13,10 +13,11 @@ from dslite.codec import to_json
 from dslite.learn import checkpoint, run
 from dslite.learn.dataset import DataSet, Example, Split, truth
 from dslite.learn.evaluation import Evaluation, by_file, evaluate, write_predictions
+from dslite.learn.history import Epoch, best_epoch
 from dslite.learn.network import Network, predict
 from dslite.learn.pictures import Pictures
 from dslite.learn.tensorboard import Log
-from dslite.learn.training import Epoch, Lesson, Tell, best_epoch, in_users_unit, scale_of, train
+from dslite.learn.training import Lesson, Tell, in_users_unit, scale_of, train
 from dslite.recipe import TrainingRecipe
 from dslite.records import Augmenter, Options
 

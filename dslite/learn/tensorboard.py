@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from dslite.learn.training import Epoch
+from dslite.learn.history import Epoch
 
 
 class Log:

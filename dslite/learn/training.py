@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +20,13 @@ from dslite.errors import RunError
 from dslite.learn import policy
 from dslite.learn.dataset import Task
 from dslite.learn.evaluation import evaluate
+from dslite.learn.history import Epoch, Phase, best_epoch, next_epoch
 from dslite.learn.network import Network, any_number_of, in_batches
 from dslite.learn.pictures import Pictures
 from dslite.model.keras import keras
 from dslite.recipe import AugmentSpec, Optimizer, Precision, Schedule, TrainSpec
 from dslite.records import Augmenter, Options
 
-Phase = Literal["head", "finetune"]
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Tell = Callable[[str, float], None]
@@ -79,28 +79,6 @@ def in_users_unit(network: Network, scale: Scale) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
-    """What an epoch gave.
-
-    Attributes:
-        phase: head, or finetune.
-        epoch: of the phase, from 1.
-        learning_rate: of its phase; a schedule gives each step a share of it.
-        loss: mean over the training chunks, as they were seen: augmented, with dropout, weighted.
-        devel_loss: mean over the devel chunks; None without devel.
-        devel_score: UAR of the devel files, or the concordance correlation of a regression; None without devel, or
-            where it is not defined.
-    """
-
-    phase: Phase
-    epoch: int
-    learning_rate: float
-    loss: float
-    devel_loss: float | None
-    devel_score: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class State:
     """A training between two epochs: all that is needed to go on.
 
@@ -117,37 +95,6 @@ class State:
     optimizer: tuple[npt.NDArray[Any], ...]
     kept: tuple[Floats, ...]
     losses: Floats
-
-
-def next_epoch(history: Sequence[Epoch], spec: TrainSpec) -> tuple[Phase, int] | None:
-    """Give phase and number of the epoch that follows, or None where training is over."""
-    phases: tuple[tuple[Phase, int], ...] = (("head", spec.head_epochs), ("finetune", spec.finetune_epochs))
-    for phase, n_epochs in phases:
-        done = [epoch for epoch in history if epoch.phase == phase]
-        if len(done) < n_epochs and not _has_ended(done, spec.patience):
-            return phase, len(done) + 1
-    return None
-
-
-def _has_ended(done: Sequence[Epoch], patience: int) -> bool:
-    if not patience or not done or done[-1].devel_loss is None:
-        return False
-    return len(done) - 1 - best_epoch(done) >= patience
-
-
-def best_epoch(history: Sequence[Epoch]) -> int:
-    """Give the index of the epoch with the highest devel score; among equals the lowest devel loss, then the first.
-
-    Without devel scores it is the last.
-    """
-    if history[-1].devel_loss is None:
-        return len(history) - 1
-
-    def rank(i: int) -> tuple[float, float, int]:
-        score, loss = history[i].devel_score, history[i].devel_loss
-        return -math.inf if score is None else score, -math.inf if loss is None else -loss, -i
-
-    return max(range(len(history)), key=rank)
 
 
 def class_weights(targets: Floats, spec: TrainSpec) -> Floats:

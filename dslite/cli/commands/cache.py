@@ -1,7 +1,9 @@
 """``dslite cache``."""
 
+import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -51,8 +53,16 @@ def _when(seconds: float) -> str:
 
 
 def _name(entry: cache.Entry) -> str:
-    if entry.kind in ("features", "pictures"):
-        return entry.path.name
+    if entry.kind == "pictures":
+        return _pictures(entry.path)
     if entry.kind == "runs":
         return f"{len(list(entry.path.glob('[!.]*.json')))} runs of a bench that was stopped"
     return ", ".join(p.name for p in entry.path.glob("[!.]*") if p.suffix != ".json") or entry.path.name
+
+
+def _pictures(folder: Path) -> str:
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        return f"{sum(n_chunks for _, n_chunks in index['files'])} chunks of {len(index['files'])} files"
+    except (OSError, ValueError, KeyError):  # half-written
+        return folder.name

@@ -19,6 +19,7 @@ from dslite.codec import to_json
 from dslite.errors import SpecError
 from dslite.learn import run
 from dslite.learn.dataset import DataSet, Split
+from dslite.learn.history import Epoch, next_epoch
 from dslite.learn.pictures import check_parts
 from dslite.measure.environment import commit, environment
 from dslite.native import native_output_hidden
@@ -28,7 +29,7 @@ from dslite.registry import get_with_options
 from dslite.report.evaluation import confusion_png, evaluation_tables
 
 if TYPE_CHECKING:
-    from dslite.learn.training import Epoch, Lesson
+    from dslite.learn.training import Lesson
 
 _FROM_FEATURES = 0.01
 """What a step of the head alone costs, in passes of a chunk through a backbone."""
@@ -72,11 +73,11 @@ def command(data: DataRequest, output: Path, final: bool, force: bool, recipe: T
             _train(output, info, table, system, anew=anew)
     kept, evaluation = run.read_outcome(output)
     if as_json:
-        print_json({"run": str(output), "kept_epoch": kept, "evaluation": to_json(evaluation)})
+        print_json({"run": str(output), "kept_epoch": to_json(kept), "evaluation": to_json(evaluation)})
         return
     console = out()
     console.print(evaluation_tables(evaluation, console.width))
-    click.echo(f"{output}: weights of {kept['phase']} epoch {kept['epoch']}")
+    click.echo(f"{output}: weights of {kept.phase} epoch {kept.epoch}")
 
 
 def _check_parts(table: DataSet, *, final: bool) -> None:
@@ -153,6 +154,9 @@ def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.Sys
         if history:
             steps.tell(f"going on after {history[-1].phase} epoch {history[-1].epoch}")
         for history in epochs:
+            coming = next_epoch(history, info.recipe.training)
+            if coming and coming[0] != history[-1].phase:
+                steps.pace_changes()
             _tell(history, info, steps)
             steps.skip_to(_n_behind(history, info.recipe.training))
         report = steps.start(f"scoring {scored}")
@@ -169,17 +173,15 @@ def _costs(lesson: "Lesson", recipe: TrainingRecipe) -> list[float]:
     return [head] * spec.head_epochs + [finetune] * spec.finetune_epochs + [float(n_devel or n_train / 4)]
 
 
-def _n_behind(history: Sequence["Epoch"], spec: TrainSpec) -> int:
+def _n_behind(history: Sequence[Epoch], spec: TrainSpec) -> int:
     """Count the epochs that are done, or left out as a phase ended early."""
-    from dslite.learn.training import next_epoch
-
     coming = next_epoch(history, spec)
     if coming is None:
         return spec.head_epochs + spec.finetune_epochs
     return (spec.head_epochs if coming[0] == "finetune" else 0) + coming[1] - 1
 
 
-def _tell(history: Sequence["Epoch"], info: run.RunInfo, steps: Steps) -> None:
+def _tell(history: Sequence[Epoch], info: run.RunInfo, steps: Steps) -> None:
     """Tell the epoch that was done last; of those that take no time, only the last of the phase."""
     last, spec = history[-1], info.recipe.training
     if last.phase == "head" and not info.recipe.augmentation.augmenters and _n_behind(history, spec) < spec.head_epochs:
