@@ -68,7 +68,9 @@ class Scale:
 
 def scale_of(numbers: Floats) -> Scale:
     """Give mean and standard deviation; 1 in its place where all numbers are equal."""
-    return Scale(float(numbers.mean()), float(numbers.std()) or 1.0)
+    exact = numbers.astype(np.float64)
+    differ = exact.min() < exact.max()  # of equal numbers, rounding can leave a deviation above 0
+    return Scale(float(exact.mean()), float(exact.std()) if differ else 1.0)
 
 
 def in_users_unit(network: Network, scale: Scale) -> None:
