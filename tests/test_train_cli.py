@@ -85,7 +85,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, labels_csv: Path, site: dict[s
     folder = tmp_path_factory.mktemp("runs") / "new" / "first"
     done = run_dslite("train", labels_csv, *AUGMENTED, "-o", folder, environment=site)
     assert done.returncode == 0, done.stderr
-    assert f"kept in {folder}" in done.stdout
+    assert f"{folder}: weights of " in done.stdout
     assert "finetune epoch 6: loss " in done.stderr
     return folder
 
@@ -144,7 +144,7 @@ def test_a_run_leaves_all_that_is_promised(run: Path, labels_csv: Path) -> None:
     assert history[-1]["loss"] < history[0]["loss"]
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["kept_epoch"] in history
-    figures = runs.read_evaluation(run)
+    figures = runs.read_outcome(run)[1]
     assert (figures.split, figures.n_files, figures.score) == ("devel", 6, metrics["kept_epoch"]["devel_score"])
     with (run / "predictions.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -184,7 +184,7 @@ def test_the_same_command_again_shows_the_result_without_training(
     done = run_dslite("train", labels_csv, *AUGMENTED, "-o", run, "--json", environment=site)
     shown = evaluation(done)
     assert shown.pop("run") == str(run)
-    assert shown == json.loads((run / "metrics.json").read_text(encoding="utf-8"))["evaluation"]
+    assert shown == json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
@@ -348,7 +348,7 @@ def test_final_learns_from_devel_too_and_scores_test_and_force_begins_anew(
     words = ("train", labels_csv, *short, "-o", folder, "--final", "--force", "--json")
     done = run_dslite(*words, environment=site)
     assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
+    figures = json.loads(done.stdout)["evaluation"]
     assert (figures["split"], figures["n_files"], figures["n_chunks"]) == ("test", 7, 7)
     history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
     assert [(e["phase"], e["devel_loss"], e["devel_score"]) for e in history] == [
@@ -364,7 +364,7 @@ def test_final_learns_from_devel_too_and_scores_test_and_force_begins_anew(
 def test_a_regression_is_scored_and_predicts_in_the_users_unit(
     regression: Path, regression_csv: Path, data: Path, site: dict[str, str], tmp_path: Path
 ) -> None:
-    figures = runs.read_evaluation(regression)
+    figures = runs.read_outcome(regression)[1]
     assert figures.task == "regression"
     assert figures.score is not None
     assert figures.score > 0.5
