@@ -19,8 +19,11 @@ import soundfile
 from conftest import HEEDS_SIGINT, run_dslite
 
 from dslite import recipes
+from dslite.cli.commands.train import _info
 from dslite.learn import run as runs
 from dslite.learn.dataset import Split
+from dslite.learn.table import read as table_of
+from dslite.recipe import TrainingRecipe
 
 RATE = 16_000
 LABELS = ("hiss", "hum", "tone")
@@ -186,6 +189,18 @@ def test_the_same_command_again_shows_the_result_without_training(
     assert shown.pop("run") == str(run)
     assert shown == json.loads((run / "metrics.json").read_text(encoding="utf-8"))["evaluation"]
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_weights_that_the_first_training_downloads_do_not_keep_it_from_going_on(
+    labels_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    known = table_of(labels_csv)
+    recipe = TrainingRecipe(backbone="mobilenet_v2", weights="imagenet")
+    before = _info(known, recipe, final=False)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mobilenet_v2.h5").write_bytes(b"weights")
+    assert _info(known, recipe, final=False).begun_with == before.begun_with
 
 
 # -- stopped, and going on --------------------------------------------------------------------------------

@@ -367,13 +367,16 @@ def test_a_training_stopped_after_any_epoch_ends_as_one_that_was_not(
     assert np.array_equal(last.losses, done[-1].losses)
 
 
-def _optimizers() -> Iterator[Any]:
-    for name in get_args(Optimizer):
-        quick = name in ("adadelta", "nadam")  # the paper's, and the one with a state of its own
-        yield pytest.param(name, marks=() if quick else pytest.mark.slow)
+QUICK_OPTIMIZERS = ("adadelta", "nadam")  # the paper's, and the one with a state of its own
 
 
-@pytest.mark.parametrize("name", _optimizers())
+@pytest.mark.parametrize(
+    "name",
+    [
+        *QUICK_OPTIMIZERS,
+        *(pytest.param(name, marks=pytest.mark.slow) for name in get_args(Optimizer) if name not in QUICK_OPTIMIZERS),
+    ],
+)
 def test_every_optimizer_steps_and_goes_on(tmp_path: Path, name: Optimizer) -> None:
     spec = dataclasses.replace(QUICK, optimizer=name, head_epochs=2, finetune_epochs=0, keep="last")
     network, done = trained(spec=spec)
