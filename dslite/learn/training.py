@@ -67,7 +67,8 @@ class Scale:
 
 def scale_of(numbers: Floats) -> Scale:
     """Give mean and standard deviation; 1 in its place where all numbers are equal."""
-    return Scale(float(numbers.mean()), float(numbers.std()) or 1.0)
+    exact = numbers.astype(np.float64)  # in float32, many equal numbers have a mean that is none of them
+    return Scale(float(exact.mean()), float(exact.std()) or 1.0)
 
 
 def in_users_unit(network: Network, scale: Scale) -> None:
