@@ -14,7 +14,7 @@ from dslite.audio.frontend import picture
 from dslite.audio.load import chunks, load, synthetic_chunk
 from dslite.deploy import manifest, tflite_file
 from dslite.deploy.export import Provenance, export
-from dslite.deploy.predict import predict
+from dslite.deploy.predict import chunk_spec, predict
 from dslite.deploy.runtime import open_session
 from dslite.errors import ExportError, ModelFileError, PluginError, WriteError
 from dslite.model.assembly import build_cnn, build_part
@@ -283,7 +283,7 @@ def sound(tmp_path: Path) -> Path:
 
 def test_prediction_is_the_models_output_per_chunk_and_their_mean(small_system: Any, sound: Path) -> None:
     path = small_system.path("whole", "tflite-float32")
-    got = predict(open_session(path, 1), manifest.read(path), sound)
+    got = predict(open_session(path, 1), *chunk_spec(manifest.read(path)), sound)
     pieces = chunks(load(sound, 16_000), small_system.recipe.chunk, 16_000)
     expected = np.asarray(build_part("whole", small_system.recipe, small_system.cnn)(pieces))
     assert np.allclose(got.chunks, expected, atol=1e-5)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dslite.errors import WriteError
-from dslite.files import files_in, sha256, size_bytes, write_text, written_whole
+from dslite.files import files_in, remove_half_written, sha256, size_bytes, write_text, written_whole
 
 
 def _tree(folder: Path) -> dict[str, str]:
@@ -264,3 +264,12 @@ def test_a_pipe_is_written_into_and_not_replaced(tmp_path: Path) -> None:
     code = "from dslite.files import write_text; write_text('/dev/stdout', 'through the pipe')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "through the pipe"
+
+
+def test_what_killed_processes_left_half_written_goes_and_all_else_stays(tmp_path: Path) -> None:
+    (tmp_path / ".dslite-abc" / "new").mkdir(parents=True)
+    (tmp_path / ".dslite-abc" / "new" / "half").write_text("half")
+    (tmp_path / "whole").write_text("whole")
+    (tmp_path / ".hidden").mkdir()
+    remove_half_written(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "whole"]

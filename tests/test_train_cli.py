@@ -19,8 +19,11 @@ import soundfile
 from conftest import HEEDS_SIGINT, run_dslite
 
 from dslite import recipes
+from dslite.cli.commands.train import _info
 from dslite.learn import run as runs
 from dslite.learn.dataset import Split
+from dslite.learn.table import read as table_of
+from dslite.recipe import TrainingRecipe
 
 RATE = 16_000
 LABELS = ("hiss", "hum", "tone")
@@ -188,6 +191,18 @@ def test_the_same_command_again_shows_the_result_without_training(
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
+def test_weights_that_the_first_training_downloads_do_not_keep_it_from_going_on(
+    labels_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    known = table_of(labels_csv)
+    recipe = TrainingRecipe(backbone="mobilenet_v2", weights="imagenet")
+    before = _info(known, recipe, final=False)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mobilenet_v2.h5").write_bytes(b"weights")
+    assert _info(known, recipe, final=False).begun_with == before.begun_with
+
+
 # -- stopped, and going on --------------------------------------------------------------------------------
 
 
@@ -211,9 +226,9 @@ def _stopped(words: Sequence[object], line: str, sent: signal.Signals, site: dic
 @pytest.mark.parametrize(
     "stops",
     [
-        [("head epoch 2", signal.SIGKILL), ("finetune epoch 2", signal.SIGTERM), ("finetune epoch 4", signal.SIGKILL)],
+        [("head epoch 2", signal.SIGKILL), ("finetune epoch 2", signal.SIGKILL)],
         pytest.param(
-            [("head epoch 1", signal.SIGTERM), ("head epoch 3", signal.SIGINT), ("finetune epoch 1", signal.SIGKILL)],
+            [("head epoch 1", signal.SIGTERM), ("head epoch 3", signal.SIGINT), ("finetune epoch 1", signal.SIGTERM)],
             marks=pytest.mark.slow,
         ),
     ],
@@ -291,7 +306,6 @@ def test_what_cannot_be_trained_is_told_before_anything_long(
         ((labels_csv, *NETWORK, "-o", a_file, "--force"), "is a file, expected a folder"),
         ((labels_csv, *NETWORK, "-o", a_file / "run"), f"the folder {a_file} does not exist"),
         ((labels_csv, *NETWORK, "-o", out, "--augment", "cutmix:size=0"), "size"),
-        ((labels_csv, *NETWORK, "-o", out, "--chunk", "0.6", "--short", "drop"), "as shorter ones are dropped"),
     ):
         refused(run_dslite("train", *words, environment=site), message)
     assert [path.read_text() for path in (foreign / "precious.txt", a_file)] == ["precious"] * 2
@@ -379,6 +393,13 @@ def test_a_regression_is_scored_and_predicts_in_the_users_unit(
         run_dslite("evaluate", regression, regression_csv, "--png", tmp_path / "c.png", environment=site),
         "--png: a regression has no confusion matrix",
     )
+
+
+@pytest.mark.slow
+def test_a_part_whose_files_are_all_dropped_is_told(labels_csv: Path, site: dict[str, str], tmp_path: Path) -> None:
+    words = (*NETWORK, "--chunk", 0.6, "--short", "drop", "-o", tmp_path / "run")
+    refused(run_dslite("train", labels_csv, *words, environment=site), "class hiss in train", "--short pad keeps them")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ def lesson(data: DataSet, pictures: Pictures, features: Floats, learned: Sequenc
         targets = np.eye(len(data.labels), dtype=np.float32)[known]
     else:
         scale = scale_of(known[learned_from])
-        targets = ((known - scale.mean) / scale.std)[:, None]
+        targets = ((known.astype(np.float64) - scale.mean) / scale.std).astype(np.float32)[:, None]
     scored = pictures.of((split == "devel") & devel)
     return Lesson(data.task, pictures, targets, pictures.of(learned_from), scored, features)
 
