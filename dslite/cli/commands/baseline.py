@@ -26,9 +26,9 @@ from dslite.report.baseline import baseline_tables
 @learning.extractor_options
 @json_option
 def command(data: DataRequest, complexities: tuple[float, ...], system: building.System, as_json: bool) -> None:
-    """Score features and a linear SVM on DATA: the opponent of `dslite train`.
+    """Score features with a linear SVM, the opponent.
 
-    The activations of the pooled backbone, averaged over the chunks of each file, go to a linear support vector
+    Whatever `dslite train` reaches on DATA has to be held against it: the activations of the pooled backbone, averaged over the chunks of each file, go to a linear support vector
     machine. Its complexity C and the scaling of the features are chosen on devel; it is refitted on train and devel,
     and test is scored once. Features stay in the cache, so another try takes seconds.
     """

@@ -51,7 +51,7 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Score MODEL on a split of DATA.
+    """Score a run or an exported file.
 
     MODEL is the folder of a run of `dslite train`, or an exported file with its manifest: an int8 file gets figures of
     its own. Classes: UAR (unweighted average recall, balanced accuracy) with the chance level, recall of each class,

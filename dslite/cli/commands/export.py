@@ -57,7 +57,9 @@ def command(
     recipe: Recipe,
     as_json: bool,
 ) -> None:
-    """Export a model as a file, with its manifest: that of a RUN of `dslite train`, or one of a backbone.
+    """Export a model as a file, with its manifest.
+
+    The model is that of a RUN of `dslite train`, or one of a --backbone.
 
     The manifest is OUTPUT.json; the pair is all that `dslite predict` and `dslite bench` need. ImageNet scaling and,
     in a whole file, the spectrogram front end are inside: audio in [-1, 1] goes in as float32 (1, samples).
