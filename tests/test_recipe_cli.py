@@ -213,6 +213,8 @@ OTHERWISE: dict[str, tuple[Sequence[object], object]] = {
     "finetune_epochs": (["--finetune-epochs", 4], 4),
     "finetune_layers": (["--finetune-layers", 5], 5),
     "finetune_rate": (["--finetune-rate", 0.5], 0.5),
+    "schedule": (["--schedule", "cosine"], "cosine"),
+    "precision": (["--precision", "bfloat16"], "bfloat16"),
     "label_smoothing": (["--label-smoothing", 0.2], 0.2),
     "class_weights": (["--class-weights", "none"], "none"),
     "patience": (["--patience", 6], 6),

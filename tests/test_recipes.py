@@ -22,7 +22,9 @@ from dslite.recipe import (
     Losses,
     MelScale,
     Optimizer,
+    Precision,
     Resize,
+    Schedule,
     Short,
     TrainingRecipe,
     TrainSpec,
@@ -67,7 +69,7 @@ def test_a_published_recipe_is_what_the_paper_says(name: str) -> None:
     assert (recipe.backbone, recipe.weights, recipe.frontend) == ("densenet121", "imagenet", REFERENCE.frontend)
     # Section 3.2.
     assert (training.optimizer, training.batch_size, training.finetune_rate) == ("adadelta", 32, 0.1)
-    assert (training.label_smoothing, training.patience) == (0, 0)
+    assert (training.schedule, training.label_smoothing, training.patience) == ("constant", 0, 0)
     assert augmentation == AugmentSpec(augmenters, 0.5, 10, 0.10, 0.25)
     assert recipe.head.output == "softmax"
 
@@ -124,7 +126,9 @@ _RECIPES = st.builds(
         st.integers(0, 1_000_000),
         st.integers(0, 10**12),
         _within(1e-9, 1),
+        _one_of(Schedule),
         _within(0, 0.999),
+        _one_of(Precision),
         _one_of(ClassWeights),
         st.integers(0, 10**6),
         _one_of(Keep),
