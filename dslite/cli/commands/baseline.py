@@ -28,9 +28,10 @@ from dslite.report.baseline import baseline_tables
 def command(data: DataRequest, complexities: tuple[float, ...], system: building.System, as_json: bool) -> None:
     """Score features with a linear SVM, the opponent.
 
-    Whatever `dslite train` reaches on DATA has to be held against it: the activations of the pooled backbone, averaged over the chunks of each file, go to a linear support vector
-    machine. Its complexity C and the scaling of the features are chosen on devel; it is refitted on train and devel,
-    and test is scored once. Features stay in the cache, so another try takes seconds.
+    What `dslite train` reaches on DATA has to be held against this: the activations of the pooled backbone, averaged
+    over the chunks of each file, go to a linear support vector machine. Its complexity C and the scaling of the
+    features are chosen on devel; it is refitted on train and devel, and test is scored once. Features stay in the
+    cache, so another try takes seconds.
     """
     table = data.read()
     with native_output_hidden(), caching.ready():

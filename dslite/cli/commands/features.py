@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 def command(data: DataRequest, output: Path, level: str, system: building.System, as_json: bool) -> None:
     """Write Deep Spectrum features as CSV or ARFF.
 
-    They are the activations of the pooled backbone, for each file of DATA or each chunk. Columns are file, feature_0 and so on, and label. Pictures and features stay in the cache (`dslite cache`).
+    They are the activations of the pooled backbone, for each file of DATA or each chunk. Columns are file, feature_0
+    and so on, and label. Pictures and features stay in the cache (`dslite cache`).
     """
     check_path(output)
     table = data.read(for_training=False, divide=False)
