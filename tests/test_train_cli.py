@@ -11,70 +11,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import distributions
 import h5py
 import numpy as np
 import pytest
 import soundfile
 from conftest import HEEDS_SIGINT, run_dslite
+from labelled import LABELS, RATE, install_backbone, table, write_sounds
 
 from dslite import recipes
 from dslite.cli.commands.train import _info
 from dslite.learn import run as runs
-from dslite.learn.dataset import Split
 from dslite.learn.table import read as table_of
 from dslite.recipe import TrainingRecipe
 
-RATE = 16_000
-LABELS = ("hiss", "hum", "tone")
 NETWORK = ("--backbone", "lab", "--weights", "none", "--chunk", 0.5, "--size", 32, "--hidden", 16, "--batch-size", 4)
 EPOCHS = ("--learning-rate", 0.02, "--head-epochs", 5, "--finetune-epochs", 6)
 AUGMENTED = (*NETWORK, *EPOCHS, "--augment", "cutmix:size=16,specaugment:size=16", "--losses", "last-visit")
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def _sound(label: str, rng: np.random.Generator, seconds: float) -> Any:
-    t = np.arange(round(seconds * RATE)) / RATE
-    if label == "hiss":
-        return 0.3 * rng.standard_normal(len(t))
-    f = {"hum": 120, "tone": 900}[label] * rng.uniform(0.9, 1.1)
-    return 0.5 * np.sign(np.sin(2 * np.pi * f * t)) if label == "hum" else 0.5 * np.sin(2 * np.pi * f * t)
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment with a small backbone as a plugin."""
-    folder = tmp_path_factory.mktemp("site")
-    body = "x = keras.layers.BatchNormalization()(features); x = keras.layers.Conv2D(8, 3, activation='relu')(x)"
-    source = distributions.backbone("lab", f"{body}; return keras.Model(image, x)")
-    distributions.install(folder, "lab", source)
-    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))}
+    return install_backbone(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 24 files of 0.5 s and one of 0.2 s, which is test's; its tables are made by `table`."""
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    for i in range(25):
-        samples = _sound(LABELS[i % 3], rng, 0.5 if i < 24 else 0.2)
-        soundfile.write(folder / f"{i}.wav", samples.astype(np.float32), RATE)
-    return folder
-
-
-def table(folder: Path, name: str, change: Callable[[dict[str, str]], dict[str, str] | None] = dict) -> Path:
-    """Write a table of the files, 12 of train, 6 of devel, 7 of test; rows that `change` makes None are left out."""
-    splits: Sequence[Split] = ["train"] * 12 + ["devel"] * 6 + ["test"] * 7
-    rows = [
-        {"file": f"{i}.wav", "label": LABELS[i % 3], "speaker": f"s{i}", "split": split}
-        for i, split in enumerate(splits)
-    ]
-    path = folder / name
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["file", "label", "speaker", "split"])
-        writer.writeheader()
-        writer.writerows(row for row in map(change, rows) if row)
-    return path
+    return write_sounds(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
