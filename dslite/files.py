@@ -47,6 +47,23 @@ def written_whole(path: Path | str) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
+@contextmanager
+def written_once(path: Path) -> Iterator[Path]:
+    """Give a folder to write, as `written_whole`; where another process has put the same at `path` by then, that stays.
+
+    Raises:
+        WriteError: where the system refuses to write.
+    """
+    try:
+        with written_whole(path) as place:
+            yield place
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    except WriteError:
+        if not path.exists():
+            raise
+
+
 def _put_in_place(new: Path, path: Path, old: Path) -> None:
     new.lstat()  # where nothing was written, say so before anything moves
     if path.is_dir():

@@ -231,8 +231,10 @@ class TrainSpec:
         precision: of convolutions and products while training; ``bfloat16`` is faster where the processor has it
             (AVX-512 BF16, AMX), and changes nothing where it has not. Weights and figures are float32 always.
         class_weights: ``balanced`` weights each class by the inverse of its frequency; ``none`` does not.
-        patience: epochs without a better devel score after which a phase ends; 0: it never ends early.
-        keep: weights of the ``best`` epoch on devel, or of the ``last``. Without a devel split always the last.
+        patience: epochs without a better devel score, or an equal one with a lower devel loss, after which a phase
+            ends; 0: it never ends early.
+        keep: weights of the ``best`` epoch of both phases on devel, or of the ``last``. Without a devel split always
+            the last. The second phase begins where the first one ended.
         seed: of head, order, dropout and augmentation.
     """
 

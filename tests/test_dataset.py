@@ -525,9 +525,8 @@ def test_where_no_file_is_there_the_folder_is_to_blame(table: Table, tmp_path: P
 
 @click.command(epilog="Example")
 @data_options
-@click.option("--split-seed", type=int, default=0)
-def show(data: DataRequest, split_seed: int) -> None:
-    found: DataSet = data.read(split_seed)
+def show(data: DataRequest) -> None:
+    found: DataSet = data.read()
     click.echo(f"{found.task} {len(found.examples)} {','.join(found.labels)}")
 
 

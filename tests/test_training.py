@@ -161,14 +161,16 @@ def test_loss_is_cross_entropy_with_smoothed_labels_weighted_by_the_classes_of_m
     expected = -((0.8 * targets + 0.2 / 3) * log_p).sum(axis=1)
     each = loss.of_each(targets, logits)
     assert np.asarray(each) == pytest.approx(expected, rel=1e-5)
-    assert np.asarray(loss.weighted(targets, each)) == pytest.approx(expected * [1.0, 2.0], rel=1e-5)
+    of_class = -(0.8 * log_p + 0.2 / 3 * log_p.sum(axis=1, keepdims=True))  # a sample's loss if it were of that class
+    mixed = (targets * [1.0, 2.0, 4.0] * of_class).sum(axis=1)
+    assert np.asarray(loss.weighted(targets, logits)) == pytest.approx(mixed, rel=1e-5)
 
 
 def test_loss_of_a_regression_is_the_squared_error() -> None:
     loss = _Loss(lesson_of(network_of("regression"), "regression"), TrainSpec())
-    each = loss.of_each(np.array([[1.0], [-2.0]], np.float32), np.array([[3.0], [-2.5]], np.float32))
-    assert np.asarray(each).tolist() == [4.0, 0.25]
-    assert np.asarray(loss.weighted(None, each)).tolist() == [4.0, 0.25]
+    pair = (np.array([[1.0], [-2.0]], np.float32), np.array([[3.0], [-2.5]], np.float32))
+    assert np.asarray(loss.of_each(*pair)).tolist() == [4.0, 0.25]
+    assert np.asarray(loss.weighted(*pair)).tolist() == [4.0, 0.25]
 
 
 # -- the phases -------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, cast
 import click
 
 from dslite.cli.console import err, print_table, progress
-from dslite.cli.options import PATH
+from dslite.cli.options import PATH, SEED
 from dslite.errors import DataError
 from dslite.learn.dataset import DataSet, Task
 
@@ -27,18 +27,19 @@ class DataRequest:
     Attributes:
         path: of the table.
         audio_dir: what the names in it are relative to; None where that is the table's folder.
+        split_seed: for dividing a table without splits; not the recipe's, so that all commands divide it alike.
         task: as the user wants it.
     """
 
     path: Path
     audio_dir: Path | None
-    task: Literal["auto"] | Task
+    split_seed: int
+    task: Literal["auto"] | Task = "auto"
 
-    def read(self, split_seed: int = 0, *, for_training: bool = True, divide: bool = True) -> DataSet:
+    def read(self, *, for_training: bool = True, divide: bool = True) -> DataSet:
         """Read and check the table; its notes, or a table of its problems, go to standard error.
 
         Args:
-            split_seed: for dividing a table without splits.
             for_training: see `dslite.learn.table.read`.
             divide: likewise.
 
@@ -51,7 +52,7 @@ class DataRequest:
             with progress() as steps:
                 steps.start(f"checking {self.path.name} and its audio")
                 data = table.read(
-                    self.path, self.audio_dir, self.task, split_seed, for_training=for_training, divide=divide
+                    self.path, self.audio_dir, self.task, self.split_seed, for_training=for_training, divide=divide
                 )
         except DataError as error:
             print_problems(error)
@@ -63,18 +64,25 @@ class DataRequest:
 
 def data_options(function: F) -> F:
     """Add the argument DATA and its options; the command gets them as one argument, ``data``: a `DataRequest`."""
+    tasks = click.Choice(["auto", "classification", "regression"])
+    text = "What labels are; auto: numbers are a regression, all else names of classes."
+    with_task = click.option("--task", type=tasks, default="auto", show_default=True, help=text)
+    return table_options(with_task(function))
+
+
+def table_options(function: F) -> F:
+    """Add the argument DATA and its options but ``--task``, for commands that know what labels are."""
 
     @functools.wraps(function)
     def wrapper(**values: Any) -> Any:
-        request = DataRequest(values.pop("data"), values.pop("audio_dir"), values.pop("task"))
-        return function(data=request, **values)
+        given = [values.pop(name) for name in ("data", "audio_dir", "split_seed")]
+        return function(data=DataRequest(*given, *([values.pop("task")] if "task" in values else [])), **values)
 
-    tasks = click.Choice(["auto", "classification", "regression"])
-    text = "What labels are; auto: numbers are a regression, all else names of classes."
-    with_task = click.option("--task", type=tasks, default="auto", show_default=True, help=text)(wrapper)
+    text = "For dividing a table without splits."
+    with_seed = click.option("--split-seed", type=SEED, default=0, show_default=True, help=text)(wrapper)
     text = "Folder that names of files are relative to.  [default: that of DATA]"
     folder = click.Path(exists=True, file_okay=False, path_type=Path)
-    with_folder = click.option("--audio-dir", type=folder, help=text)(with_task)
+    with_folder = click.option("--audio-dir", type=folder, help=text)(with_seed)
     return cast(F, click.argument("data", type=PATH)(with_folder))
 
 

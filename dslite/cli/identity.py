@@ -22,7 +22,7 @@ from dslite.recipe import Recipe
 from dslite.records import OptionValue, Part, Plan
 from dslite.registry import get_with_options, registry
 
-_LIBRARIES = ("tensorflow", "tf-keras", "ai-edge-litert", "ai-edge-quantizer", "numpy", "librosa")
+_LIBRARIES = ("matplotlib", "tensorflow", "tf-keras", "ai-edge-litert", "ai-edge-quantizer", "numpy", "librosa")
 _KEY_LENGTH = 32
 _REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
 

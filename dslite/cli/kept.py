@@ -6,23 +6,18 @@ depend on, so of what has changed since then, nothing is taken over.
 
 import contextlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
 from dslite import cache, files
-from dslite.cli import identity
+from dslite.cli import identity, owners
 from dslite.cli.cases import Case
 from dslite.codec import from_json, to_json
 from dslite.errors import SpecError, WriteError
 from dslite.records import Flag, Run
-
-_OWNER = "owner"
 
 
 class Kept:
@@ -31,7 +26,7 @@ class Kept:
     def __init__(self, cases: Sequence[Case], keys: Sequence[str]) -> None:
         self._keys = keys
         self._folder = cache.entry_folder("runs", identity.key([[case.title, case.file_name] for case in cases]))
-        self.owner = _living_owner(self._folder)
+        self.owner = owners.living_owner(self._folder)
 
     def begin(self, *, fresh: bool) -> dict[int, Run]:
         """Give the runs there are, by the number of their case; from now on they are ours.
@@ -45,7 +40,7 @@ class Kept:
             self.forget()
         with contextlib.suppress(OSError, WriteError):
             self._folder.mkdir(exist_ok=True)
-            files.write_text(self._folder / _OWNER, json.dumps(_identify(os.getpid())))
+            owners.claim(self._folder)
         found = {i: read for i, key in enumerate(self._keys) if (read := _read(self._folder / f"{key}.json"))}
         if not found:
             return {}
@@ -78,18 +73,3 @@ def _read(path: Path) -> tuple[Run, float] | None:
     except (OSError, SpecError, ValueError):
         return None
     return (run, at) if Path(run.artifact.path).exists() else None
-
-
-def _identify(pid: int) -> list[float]:
-    return [pid, psutil.Process(pid).create_time()]
-
-
-def _living_owner(folder: Path) -> int | None:
-    """Give the process that is at this bench now, unless it is this one."""
-    try:
-        pid, started = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
-        if pid != os.getpid() and _identify(pid) == [pid, started]:
-            return int(pid)
-    except (OSError, ValueError, TypeError, psutil.Error):
-        return None
-    return None

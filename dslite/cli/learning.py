@@ -1,7 +1,7 @@
 """What `train`, `evaluate`, `features` and `baseline` do alike: pictures and features of a data set, through the cache.
 
-Keys are hashes of content, as those of exported files are (`dslite.cli.identity`): audio files by path, size and time,
-the front end by its settings and source, the backbone by its plugin and weights.
+Keys are hashes, as those of exported files are (`dslite.cli.identity`): audio by path, size and times, the rest by
+settings, source and versions, the backbone by its plugin and weights.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_AUDIO_LIBRARIES = ("tensorflow", "numpy", "librosa", "soundfile", "soxr")
+_AUDIO_LIBRARIES = ("tensorflow", "numpy", "librosa", "matplotlib", "soundfile", "soxr")
 
 
 def extractor_options(function: F) -> F:
@@ -56,7 +56,7 @@ def pooled_features(system: building.System, examples: Sequence[Example]) -> "tu
     with progress([1.0, 5.0]) as steps:
         of = pictures(examples, system.recipe, steps.start("reading audio"))
         report = steps.start(f"features of {system.name}")
-        return of, features(system, examples, of, lambda: network(system, report), report)
+        return of, features(system, of, lambda: network(system, report), report)
 
 
 def note_dropped(of: "Pictures") -> None:
@@ -88,24 +88,18 @@ def pictures(examples: Sequence[Example], recipe: Recipe, report: Report) -> "Pi
     return made
 
 
-def features(
-    system: building.System,
-    examples: Sequence[Example],
-    of: "Pictures",
-    build: Callable[[], "Network"],
-    report: Report,
-) -> Any:
+def features(system: building.System, of: "Pictures", build: Callable[[], "Network"], report: Report) -> Any:
     """Give the features of all chunks, float32 ``(chunks, d)``; `build` is called where they are not there yet."""
     from dslite.learn.features import extract
 
+    frontend = system.recipe.frontend
     facts = {
-        "pictures": _pictures_key(examples, system.recipe),
-        "size": [system.recipe.frontend.size_px, system.recipe.frontend.colour_map, system.recipe.frontend.resize],
+        "pictures": of.key,
+        "picture": [frontend.size_px, frontend.colour_map, frontend.resize],
         "backbone": identity.plugin("backbones", system.name),
         "weights": identity.weights(system.model.weights),
         "seed": system.model.seed if system.model.weights == "none" else None,
-        "source": identity.source("dslite.model"),
-        "versions": identity.versions(),
+        **identity.surroundings(),
     }
     folder = cache.entry_folder("features", identity.key(facts))
     made = extract(build, of, folder, report)
@@ -120,17 +114,11 @@ def data_key(data: DataSet) -> str:
 
 
 def _pictures_key(examples: Sequence[Example], recipe: Recipe) -> str:
-    return identity.key(
-        {
-            "files": _files(examples),
-            "chunk": to_json(recipe.chunk),
-            "frontend": to_json(recipe.frontend),
-            "source": identity.source("dslite.audio"),
-            "versions": identity.versions(_AUDIO_LIBRARIES),
-        }
-    )
+    described = [to_json(recipe.chunk), to_json(recipe.frontend)]
+    return identity.key([_files(examples), described, identity.versions(_AUDIO_LIBRARIES), identity.source("dslite")])
 
 
 def _files(examples: Sequence[Example]) -> list[list[Any]]:
+    # Whoever unpacks another version of a data set may keep sizes and times of files, but not when they were changed.
     found = [(example.path.resolve(), example.path.stat()) for example in examples]
-    return [[str(path), state.st_size, state.st_mtime_ns] for path, state in found]
+    return [[str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns] for path, state in found]

@@ -225,6 +225,11 @@ def _with_options(function: Any, rows: Sequence[Row]) -> Any:
     return function
 
 
+def given(parameter: str) -> bool:
+    """Tell whether the user gave an option of the command that runs."""
+    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE
+
+
 def refuse_options(flags: Mapping[str, str], why: str) -> None:
     """Refuse options where they have no meaning.
 
@@ -235,9 +240,8 @@ def refuse_options(flags: Mapping[str, str], why: str) -> None:
     Raises:
         SpecError: where one of them was given.
     """
-    context = click.get_current_context()
     for field, flag in flags.items():
-        if context.get_parameter_source(field) is ParameterSource.COMMANDLINE:
+        if given(field):
             raise SpecError(f"{flag} {why}")
 
 

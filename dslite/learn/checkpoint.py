@@ -44,6 +44,9 @@ def save(path: Path, state: State, initial: Sequence[Any]) -> None:
         file.attrs["history"] = json.dumps([to_json(epoch) for epoch in state.history])
         file["losses"] = state.losses
         for name in _LISTS:
+            if name == "kept" and state.kept is state.weights:
+                file["kept"] = file["weights"]  # a link, which takes no room
+                continue
             group = file.create_group(name)
             for i, value in enumerate(getattr(state, name)):
                 if name == "optimizer" or not np.array_equal(value, initial[i]):

@@ -4,13 +4,14 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dslite.errors import SpecError
 from dslite.files import written_whole
-from dslite.learn.dataset import Task
+from dslite.learn.dataset import Example, Task, truth
 from dslite.learn.metrics import (
     N_RESAMPLES,
     Classification,
@@ -176,3 +177,30 @@ def write_predictions(
                 table.writerow([name, labels[label], labels[int(row.argmax())], *shown])
             else:
                 table.writerow([name, label, f"{row[0]:.9g}"])
+
+
+def judged(
+    split: str,
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    outputs: npt.NDArray[Any],
+    file_index: npt.NDArray[np.int64],
+    predictions: Path | None,
+) -> Evaluation:
+    """Evaluate outputs of chunks, and write what was predicted of each file where a path is given.
+
+    Args:
+        split: name of what was evaluated.
+        examples: its files.
+        labels: of the classes; empty for a regression.
+        outputs: of the chunks, float32 ``(chunks, k)``.
+        file_index: position among the examples of each chunk's file.
+        predictions: path of a CSV file.
+    """
+    known = truth(examples, labels)
+    evaluation = evaluate(split, labels, known, outputs, file_index)
+    if predictions:
+        present, which = np.unique(file_index, return_inverse=True)
+        names = [examples[i].name for i in present]
+        write_predictions(predictions, names, labels, known[present], by_file(outputs, which))
+    return evaluation

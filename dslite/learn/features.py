@@ -40,7 +40,7 @@ def extract(
 
         compiled = tf.function(network().features, [any_number_of(pictures.levels)])
         made = in_batches(compiled, pictures.levels, np.arange(len(pictures.levels)), tell)
-        with files.written_whole(folder) as new:
+        with files.written_once(folder) as new:
             new.mkdir()
             np.save(new / _FILE, made)
     kept: npt.NDArray[np.float32] = np.load(place, allow_pickle=False)

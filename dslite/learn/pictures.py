@@ -6,8 +6,9 @@ a chunk of 3 s takes 24 kB where its picture takes 600.
 
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from dslite.errors import AudioError, DataError
 from dslite.learn.dataset import DataSet, Example, Split
 from dslite.recipe import Recipe
 
-_FILES_AT_ONCE = 64
+_CHUNKS_AT_ONCE = 64
 _LEVELS, _INDEX = "levels.u8", "index.json"
 
 
@@ -33,11 +34,13 @@ class Pictures:
         levels: uint8 ``(chunks, n_mels, frames)``, file after file; may be mapped from the cache.
         n_samples: of each file at the front end's rate, int64 ``(files,)``.
         n_chunks: of each file, int64 ``(files,)``; 0 where the recipe drops a file.
+        key: of the cache: equal keys, equal pictures.
     """
 
     levels: npt.NDArray[np.uint8]
     n_samples: npt.NDArray[np.int64]
     n_chunks: npt.NDArray[np.int64]
+    key: str = ""
 
     @property
     def file(self) -> npt.NDArray[np.int64]:
@@ -95,30 +98,34 @@ def prepare(examples: Sequence[Example], recipe: Recipe, folder: Path, tell: Cal
         WriteError: where the cache cannot be written.
     """
     if not (folder / _INDEX).is_file():
-        _write(examples, recipe, folder, tell)
+        with files.written_once(folder) as place:
+            place.mkdir()
+            _write(examples, recipe, place, tell)
     index: Any = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
     lengths = np.array(index["files"], np.int64).reshape(-1, 2)
     shape = (int(lengths[:, 1].sum()), *index["shape"])
     stored = np.memmap(folder / _LEVELS, np.uint8, "r", shape=shape) if shape[0] else np.zeros(shape, np.uint8)
-    return Pictures(stored, lengths[:, 0], lengths[:, 1])
+    return Pictures(stored, lengths[:, 0], lengths[:, 1], folder.name)
 
 
-def _write(examples: Sequence[Example], recipe: Recipe, folder: Path, tell: Callable[[str, float], None]) -> None:
+def _write(examples: Sequence[Example], recipe: Recipe, place: Path, tell: Callable[[str, float], None]) -> None:
+    from dslite.audio.frontend import levels
+
     lengths: list[tuple[int, int]] = []
-    with files.written_whole(folder) as place:
-        place.mkdir()
-        with (place / _LEVELS).open("wb") as file:
-            for pieces, told in _decoded(examples, recipe, tell):
-                file.write(_levels(pieces, recipe).tobytes())
-                lengths += told
-        shape = (recipe.frontend.n_mels, recipe.frontend.n_frames(recipe.chunk_samples))
-        (place / _INDEX).write_text(json.dumps({"shape": shape, "files": lengths}), encoding="utf-8")
+    with (place / _LEVELS).open("wb") as file:
+        for n_samples, pieces in _decoded(examples, recipe, tell):
+            lengths.append((n_samples, len(pieces)))
+            for start in range(0, len(pieces), _CHUNKS_AT_ONCE):
+                made = levels(pieces[start : start + _CHUNKS_AT_ONCE], recipe.frontend)
+                file.write(made.numpy().astype(np.uint8).tobytes())
+    shape = (recipe.frontend.n_mels, recipe.frontend.n_frames(recipe.chunk_samples))
+    (place / _INDEX).write_text(json.dumps({"shape": shape, "files": lengths}), encoding="utf-8")
 
 
 def _decoded(
     examples: Sequence[Example], recipe: Recipe, tell: Callable[[str, float], None]
-) -> Iterator[tuple[Samples, list[tuple[int, int]]]]:
-    """Give the chunks of so many files at once, float32 ``(chunks, samples)``, with samples and chunks of each file."""
+) -> Iterator[tuple[int, Samples]]:
+    """Give of each file its samples' number and its chunks, float32 ``(chunks, samples)``; a few are read ahead."""
     rate = recipe.frontend.sample_rate_hz
 
     def decode(example: Example) -> tuple[int, Samples] | AudioError:
@@ -129,27 +136,17 @@ def _decoded(
         return len(samples), chunks(samples, recipe.chunk, rate)
 
     problems: list[tuple[str, str]] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(examples), _FILES_AT_ONCE):
-            tell(f"{start} of {len(examples)} files", start / len(examples))
-            block = examples[start : start + _FILES_AT_ONCE]
-            found = list(pool.map(decode, block))
-            problems += [
-                (example.name, str(one))
-                for example, one in zip(block, found, strict=True)
-                if isinstance(one, AudioError)
-            ]
-            good = [one for one in found if not isinstance(one, AudioError)]
-            if not problems:
-                yield np.concatenate([pieces for _, pieces in good]), [(n, len(pieces)) for n, pieces in good]
+    n_threads = os.cpu_count() or 1
+    coming: deque[Future[tuple[int, Samples] | AudioError]] = deque()
+    with ThreadPoolExecutor(n_threads) as pool:
+        for i, example in enumerate(examples):
+            while len(coming) < 2 * n_threads and i + len(coming) < len(examples):
+                coming.append(pool.submit(decode, examples[i + len(coming)]))
+            tell(f"{i} of {len(examples)} files", i / len(examples))
+            found = coming.popleft().result()
+            if isinstance(found, AudioError):
+                problems.append((example.name, str(found)))
+            elif not problems:
+                yield found
     if problems:
         raise undecodable(problems, len(examples))
-
-
-def _levels(pieces: Samples, recipe: Recipe) -> npt.NDArray[np.uint8]:
-    from dslite.audio.frontend import levels
-
-    parts = [pieces[i : i + _FILES_AT_ONCE] for i in range(0, len(pieces), _FILES_AT_ONCE)]
-    made = [levels(part, recipe.frontend).numpy().astype(np.uint8) for part in parts]
-    shape = (0, recipe.frontend.n_mels, recipe.frontend.n_frames(recipe.chunk_samples))
-    return np.concatenate(made) if made else np.zeros(shape, np.uint8)

@@ -24,7 +24,7 @@ from typing import Any
 from dslite import __version__, files
 from dslite.codec import from_json, plain, to_json
 from dslite.errors import ModelFileError, SpecError, WriteError
-from dslite.learn.dataset import DataSet, Task
+from dslite.learn.dataset import DataSet, Split, Task
 from dslite.learn.evaluation import Evaluation
 from dslite.learn.history import Epoch
 from dslite.recipe import TrainingRecipe
@@ -32,7 +32,11 @@ from dslite.recipe import TrainingRecipe
 SCHEMA = 1
 CHECKPOINT, WEIGHTS, METRICS, HISTORY = "checkpoint.h5", "weights.h5", "metrics.json", "history.json"
 PREDICTIONS, CONFUSION, TENSORBOARD = "predictions.csv", "confusion.png", "tensorboard"
-_INFO = "run.json"
+_INFO, _RECIPE, _DATA, _ENVIRONMENT = "run.json", "recipe.toml", "data.csv", "environment.json"
+_OURS = {
+    *(CHECKPOINT, WEIGHTS, METRICS, HISTORY, PREDICTIONS, CONFUSION, TENSORBOARD),
+    *(_INFO, _RECIPE, _DATA, _ENVIRONMENT, "owner"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,8 @@ class RunInfo:
         recipe: every setting.
         begun_with: what else a training depends on, hashed, by what it is: the same command has the same.
         created: when, in UTC.
-        command: as it was typed.
+        command: that goes on with it.
+        split_seed: its table was divided with, if it has no splits of its own.
         dslite: version.
     """
 
@@ -57,6 +62,7 @@ class RunInfo:
     begun_with: dict[str, str]
     created: str
     command: str
+    split_seed: int = 0
     dslite: str = __version__
 
 
@@ -82,10 +88,21 @@ def begin(path: Path, info: RunInfo, recipe_toml: str, data: DataSet, environmen
         raise WriteError(f"cannot make the folder {path.parent}: {error.strerror}") from None
     with files.written_whole(path) as place:
         place.mkdir()
-        (place / "recipe.toml").write_text(recipe_toml, encoding="utf-8")
-        (place / "data.csv").write_text(_table(data), encoding="utf-8")
-        (place / "environment.json").write_text(_text(environment), encoding="utf-8")
+        (place / _RECIPE).write_text(recipe_toml, encoding="utf-8")
+        (place / _DATA).write_text(_table(data), encoding="utf-8")
+        (place / _ENVIRONMENT).write_text(_text(environment), encoding="utf-8")
         (place / _INFO).write_text(_text({"schema": SCHEMA, **to_json(info)}), encoding="utf-8")
+
+
+def strangers(path: Path) -> list[str]:
+    """Name what is in the folder of a run and not of its making; half-written files of a process that died are."""
+    return sorted(p.name for p in path.iterdir() if p.name not in _OURS and not p.name.startswith("."))
+
+
+def learned_names(path: Path, splits: Sequence[Split]) -> set[str]:
+    """Give the names of the files a run learned from, as they stood in its table."""
+    with (path / _DATA).open(encoding="utf-8", newline="") as file:
+        return {row["file"] for row in csv.DictReader(file) if row["split"] in splits}
 
 
 def read(path: Path) -> RunInfo:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +10,8 @@ from tf_keras.src.saving.legacy import hdf5_format
 from dslite import files
 from dslite.codec import to_json
 from dslite.learn import checkpoint, run
-from dslite.learn.dataset import DataSet, Example, Split, truth
-from dslite.learn.evaluation import Evaluation, by_file, evaluate, write_predictions
+from dslite.learn.dataset import DataSet, Split, truth
+from dslite.learn.evaluation import Evaluation, judged
 from dslite.learn.history import Epoch, best_epoch
 from dslite.learn.network import Network, predict
 from dslite.learn.pictures import Pictures
@@ -24,13 +23,13 @@ from dslite.records import Augmenter, Options
 Floats = npt.NDArray[np.float32]
 
 
-def lesson(data: DataSet, pictures: Pictures, features: Floats, learned: Sequence[Split], devel: bool) -> Lesson:
+def lesson(data: DataSet, pictures: Pictures, features: Floats | None, learned: Sequence[Split], devel: bool) -> Lesson:
     """Put together what is learned from.
 
     Args:
         data: the data set.
         pictures: of all its files.
-        features: of all chunks, float32 ``(chunks, d)``.
+        features: of all chunks, float32 ``(chunks, d)``; None where no phase needs them.
         learned: the splits to learn from.
         devel: whether devel is scored after every epoch.
     """
@@ -43,7 +42,8 @@ def lesson(data: DataSet, pictures: Pictures, features: Floats, learned: Sequenc
         scale = scale_of(known[learned_from])
         targets = ((known.astype(np.float64) - scale.mean) / scale.std).astype(np.float32)[:, None]
     scored = pictures.of((split == "devel") & devel)
-    return Lesson(data.task, pictures, targets, pictures.of(learned_from), scored, features)
+    known_features = np.zeros((len(pictures.levels), 0), np.float32) if features is None else features
+    return Lesson(data.task, pictures, targets, pictures.of(learned_from), scored, known_features)
 
 
 def epochs(
@@ -114,30 +114,3 @@ def finish(
     kept = len(history) - 1 if recipe.training.keep == "last" else best_epoch(history)
     run.write_json(folder / run.METRICS, {"kept_epoch": to_json(history[kept]), "evaluation": to_json(evaluation)})
     (folder / run.CHECKPOINT).unlink(missing_ok=True)
-
-
-def judged(
-    split: str,
-    examples: Sequence[Example],
-    labels: Sequence[str],
-    outputs: npt.NDArray[Any],
-    file_index: npt.NDArray[np.int64],
-    predictions: Path | None,
-) -> Evaluation:
-    """Evaluate outputs of chunks, and write what was predicted of each file where a path is given.
-
-    Args:
-        split: name of what was evaluated.
-        examples: its files.
-        labels: of the classes; empty for a regression.
-        outputs: of the chunks, float32 ``(chunks, k)``.
-        file_index: position among the examples of each chunk's file.
-        predictions: path of a CSV file.
-    """
-    known = truth(examples, labels)
-    evaluation = evaluate(split, labels, known, outputs, file_index)
-    if predictions:
-        present, which = np.unique(file_index, return_inverse=True)
-        names = [examples[i].name for i in present]
-        write_predictions(predictions, names, labels, known[present], by_file(outputs, which))
-    return evaluation

@@ -42,7 +42,8 @@ class Lesson:
         targets: of each file, float32 ``(files, k)``: one-hot rows, or ``(files, 1)`` numbers of a regression, scaled.
         train: indices of the chunks to learn from; one or more.
         devel: indices of the chunks to score after every epoch; may be none.
-        features: of all chunks by the backbone as it comes, float32 ``(chunks, d)``.
+        features: of all chunks by the backbone as it comes, float32 ``(chunks, d)``; not looked at where the backbone
+            learns from the first epoch on (`needs_features`).
     """
 
     task: Task
@@ -51,6 +52,11 @@ class Lesson:
     train: Indices
     devel: Indices
     features: Floats
+
+
+def needs_features(spec: TrainSpec) -> bool:
+    """Tell whether there is a phase in which the backbone is frozen."""
+    return bool(spec.head_epochs) or (spec.finetune_epochs > 0 and not spec.finetune_layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,16 +198,18 @@ class _Loss:
 
     def of_each(self, targets: Any, logits: Any) -> Any:
         """Give the loss of each sample, float32 ``(n,)``, all classes alike."""
+        return self._of_each(targets, logits, 1.0)
+
+    def weighted(self, targets: Any, logits: Any) -> Any:
+        """Give the loss of each sample with its class's weight; of mixed labels, the mix of their classes' losses."""
+        return self._of_each(targets, logits, self.class_weights)
+
+    def _of_each(self, targets: Any, logits: Any, weights: Any) -> Any:
         if self.regression:
             return tf.reduce_sum(tf.square(logits - targets), axis=-1)
-        n_classes = len(self.class_weights)
-        return tf.nn.softmax_cross_entropy_with_logits(
-            targets * (1.0 - self.smoothing) + self.smoothing / n_classes, logits
-        )
-
-    def weighted(self, targets: Any, losses: Any) -> Any:
-        """Weight the loss of each sample by its class; by its classes, where labels are mixed."""
-        return losses if self.regression else losses * tf.linalg.matvec(targets, self.class_weights)
+        of_class = -tf.nn.log_softmax(logits)
+        smooth = (1.0 - self.smoothing) * of_class + self.smoothing * tf.reduce_mean(of_class, axis=-1, keepdims=True)
+        return tf.reduce_sum(targets * weights * smooth, axis=-1)
 
 
 def _optimizer(name: Optimizer, learning_rate: float) -> Any:
@@ -254,12 +262,12 @@ class _Phase:
         with tf.GradientTape() as tape:
             pooled = images if self._learns_from_features else self._network.extractor(images, training=False)
             pooled = tf.stop_gradient(pooled) if self._frozen else pooled
-            each = self._loss.of_each(targets, self._network.head(pooled, dropout_seed))
-            weighted = self._loss.weighted(targets, each)
+            logits = self._network.head(pooled, dropout_seed)
+            weighted = self._loss.weighted(targets, logits)
             mean = tf.reduce_mean(weighted)
         gradients = tape.gradient(mean, self._learned)
         self._optimizer.apply_gradients(zip(gradients, self._learned, strict=True))
-        return weighted, each
+        return weighted, self._loss.of_each(targets, logits)
 
     def _clean(self, inputs: Any, targets: Any) -> Any:
         """Give losses without augmentation; `inputs` are levels, or features where the backbone is frozen."""

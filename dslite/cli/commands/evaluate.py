@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from dslite.cli import building, caching, learning
 from dslite.cli.console import json_option, out, print_json, progress
-from dslite.cli.data import DataRequest, data_options, print_problems
-from dslite.cli.options import OUTPUT, PATH
+from dslite.cli.data import DataRequest, print_problems, table_options
+from dslite.cli.options import OUTPUT, PATH, given
 from dslite.cli.predictors import opened
 from dslite.codec import to_json
 from dslite.errors import AudioError, DataError, SpecError
 from dslite.learn import run
 from dslite.learn.dataset import Example, Split
+from dslite.learn.evaluation import judged
 from dslite.learn.pictures import undecodable
 from dslite.learn.splits import SPLITS
 from dslite.measure.environment import cpu_count
@@ -26,11 +27,12 @@ from dslite.records import Artifact
 from dslite.report.evaluation import confusion_png, evaluation_tables
 
 _ALL = "all"
+Outputs = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 
 
 @click.command(epilog="Example: dslite evaluate runs/first data/labels.csv --split test --png confusion.png")
 @click.argument("model", type=PATH)
-@data_options
+@table_options
 @click.option(
     "--split",
     type=click.Choice([*SPLITS, _ALL]),
@@ -60,20 +62,20 @@ def command(
     """
     is_run = run.is_run(model)
     labels = run.read_complete(model).labels if is_run else _read_manifest(model).labels
-    if png and (png.suffix.lower() != ".png" or not labels):
-        told = (
-            f"expected a name that ends in .png, got {png.name!r}" if labels else "a regression has no confusion matrix"
-        )
-        raise SpecError(f"--png: {told}")
+    if png and png.suffix.lower() != ".png":
+        raise SpecError(f"--png: expected a name that ends in .png, got {png.name!r}")
+    if png and not labels:
+        raise SpecError("--png: a regression has no confusion matrix: leave it away")
     data = dataclasses.replace(data, task="classification" if labels else "regression")
-    seed = run.read(model).recipe.training.seed if is_run else 0
-    table = data.read(split_seed=seed, for_training=False, divide=split != _ALL)
+    if is_run and not given("split_seed"):
+        data = dataclasses.replace(data, split_seed=run.read(model).split_seed)
+    table = data.read(for_training=False, divide=split != _ALL)
     examples = table.examples if split == _ALL else table.part(cast(Split, split))
     _check_labels(examples, labels, split)
+    if is_run:
+        _note_learned(model, examples)
     with native_output_hidden(), caching.ready():
-        outputs, file_index = (_by_run if is_run else _by_file)(model, table.examples, examples, threads or cpu_count())
-        from dslite.learn.runner import judged
-
+        outputs, file_index = (_by_run if is_run else _by_file)(model, examples, threads or cpu_count())
         evaluation = judged(split, examples, labels, outputs, file_index, predictions)
         if png:
             confusion_png(evaluation, png)
@@ -103,13 +105,16 @@ def _check_labels(examples: Sequence[Example], labels: Sequence[str], split: str
         )
 
 
-def _by_run(
-    folder: Path, known: Sequence[Example], examples: Sequence[Example], threads: int
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Give outputs of the examples' chunks, and of each chunk the position of its file.
+def _note_learned(folder: Path, examples: Sequence[Example]) -> None:
+    learned = run.learned_names(folder, ("train", "devel") if run.read(folder).final else ("train",))
+    n_learned = sum(example.name in learned for example in examples)
+    if n_learned:
+        told = f"{n_learned} of these {len(examples)} files are among those the run learned from, by their names"
+        click.echo(f"note: {told}: figures are too good", err=True)
 
-    Pictures are made of all that the table knows: training made the same.
-    """
+
+def _by_run(folder: Path, examples: Sequence[Example], threads: int) -> Outputs:
+    """Give outputs of the examples' chunks, and of each chunk the position of its file."""
     system = building.trained(folder)
     with progress([1.0, 1.0, 5.0]) as steps:
         report = steps.start("starting TensorFlow")
@@ -118,20 +123,14 @@ def _by_run(
 
         set_tensorflow_threads(threads)  # before pictures are made, with TensorFlow
         network = learning.network(system, report)
-        pictures = learning.pictures(known, system.recipe, steps.start("reading audio"))
-        wanted = set(examples)
-        chosen = np.array([example in wanted for example in known])
-        chunks = pictures.of(chosen)
-        _check_chunks(len(chunks))
-        outputs = predict(network, pictures, chunks, steps.start("predicting"))
-    return outputs, (np.cumsum(chosen) - 1)[pictures.file[chunks]]
+        pictures = learning.pictures(examples, system.recipe, steps.start("reading audio"))
+        everything = np.arange(len(pictures.levels))
+        _check_chunks(len(everything))
+        return predict(network, pictures, everything, steps.start("predicting")), pictures.file
 
 
-def _by_file(
-    path: Path, known: Sequence[Example], examples: Sequence[Example], threads: int
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+def _by_file(path: Path, examples: Sequence[Example], threads: int) -> Outputs:
     """Give outputs of the examples' chunks, and of each chunk the position of its file."""
-    del known
     from dslite.audio.load import chunks, load
 
     outputs: list[npt.NDArray[Any]] = []

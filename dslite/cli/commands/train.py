@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dslite.cli import building, caching, identity, learning
+from dslite.cli import building, caching, identity, learning, owners
 from dslite.cli.console import Steps, json_option, out, print_json, progress
 from dslite.cli.data import DataRequest, data_options
 from dslite.cli.options import ModelRequest, OutputPath
@@ -58,7 +58,7 @@ def command(data: DataRequest, output: Path, final: bool, force: bool, recipe: T
     history, the evaluation on devel, and logs for TensorBoard; `dslite evaluate`, `export`, `predict` and `bench` take
     it. A training that was stopped, or killed, goes on after its last epoch when the same command is given again.
     """
-    table = data.read(split_seed=recipe.training.seed)
+    table = data.read()
     recipe = dataclasses.replace(
         recipe, head=dataclasses.replace(recipe.head, output="softmax" if table.labels else "linear")
     )
@@ -66,7 +66,7 @@ def command(data: DataRequest, output: Path, final: bool, force: bool, recipe: T
     system = building.System(recipe.backbone, model, recipe.system)
     building.check(system)
     _check_parts(table, final=final)
-    info = _info(table, recipe, final=final)
+    info = _info(table, recipe, data.split_seed, final=final)
     anew = not _goes_on(output, info, force=force)
     if anew or not run.is_complete(output):
         with caching.ready(), native_output_hidden():
@@ -87,7 +87,7 @@ def _check_parts(table: DataSet, *, final: bool) -> None:
         raise SpecError(f"expected a {scored} split to score on, the table has none: {cure}")
 
 
-def _info(table: DataSet, recipe: TrainingRecipe, *, final: bool) -> run.RunInfo:
+def _info(table: DataSet, recipe: TrainingRecipe, split_seed: int, *, final: bool) -> run.RunInfo:
     augmenters = [identity.plugin("augmenters", name) for name in recipe.augmentation.augmenters]
     return run.RunInfo(
         task=table.task,
@@ -103,7 +103,9 @@ def _info(table: DataSet, recipe: TrainingRecipe, *, final: bool) -> run.RunInfo
             "dslite, or a library it uses,": identity.key(identity.surroundings()),
         },
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        command=shlex.join(["dslite", *sys.argv[1:]]),
+        # Given again, it goes on: to begin anew is a wish of now.
+        command=shlex.join(["dslite", *(word for word in sys.argv[1:] if word != "--force")]),
+        split_seed=split_seed,
     )
 
 
@@ -115,7 +117,15 @@ def _goes_on(output: Path, info: run.RunInfo, *, force: bool) -> bool:
         if output.is_dir() and any(output.iterdir()):
             raise SpecError(f"{output} is a folder with other files, and no run: take another name")
         return False
+    owner = owners.living_owner(output)
+    if owner:
+        raise SpecError(f"{output}: process {owner} is training there: wait for it, or take another folder")
     if force:
+        strangers = run.strangers(output)
+        if strangers:
+            raise SpecError(
+                f"{output}: --force would delete {', '.join(strangers)} too: move that away, or take another folder"
+            )
         return False
     found = run.differences(output, info)
     if found:
@@ -136,17 +146,21 @@ def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.Sys
         import tensorflow as tf
 
         from dslite.learn import policy, runner
+        from dslite.learn.training import needs_features
 
         tf.config.experimental.enable_op_determinism()  # the same command, the same weights, also after a stop
         augmenters = [get_with_options("augmenters", name) for name in info.recipe.augmentation.augmenters]
         policy.check(augmenters, system.recipe.frontend.size_px, len(table.labels) or 1)
         network = learning.network(system, report)
         report = steps.start(f"features of {system.name}")
-        features = learning.features(system, table.examples, pictures, lambda: network, report)
+        features = None
+        if needs_features(info.recipe.training):
+            features = learning.features(system, pictures, lambda: network, report)
     learning.note_dropped(pictures)
     lesson = runner.lesson(table, pictures, features, learned, devel=scored == "devel")
     if anew:
         run.begin(output, info, to_toml(info.recipe), table, {"commit": commit(), **environment()})
+    owners.claim(output)
     with progress(_costs(lesson, info.recipe)) as steps:
         epochs = runner.epochs(output, network, lesson, info.recipe, augmenters, steps.start)
         history = next(epochs)
@@ -161,6 +175,7 @@ def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.Sys
             steps.skip_to(_n_behind(history, info.recipe.training))
         report = steps.start(f"scoring {scored}")
         runner.finish(output, network, table, pictures, history, info.recipe, learned, scored, confusion_png, report)
+    owners.release(output)
 
 
 def _costs(lesson: "Lesson", recipe: TrainingRecipe) -> list[float]:
