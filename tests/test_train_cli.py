@@ -19,6 +19,7 @@ from conftest import HEEDS_SIGINT, run_dslite
 from labelled import LABELS, RATE, install_backbone, table, write_sounds
 
 from dslite import recipes
+from dslite.cli import owners
 from dslite.cli.commands.train import _info
 from dslite.learn import run as runs
 from dslite.learn.table import read as table_of
@@ -160,10 +161,10 @@ def test_weights_that_the_first_training_downloads_do_not_keep_it_from_going_on(
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     known = table_of(labels_csv)
     recipe = TrainingRecipe(backbone="mobilenet_v2", weights="imagenet")
-    before = _info(known, recipe, final=False)
+    before = _info(known, recipe, 0, final=False)
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "mobilenet_v2.h5").write_bytes(b"weights")
-    assert _info(known, recipe, final=False).begun_with == before.begun_with
+    assert _info(known, recipe, 0, final=False).begun_with == before.begun_with
 
 
 # -- stopped, and going on --------------------------------------------------------------------------------
@@ -484,3 +485,49 @@ def test_a_real_backbone_is_trained_exported_and_evaluated(labels_csv: Path, tmp
         assert done.returncode == 0, done.stderr
     of_run, of_file = (evaluation(run_dslite("evaluate", m, labels_csv, "--json")) for m in (folder, path))
     assert of_run == of_file
+
+
+def test_a_folder_that_another_process_trains_in_is_left_alone(
+    run: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    owners.claim(folder)  # this process lives
+    for more in ((), ("--force",)):
+        done = run_dslite("train", labels_csv, *AUGMENTED, "-o", folder, *more, environment=site)
+        assert done.returncode == 2
+        assert f"process {os.getpid()} is at work there" in done.stderr
+
+
+def test_force_deletes_nothing_that_is_not_a_runs(
+    run: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    (folder / "final.tflite").write_bytes(b"mine")
+    done = run_dslite("train", labels_csv, *AUGMENTED, "-o", folder, "--force", environment=site)
+    assert done.returncode == 2
+    assert "--force would delete final.tflite too" in done.stderr
+    assert (folder / "final.tflite").read_bytes() == b"mine"
+
+
+def test_files_the_run_learned_from_are_told(run: Path, labels_csv: Path, site: dict[str, str]) -> None:
+    done = run_dslite("evaluate", run, labels_csv, "--split", "all", "--json", environment=site)
+    assert done.returncode == 0
+    assert "12 of these 25 files are among those the run learned from" in done.stderr
+
+
+def test_commands_divide_a_table_alike_whatever_the_seed_of_the_training(
+    data: Path, site: dict[str, str], tmp_path: Path
+) -> None:
+    undivided = table(data, "undivided.csv", lambda row: {**row, "split": ""})
+    text = undivided.read_text(encoding="utf-8").replace(",split", "").replace(",\n", "\n")
+    undivided.write_text(text, encoding="utf-8")
+    folder = tmp_path / "run"
+    words = ("train", undivided, *NETWORK, "--head-epochs", 1, "--finetune-epochs", 0, "--seed", 5, "-o", folder)
+    done = run_dslite(*words, environment=site)
+    assert done.returncode == 0, done.stderr
+    scored = run_dslite("evaluate", folder, undivided, "--split", "test", "--json", environment=site)
+    assert scored.returncode == 0, scored.stderr
+    assert "learned from" not in scored.stderr
+    assert "with seed 0" in done.stderr

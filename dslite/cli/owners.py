@@ -2,11 +2,14 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 from dslite import files
+from dslite.errors import SpecError
 
 _OWNER = "owner"
 
@@ -16,9 +19,30 @@ def claim(folder: Path) -> None:
     files.write_text(folder / _OWNER, json.dumps(_identify(os.getpid())))
 
 
-def release(folder: Path) -> None:
-    """Take the note away."""
-    (folder / _OWNER).unlink(missing_ok=True)
+def check_free(folder: Path) -> None:
+    """Refuse a folder that another process is at work in.
+
+    Raises:
+        SpecError: where one is.
+    """
+    owner = living_owner(folder)
+    if owner:
+        raise SpecError(f"{folder}: process {owner} is at work there: wait for it, or take another folder")
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Note that this process is at work in a folder, while the block runs.
+
+    Raises:
+        SpecError: where another one is.
+    """
+    check_free(folder)
+    claim(folder)
+    try:
+        yield
+    finally:
+        (folder / _OWNER).unlink(missing_ok=True)
 
 
 def living_owner(folder: Path) -> int | None:

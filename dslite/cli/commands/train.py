@@ -117,9 +117,7 @@ def _goes_on(output: Path, info: run.RunInfo, *, force: bool) -> bool:
         if output.is_dir() and any(output.iterdir()):
             raise SpecError(f"{output} is a folder with other files, and no run: take another name")
         return False
-    owner = owners.living_owner(output)
-    if owner:
-        raise SpecError(f"{output}: process {owner} is training there: wait for it, or take another folder")
+    owners.check_free(output)
     if force:
         strangers = run.strangers(output)
         if strangers:
@@ -160,8 +158,7 @@ def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.Sys
     lesson = runner.lesson(table, pictures, features, learned, devel=scored == "devel")
     if anew:
         run.begin(output, info, to_toml(info.recipe), table, {"commit": commit(), **environment()})
-    owners.claim(output)
-    with progress(_costs(lesson, info.recipe)) as steps:
+    with owners.claimed(output), progress(_costs(lesson, info.recipe)) as steps:
         epochs = runner.epochs(output, network, lesson, info.recipe, augmenters, steps.start)
         history = next(epochs)
         steps.skip_to(_n_behind(history, info.recipe.training))
@@ -175,7 +172,6 @@ def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.Sys
             steps.skip_to(_n_behind(history, info.recipe.training))
         report = steps.start(f"scoring {scored}")
         runner.finish(output, network, table, pictures, history, info.recipe, learned, scored, confusion_png, report)
-    owners.release(output)
 
 
 def _costs(lesson: "Lesson", recipe: TrainingRecipe) -> list[float]:
