@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 from hypothesis import settings
+from labelled import install_backbone, table, write_sounds
 
 from dslite.audio.load import synthetic_chunk
 from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
@@ -146,6 +147,24 @@ def foreign(small_system: SmallSystem, tmp_path_factory: pytest.TempPathFactory)
     path = tmp_path_factory.mktemp("foreign") / "foreign.tflite"
     shutil.copy(small_system.path("cnn", "tflite-float32"), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment for commands, with the backbone `lab` of two layers as a plugin."""
+    return install_backbone(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of labelled sounds, for tables by `labelled.table`."""
+    return write_sounds(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def labels_csv(data: Path) -> Path:
+    """The table of all of them."""
+    return table(data, "labels.csv")
 
 
 @pytest.fixture

@@ -7,24 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import run_dslite
-from labelled import LABELS, install_backbone, table, write_sounds
+from labelled import LABELS, table
 
 LAB = ("--backbone", "lab", "--weights", "none", "--size", 32)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return install_backbone(tmp_path_factory.mktemp("site"))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_sounds(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def labels_csv(data: Path) -> Path:
-    return table(data, "labels.csv")
 
 
 def test_a_file_has_the_mean_of_its_chunks(labels_csv: Path, site: dict[str, str], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import HEEDS_SIGINT, run_dslite
-from labelled import LABELS, RATE, install_backbone, table, write_sounds
+from labelled import LABELS, RATE, table
 
 from dslite import recipes
 from dslite.cli import owners
@@ -29,21 +29,6 @@ NETWORK = ("--backbone", "lab", "--weights", "none", "--chunk", 0.5, "--size", 3
 EPOCHS = ("--learning-rate", 0.02, "--head-epochs", 5, "--finetune-epochs", 6)
 AUGMENTED = (*NETWORK, *EPOCHS, "--augment", "cutmix:size=16,specaugment:size=16", "--losses", "last-visit")
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return install_backbone(tmp_path_factory.mktemp("site"))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_sounds(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def labels_csv(data: Path) -> Path:
-    return table(data, "labels.csv")
 
 
 @pytest.fixture(scope="module")
