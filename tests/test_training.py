@@ -149,6 +149,8 @@ def test_balanced_weights_are_those_of_scikit_learn_and_count_all_classes_alike(
     assert weights == pytest.approx(compute_class_weight("balanced", classes=np.arange(4), y=known), rel=1e-6)
     assert targets.sum(axis=0) * weights == pytest.approx(np.full(4, len(known) / 4), rel=1e-6)
     assert class_weights(targets, TrainSpec(class_weights="none")).tolist() == [1.0] * 4
+    absent = np.eye(3, dtype=np.float32)[[0, 0, 1]]
+    assert class_weights(absent, TrainSpec(class_weights="balanced")).tolist() == [0.5, 1.0, 0.0]
 
 
 def test_loss_is_cross_entropy_with_smoothed_labels_weighted_by_the_classes_of_mixed_labels() -> None:

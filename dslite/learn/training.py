@@ -106,10 +106,14 @@ class State:
 
 
 def class_weights(targets: Floats, spec: TrainSpec) -> Floats:
-    """Give the weight of each class from one-hot rows, float32 ``(k,)``: n / (k n_class), or 1 for all."""
+    """Give the weight of each class from one-hot rows, float32 ``(k,)``: n / (k n_class), or 1 for all.
+
+    A class without rows has 0.
+    """
     if spec.class_weights == "none":
         return np.ones(targets.shape[1], np.float32)
-    return np.asarray(len(targets) / (targets.shape[1] * targets.sum(axis=0)), np.float32)
+    n_of_class = targets.sum(axis=0)
+    return np.where(n_of_class > 0, len(targets) / (targets.shape[1] * np.maximum(n_of_class, 1)), 0).astype(np.float32)
 
 
 def train(
