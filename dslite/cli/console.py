@@ -84,17 +84,17 @@ class Steps:
 
     def __init__(self, bar: "Progress", costs: Sequence[float]) -> None:
         self._bar = bar
-        self._ends = list(itertools.accumulate(costs))
-        self._task = bar.add_task("", total=self._ends[-1], left="")
+        self._done = list(itertools.accumulate(costs, initial=0.0))  # after so many steps; also of no step at all
+        self._task = bar.add_task("", total=self._done[-1], left="")
         self._n_begun = 0
         self._skipped = 0.0
         self._begin = time.monotonic()
 
     def start(self, what: str) -> Report:
         """Begin the next step; what is returned takes its progress."""
-        done = self._end(self._n_begun)
+        done = self._behind(self._n_begun)
         self._n_begun += 1
-        cost = self._end(self._n_begun) - done
+        cost = self._behind(self._n_begun) - done
         self._bar.update(self._task, completed=done, description=what, left=self._left(done))
 
         def report(detail: str, fraction: float) -> None:
@@ -104,27 +104,27 @@ class Steps:
 
     def pace_changes(self) -> None:
         """Estimate the time left from the steps that are begun from now on: they say nothing of each other."""
-        self._skipped = self._end(self._n_begun)
+        self._skipped = self._behind(self._n_begun)
         self._begin = time.monotonic()
 
     def skip_to(self, n_steps: int) -> None:
         """Leave steps out, so that so many are behind; the time left is estimated from what is done from now on."""
         if n_steps > self._n_begun:
             self._n_begun = n_steps
-            self._skipped = self._end(n_steps)
+            self._skipped = self._behind(n_steps)
             self._begin = time.monotonic()
 
     def tell(self, line: str) -> None:
         """Write a line above the bar; in a pipe, a line. It belongs to the step that was begun last, and ends it."""
-        left = self._left(self._end(self._n_begun))
-        self._bar.console.print(f"[{self._n_begun}/{len(self._ends)}] {line}{left and f'; {left}'}", markup=False)
+        left = self._left(self._behind(self._n_begun))
+        self._bar.console.print(f"[{self._n_begun}/{len(self._done) - 1}] {line}{left and f'; {left}'}", markup=False)
 
-    def _end(self, n_steps: int) -> float:
-        return self._ends[min(n_steps, len(self._ends)) - 1] if n_steps else 0.0
+    def _behind(self, n_steps: int) -> float:
+        return self._done[min(n_steps, len(self._done) - 1)]
 
     def _left(self, done: float) -> str:
         """Estimate from the steps done: these differ, so it is told in whole minutes."""
-        if not self._skipped < done < self._ends[-1]:
+        if not self._skipped < done < self._done[-1]:
             return ""
-        left_s = (time.monotonic() - self._begin) / (done - self._skipped) * (self._ends[-1] - done)
+        left_s = (time.monotonic() - self._begin) / (done - self._skipped) * (self._done[-1] - done)
         return f"about {left_s / 60:.0f} min left" if left_s >= 90 else f"about {left_s:.0f} s left"  # noqa: PLR2004
