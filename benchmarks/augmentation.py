@@ -5,18 +5,15 @@
 Cases of a comparison are interleaved (A B A B): a shared machine changes its pace from minute to minute.
 """
 
-import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from figures import RESULTS, Figure, Results
+from figures import Figure, measure
 
 from dslite.learn.policy import Chosen, augment, probabilities
 from dslite.recipe import AugmentSpec
@@ -231,22 +228,5 @@ PARTS: dict[str, Callable[[], list[Figure] | str]] = {
 """What is measured: figures beside their aims, or a text."""
 
 
-def main() -> None:
-    """Measure what is asked for, print it, write it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    results = Results("augmentation", "Augmentation, measured", "python benchmarks/augmentation.py")
-    for name in options.only:
-        print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        found = PARTS[name]()
-        if isinstance(found, str):
-            results.add(found)
-        else:
-            results.add_figures(found)
-    results.write(options.output)
-
-
 if __name__ == "__main__":
-    main()
+    measure("augmentation", "Augmentation, measured", __doc__.splitlines()[0], PARTS)

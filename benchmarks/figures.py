@@ -1,11 +1,12 @@
 """What the benchmarks share: figures beside their aims, the real command, and how results are written down."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,3 +75,20 @@ class Results:
         (folder / f"{self._name}.md").write_text(text, encoding="utf-8")
         data = {"environment": machine, "commit": self._commit, "figures": [asdict(f) for f in self._figures]}
         (folder / f"{self._name}.json").write_text(json.dumps(data | (record or {}), indent=1) + "\n", encoding="utf-8")
+
+
+def measure(name: str, title: str, says: str, parts: Mapping[str, Callable[[], list[Figure] | str]]) -> None:
+    """Be the command of a benchmark whose parts, figures beside their aims or a text, may be chosen: measure, write."""
+    parser = argparse.ArgumentParser(description=says)
+    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    results = Results(name, title, f"python benchmarks/{name}.py")
+    for part in options.only:
+        print(f"measuring {part} ...", file=sys.stderr, flush=True)
+        found = parts[part]()
+        if isinstance(found, str):
+            results.add(found)
+        else:
+            results.add_figures(found)
+    results.write(options.output)

@@ -5,7 +5,6 @@
 Real chunks of ESC-10 and real weights. Cases of a comparison are interleaved (A B A B).
 """
 
-import argparse
 import os
 import statistics
 import sys
@@ -20,7 +19,7 @@ from unittest import mock
 
 import numpy as np
 from augmentation import loop
-from figures import RESULTS, Figure, Results
+from figures import Figure, measure
 
 from dslite.learn import policy, runner, table, training
 from dslite.learn.network import Network, in_batches, take_apart
@@ -169,21 +168,8 @@ def looped() -> Any:
         yield
 
 
-PARTS: dict[str, Callable[[], list[Figure]]] = {"cached-features": cached_features, "whole-step": whole_step}
-
-
-def main() -> None:
-    """Measure what is asked for, print it, write it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    results = Results("learning", "Training, measured", "python benchmarks/learning.py")
-    for name in options.only:
-        print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        results.add_figures(PARTS[name]())
-    results.write(options.output)
+PARTS: dict[str, Callable[[], list[Figure] | str]] = {"cached-features": cached_features, "whole-step": whole_step}
 
 
 if __name__ == "__main__":
-    main()
+    measure("learning", "Training, measured", __doc__.splitlines()[0], PARTS)
