@@ -91,7 +91,12 @@ SETS = {
         "EMO-DB", "emodb", "", "--chunk 2 --chunk-hop 2", {"squeezenet_v1": 30, "mobilenet_v2": 20}, stretch=""
     ),
     "esc10": DataSet(
-        "ESC-10", "esc10", "", "--chunk 3", {"squeezenet_v1": 12, "mobilenet_v2": 12}, stretch=":frequency=0.05"
+        "ESC-10",
+        "esc10",
+        "",
+        "--chunk 3 --chunk-hop 1 --tail drop",
+        {"squeezenet_v1": 12, "mobilenet_v2": 12},
+        stretch=":frequency=0.05",
     ),
     "fsdd": DataSet(
         "FSDD",

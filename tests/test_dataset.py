@@ -243,6 +243,12 @@ def test_what_a_table_lacks_but_may_lack_is_told(table: Table) -> None:
     ]
 
 
+def test_of_a_table_that_is_not_divided_nothing_is_told_of_splits(table: Table) -> None:
+    path = table("file,label", *(f"{i}.wav,{'xy'[i % 2]}" for i in range(10)))
+    assert read(path, for_training=False, divide=False).notes == ()
+    assert VOICE_NOTE in read(path, for_training=False).notes
+
+
 def test_the_same_audio_in_two_splits_is_told(folder: Path, table: Table) -> None:
     (folder / "copy.wav").write_bytes((folder / "0.wav").read_bytes())
     data = read(table(HEADER, "0.wav,x,1,train", "1.wav,y,2,train", "copy.wav,x,3,test", "2.wav,y,4,test"))

@@ -87,7 +87,8 @@ def read(
         for row, audio, split in zip(rows, paths, given, strict=True)
         if split
     )
-    notes += _notes_on_voices(examples, table.ignored) + _notes_on_parts(examples) + _same_content(examples)
+    if divide or not divided:  # else there are no splits that anything could be said of
+        notes += _notes_on_voices(examples, table.ignored) + _notes_on_parts(examples) + _same_content(examples)
     labels = sorted_labels(row.label for row in rows) if found == "classification" else ()
     notes += _notes_on_labels(labels)
     return DataSet(examples, found, labels, tuple(notes))
