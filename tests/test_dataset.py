@@ -429,9 +429,9 @@ BAD_ROWS = [
     (
         "28.wav,c,s0,train",
         "class c",
-        "no file in devel, and its recall, and with it UAR, is undefined there: 1 in train",
+        "no file in devel and test, and its recall, and with it UAR, is undefined there: 1 in train",
     ),
-    ("28.wav,c,s2,devel", "class c", "no file in train, and it cannot be learnt: 1 in devel"),
+    ("28.wav,c,s2,devel", "class c", "no file in train and test, and it cannot be learnt: 1 in devel"),
 ]
 
 
@@ -471,8 +471,23 @@ def test_a_label_that_is_no_finite_number_is_placed(table: Table, label: str) ->
 
 def test_names_in_a_regression_are_each_placed(table: Table) -> None:
     found = problems(table(HEADER, *GOOD), task="regression")
-    assert found[0] == ("row 2: 0.wav", "label is no finite number: got 'a'")
+    told = "label is no finite number: got 'a': --task classification takes labels as names"
+    assert found[0] == ("row 2: 0.wav", told)
     assert len([what for _, what in found if what.startswith("label")]) == 24
+
+
+def test_a_name_among_numbers_is_a_slip(table: Table) -> None:
+    rows = [f"{i}.wav,{i / 2},{i},{SPLITS[i % 3]}" for i in range(11)]
+    assert problems(table(HEADER, *rows, "11.wav,loud,11,train")) == [
+        ("row 13: 11.wav", "label is no finite number: got 'loud': --task classification takes labels as names")
+    ]
+
+
+def test_a_misspelt_class_is_recognised(table: Table) -> None:
+    rows = [f"{i}.wav,{('rain', 'wind')[i % 2]},{i},{SPLITS[i // 4]}" for i in range(12)]
+    (found,) = problems(table(HEADER, *rows, "12.wav,rian,12,train"))
+    assert found[0] == "class rian"
+    assert found[1].endswith(": 1 in train; is it 'rain'?")
 
 
 def test_a_regression_of_one_number_has_nothing_to_learn(table: Table) -> None:

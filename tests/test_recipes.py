@@ -449,11 +449,18 @@ def test_a_setting_that_is_missing_or_misspelt_is_told(tmp_path: Path) -> None:
     assert "did you mean 'num_units'?" in _told(imported)["num_unit"]
 
 
-def test_a_file_without_a_setting_still_gives_a_recipe(tmp_path: Path) -> None:
-    (tmp_path / "empty.json").write_text("{}")
-    recipe = import_settings(tmp_path / "empty.json").recipe
+def test_a_file_of_one_setting_still_gives_a_recipe(tmp_path: Path) -> None:
+    (tmp_path / "short.json").write_text('{"dropout": [0.25]}')
+    recipe = import_settings(tmp_path / "short.json").recipe
     assert recipe.training == TrainSpec("adadelta", class_weights="balanced", keep="last")
     assert recipe.augmentation == AugmentSpec()
+
+
+@pytest.mark.parametrize("text", ["{}", '{"schema": 1, "labels": ["a"], "recipe": {"backbone": "lab"}}'])
+def test_json_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(SpecError, match=r"run\.json: expected the settings of the published program"):
+        import_settings(tmp_path / "run.json")
 
 
 def test_a_regression_is_carried_over(tmp_path: Path) -> None:

@@ -68,8 +68,15 @@ def refused(done: "subprocess.CompletedProcess[str]", *words: str, code: int = 2
 
 
 def evaluation(done: "subprocess.CompletedProcess[str]") -> Any:
+    """The figures that `dslite evaluate --json` gives, without what it says of their origin."""
     assert (done.returncode, done.stderr) == (0, "")
-    return json.loads(done.stdout)
+    found = json.loads(done.stdout)
+    assert found.pop("command").startswith("dslite evaluate ")
+    assert found.pop("environment")["packages"]["tensorflow"]
+    assert found.pop("notes") == []
+    assert found.pop("n_learned_from") in {None, 0}
+    assert all(isinstance(line, str) for line in found.pop("method"))
+    return found
 
 
 # -- what a run leaves ------------------------------------------------------------------------------------
@@ -134,7 +141,9 @@ def test_the_same_command_again_shows_the_result_without_training(
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     done = run_dslite("train", labels_csv, *AUGMENTED, "-o", run, "--json", environment=site)
-    shown = evaluation(done)
+    assert done.returncode == 0
+    assert done.stderr == f"note: {run} is complete: nothing is left to train; --force would begin anew\n"
+    shown = json.loads(done.stdout)
     assert shown.pop("run") == str(run)
     assert shown == json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before

@@ -2,10 +2,12 @@
 
 import itertools
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,6 +36,16 @@ def err() -> Console:
     """Give a console on standard error, likewise."""
     piped = not sys.stderr.isatty()
     return Console(file=sys.stderr, width=_PIPED_WIDTH if piped else None, highlight=False, soft_wrap=False)
+
+
+def command_line() -> str:
+    """Give the command as it was typed, but for folders: of an absolute path only the name."""
+
+    def bare(word: str) -> str:
+        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        return option + equals + (Path(value).name if Path(value).is_absolute() else value)
+
+    return shlex.join(["dslite", *map(bare, sys.argv[1:])])
 
 
 def print_json(data: Any) -> None:
@@ -98,7 +110,8 @@ class Steps:
         self._bar.update(self._task, completed=done, description=what, left=self._left(done))
 
         def report(detail: str, fraction: float) -> None:
-            self._bar.update(self._task, completed=done + fraction * cost, description=f"{what}: {detail}")
+            now = done + fraction * cost
+            self._bar.update(self._task, completed=now, description=f"{what}: {detail}", left=self._left(now))
 
         return report
 

@@ -9,10 +9,11 @@ from typing import Any, Literal, TypeVar, cast
 
 import click
 
-from dslite.cli.console import err, print_table, progress
+from dslite.cli.console import command_line, err, print_table, progress
 from dslite.cli.options import PATH, SEED
 from dslite.errors import DataError
 from dslite.learn.dataset import DataSet, Task
+from dslite.measure.environment import commit, environment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,6 +61,11 @@ class DataRequest:
         for note in data.notes:
             click.echo(f"note: {note}", err=True)
         return data
+
+
+def origin(data: DataSet) -> dict[str, Any]:
+    """Say where figures on a data set come from, for JSON: command, notes on the data, commit and machine."""
+    return {"command": command_line(), "notes": data.notes, "environment": {"commit": commit(), **environment()}}
 
 
 def data_options(function: F) -> F:

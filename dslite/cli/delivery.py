@@ -1,8 +1,6 @@
 """What becomes of the runs of a bench: report on disk while it grows, files kept, table or JSON at the end."""
 
 import contextlib
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 
 import click
 
-from dslite.cli.console import out
+from dslite.cli.console import command_line, out
 from dslite.deploy import manifest
 from dslite.errors import WriteError
 from dslite.records import BenchReport, Run
@@ -74,14 +72,4 @@ class Delivery:
 
     def _report(self, runs: Sequence[Run]) -> BenchReport:
         rows = ordered(runs, self.sort, descending=self.descending) if self.sort else runs
-        return document.report(rows, _command_line(), self.environment)
-
-
-def _command_line() -> str:
-    """Give the command as it was typed, but for folders: of an absolute path only the name."""
-
-    def bare(word: str) -> str:
-        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-        return option + equals + (Path(value).name if Path(value).is_absolute() else value)
-
-    return shlex.join(["dslite", *map(bare, sys.argv[1:])])
+        return document.report(rows, command_line(), self.environment)

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
@@ -193,6 +194,8 @@ def training_options(function: F) -> F:
             raise SpecError(f"no backbone: give a --backbone (`dslite list backbones`){instead}")
         own = any(setting.parameter == "weights" for setting in changes) or not name
         checked_weights(recipe.weights, "--weights" if own else f"{name}: weights")
+        if Path(recipe.weights).is_file():  # so that the run's recipe can be taken from any folder
+            recipe = replace(recipe, weights=str(Path(recipe.weights).absolute()))
         _ = recipe.system.chunk_samples  # raises where a chunk is shorter than a window
         return function(recipe=recipe, **values)
 

@@ -38,8 +38,9 @@ def read(path: Path) -> Artifact:
     try:
         data: Any = json.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        kind = "a run of `dslite train`, or an exported model" if path.is_dir() else "an exported model"
         raise ModelFileError(
-            f"{path}: expected its manifest beside it, {place.name}: copy it along, or export the model again"
+            f"{path}: expected {kind} with its manifest beside it, {place.name}: copy it along, or export again"
         ) from None
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{place}: expected a manifest written by `dslite export`: {error}") from None

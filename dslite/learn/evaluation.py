@@ -176,7 +176,7 @@ def write_predictions(
                 shown = [f"{value:.6g}" for value in row]
                 table.writerow([name, labels[label], labels[int(row.argmax())], *shown])
             else:
-                table.writerow([name, label, f"{row[0]:.9g}"])
+                table.writerow([name, f"{label:.7g}", f"{row[0]:.7g}"])  # what float32 holds
 
 
 def judged(

@@ -30,6 +30,8 @@ from dslite.learn.history import Epoch
 from dslite.recipe import TrainingRecipe
 
 SCHEMA = 1
+WEIGHT_FILE = "the weight file"
+"""What `RunInfo.begun_with` calls the file that a training starts from."""
 CHECKPOINT, WEIGHTS, METRICS, HISTORY = "checkpoint.h5", "weights.h5", "metrics.json", "history.json"
 PREDICTIONS, CONFUSION, TENSORBOARD = "predictions.csv", "confusion.png", "tensorboard"
 _INFO, _RECIPE, _DATA, _ENVIRONMENT = "run.json", "recipe.toml", "data.csv", "environment.json"
@@ -199,7 +201,8 @@ def differences(path: Path, info: RunInfo) -> Sequence[str]:
         for field, old in to_json(getattr(there.recipe, name)).items()
         if plain(old) != new[field]
     ]
-    for name in ("backbone", "weights"):
+    same_weights = there.begun_with.get(WEIGHT_FILE) == info.begun_with.get(WEIGHT_FILE)  # by whatever path
+    for name in ("backbone",) if same_weights else ("backbone", "weights"):
         old, new_one = getattr(there.recipe, name), getattr(info.recipe, name)
         found += [f"{name}: there {old!r}, here {new_one!r}"] if old != new_one else []
     found += ["--final: there it was given or here, not both"] if there.final != info.final else []

@@ -1,5 +1,6 @@
 """Read a table of audio files and labels, and check all of it before anything long starts."""
 
+import difflib
 import math
 import os
 import re
@@ -122,13 +123,17 @@ def _label_is_usable(label: str, task: Task) -> bool:
     return bool(label) and label != UNKNOWN_LABEL and (task == "classification" or _is_number(label))
 
 
+_MOSTLY = 0.9
+"""Share of labels that are numbers above which the others are slips."""
+
+
 def _task(labels: Sequence[str], notes: list[str]) -> Task:
     """Conclude the task from the labels; NaN or a decimal comma among numbers is a fault of theirs, no class."""
     known = [label for label in labels if label and label != UNKNOWN_LABEL]
     numeric = [label for label in known if _looks_numeric(label)]
     if not numeric or not any(_is_number(label) for label in numeric):
         return "classification"
-    if len(numeric) == len(known):
+    if len(numeric) >= _MOSTLY * len(known):
         notes.append("labels are numbers: a regression; --task classification takes them as names of classes")
         return "regression"
     other = next(label for label in known if not _looks_numeric(label))
@@ -151,8 +156,8 @@ def _cell_problems(rows: Sequence[Row], given: Given | None, task: Task) -> list
                 (row.where, f"label {UNKNOWN_LABEL!r} stands for a secret one: name it, or leave the row out")
             )
         elif task == "regression" and not _is_number(row.label):
-            comma = ": write a decimal point" if "," in row.label else ""
-            problems.append((row.where, f"label is no finite number: got {row.label!r}{comma}"))
+            cure = "write a decimal point" if "," in row.label else "--task classification takes labels as names"
+            problems.append((row.where, f"label is no finite number: got {row.label!r}: {cure}"))
         if given is not None and given[i] is None:
             problems.append(
                 (row.where, f"split is none of train, devel, test: got {row.split!r}" if row.split else "no split")
@@ -172,11 +177,14 @@ def _label_problems(labelled: Sequence[tuple[str, Split]], task: Task) -> list[P
     here = [split for split in SPLITS if any(part == split for _, part in labelled)]
     problems: list[Problem] = []
     for label in labels:
+        lacking = [split for split in here if not count[label, split]]
+        if not lacking:
+            continue
+        why = "it cannot be learnt" if "train" in lacking else "its recall, and with it UAR, is undefined there"
         held = ", ".join(f"{count[label, split]} in {split}" for split in here if count[label, split])
-        for split in here:
-            if not count[label, split]:
-                why = "it cannot be learnt" if split == "train" else "its recall, and with it UAR, is undefined there"
-                problems.append((f"class {label}", f"no file in {split}, and {why}: {held}"))
+        near = difflib.get_close_matches(label, [other for other in labels if other != label], n=1)
+        hint = f"; is it {near[0]!r}?" if near else ""
+        problems.append((f"class {label}", f"no file in {' and '.join(lacking)}, and {why}: {held}{hint}"))
     return problems
 
 

@@ -108,6 +108,11 @@ def import_settings(settings: Path, classes: Path | None = None) -> Imported:
     )
     _data(given)
     given.tell_what_is_left()
+    if not any(key in given.values for key in _REQUIRED):
+        raise SpecError(
+            f"{settings}: expected the settings of the published program (hp_config.json), got none of "
+            f"{', '.join(_REQUIRED)}"
+        )
     named = _classes(classes) if classes else ()
     if classes:
         _tell_of_classes(given, named, head)

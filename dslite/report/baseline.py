@@ -21,6 +21,11 @@ def baseline_tables(found: Baseline) -> Group:
         else:
             continue
         table.add_row(split, str(result.n), *cells)
+    return Group(table, *(Text(f"- {line}", style="dim") for line in method(found)))
+
+
+def method(found: Baseline) -> list[str]:
+    """Say how the figures are made; a sentence each."""
     chosen = found.chosen
     tried = len(found.candidates)
     lines = [
@@ -30,4 +35,4 @@ def baseline_tables(found: Baseline) -> Group:
     ]
     if not found.converged:
         lines.append("the solver did not come to its end: figures are of its last step")
-    return Group(table, *(Text(f"- {line}", style="dim") for line in lines))
+    return lines

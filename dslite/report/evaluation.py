@@ -78,7 +78,7 @@ def evaluation_tables(evaluation: Evaluation, width: int) -> Group:
         parts.append(_confusion(files, width))
     elif isinstance(files, Regression) and isinstance(chunks, Regression):
         parts.append(_regression(evaluation.split, files, chunks))
-    parts += [Text(f"- {note}", style="dim") for note in _notes(evaluation)]
+    parts += [Text(f"- {note}", style="dim") for note in method(evaluation)]
     return Group(*parts)
 
 
@@ -160,7 +160,8 @@ def _with_ends(value: float, ends: Interval | None) -> str:
     return quantity(value) + (f" ({quantity(ends[0])} to {quantity(ends[1])})" if ends else "")
 
 
-def _notes(evaluation: Evaluation) -> list[str]:
+def method(evaluation: Evaluation) -> list[str]:
+    """Say how the figures are made, and what they leave out; a sentence each."""
     found = evaluation.file_level
     matrix = "; the confusion matrix is of files" if isinstance(found, Classification) else ""
     notes = [f"files: the mean output over a file's chunks; chunks: each by itself{matrix}"]

@@ -5,13 +5,13 @@ import numpy as np
 
 from dslite.cli import building, caching, learning
 from dslite.cli.console import json_option, out, print_json, progress
-from dslite.cli.data import DataRequest, data_options
+from dslite.cli.data import DataRequest, data_options, origin
 from dslite.codec import to_json
 from dslite.learn.baseline import COMPLEXITIES, baseline
 from dslite.learn.dataset import truth
 from dslite.learn.evaluation import by_file
 from dslite.native import native_output_hidden
-from dslite.report.baseline import baseline_tables
+from dslite.report.baseline import baseline_tables, method
 
 
 @click.command(epilog="Example: dslite baseline data/labels.csv --backbone mobilenet_v2")
@@ -49,7 +49,7 @@ def command(data: DataRequest, complexities: tuple[float, ...], system: building
                 progress=steps.start("fitting"),
             )
     if as_json:
-        print_json({"backbone": system.name, **to_json(found)})
+        print_json({**origin(table), "backbone": system.name, "method": method(found), **to_json(found)})
         return
     console = out()
     console.print(baseline_tables(found))

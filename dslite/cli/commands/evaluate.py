@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dslite.cli import building, caching, learning
 from dslite.cli.console import json_option, out, print_json, progress
-from dslite.cli.data import DataRequest, print_problems, table_options
+from dslite.cli.data import DataRequest, origin, print_problems, table_options
 from dslite.cli.options import OUTPUT, PATH, given
 from dslite.cli.predictors import opened
 from dslite.codec import to_json
@@ -24,7 +24,7 @@ from dslite.learn.splits import SPLITS
 from dslite.measure.environment import cpu_count
 from dslite.native import native_output_hidden
 from dslite.records import Artifact
-from dslite.report.evaluation import confusion_png, evaluation_tables
+from dslite.report.evaluation import confusion_png, evaluation_tables, method
 
 _ALL = "all"
 Outputs = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
@@ -72,15 +72,14 @@ def command(
     table = data.read(for_training=False, divide=split != _ALL)
     examples = table.examples if split == _ALL else table.part(cast(Split, split))
     _check_labels(examples, labels, split)
-    if is_run:
-        _note_learned(model, examples)
+    n_learned = _n_learned_from(model, examples) if is_run else None
     with native_output_hidden(), caching.ready():
         outputs, file_index = (_by_run if is_run else _by_file)(model, examples, threads or cpu_count())
         evaluation = judged(split, examples, labels, outputs, file_index, predictions)
         if png:
             confusion_png(evaluation, png)
     if as_json:
-        print_json(to_json(evaluation))
+        print_json({**origin(table), "n_learned_from": n_learned, "method": method(evaluation), **to_json(evaluation)})
         return
     console = out()
     console.print(evaluation_tables(evaluation, console.width))
@@ -105,12 +104,14 @@ def _check_labels(examples: Sequence[Example], labels: Sequence[str], split: str
         )
 
 
-def _note_learned(folder: Path, examples: Sequence[Example]) -> None:
+def _n_learned_from(folder: Path, examples: Sequence[Example]) -> int:
+    """Count the examples a run learned from, by their names, and say so where there are any."""
     learned = run.learned_names(folder, ("train", "devel") if run.read(folder).final else ("train",))
     n_learned = sum(example.name in learned for example in examples)
     if n_learned:
         told = f"{n_learned} of these {len(examples)} files are among those the run learned from, by their names"
         click.echo(f"note: {told}: figures are too good", err=True)
+    return n_learned
 
 
 def _by_run(folder: Path, examples: Sequence[Example], threads: int) -> Outputs:

@@ -4,7 +4,8 @@ import dataclasses
 import datetime as dt
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,8 @@ from dslite.cli.recipes import SectionedCommand, training_options
 from dslite.codec import to_json
 from dslite.errors import SpecError
 from dslite.learn import run
-from dslite.learn.dataset import DataSet, Split
-from dslite.learn.history import Epoch, next_epoch
+from dslite.learn.dataset import DataSet, Split, Task
+from dslite.learn.history import Epoch, best_epoch, next_epoch
 from dslite.learn.pictures import check_parts
 from dslite.measure.environment import commit, environment
 from dslite.native import native_output_hidden
@@ -71,13 +72,15 @@ def command(data: DataRequest, output: Path, final: bool, force: bool, recipe: T
     if anew or not run.is_complete(output):
         with caching.ready(), native_output_hidden():
             _train(output, info, table, system, anew=anew)
+    else:
+        click.echo(f"note: {output} is complete: nothing is left to train; --force would begin anew", err=True)
     kept, evaluation = run.read_outcome(output)
     if as_json:
         print_json({"run": str(output), "kept_epoch": to_json(kept), "evaluation": to_json(evaluation)})
         return
     console = out()
     console.print(evaluation_tables(evaluation, console.width))
-    click.echo(f"{output}: weights of {kept.phase} epoch {kept.epoch}")
+    click.echo(f"{output}: weights of {_named(kept, info.task)}{_why_kept(kept, recipe.training)}")
 
 
 def _check_parts(table: DataSet, *, final: bool) -> None:
@@ -97,7 +100,7 @@ def _info(table: DataSet, recipe: TrainingRecipe, split_seed: int, *, final: boo
         begun_with={
             "the data set": learning.data_key(table),
             # ImageNet's are known by backbone and Keras: on disk they may not be there before the first training.
-            "the weight file": identity.key(recipe.weights == "imagenet" or identity.weights(recipe.weights)),
+            run.WEIGHT_FILE: identity.key(recipe.weights == "imagenet" or identity.weights(recipe.weights)),
             "the backbone's plugin": identity.key(identity.plugin("backbones", recipe.backbone)),
             "an augmenter's plugin": identity.key(augmenters),
             "dslite, or a library it uses,": identity.key(identity.surroundings()),
@@ -164,12 +167,13 @@ def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.Sys
         steps.skip_to(_n_behind(history, info.recipe.training))
         if history:
             steps.tell(f"going on after {history[-1].phase} epoch {history[-1].epoch}")
-        for history in epochs:
-            coming = next_epoch(history, info.recipe.training)
-            if coming and coming[0] != history[-1].phase:
-                steps.pace_changes()
-            _tell(history, info, steps)
-            steps.skip_to(_n_behind(history, info.recipe.training))
+        with _told_that_it_goes_on(output):
+            for history in epochs:
+                coming = next_epoch(history, info.recipe.training)
+                if coming and coming[0] != history[-1].phase:
+                    steps.pace_changes()
+                _tell(history, info, steps)
+                steps.skip_to(_n_behind(history, info.recipe.training))
         report = steps.start(f"scoring {scored}")
         runner.finish(output, network, table, pictures, history, info.recipe, learned, scored, confusion_png, report)
 
@@ -193,9 +197,28 @@ def _n_behind(history: Sequence[Epoch], spec: TrainSpec) -> int:
 
 
 def _tell(history: Sequence[Epoch], info: run.RunInfo, steps: Steps) -> None:
-    """Tell the epoch that was done last; of those that take no time, only the last of the phase."""
+    """Tell the epoch that was done last; of those that take no time, the best until then and the last of the phase."""
     last, spec = history[-1], info.recipe.training
-    if last.phase == "head" and not info.recipe.augmentation.augmenters and _n_behind(history, spec) < spec.head_epochs:
-        return
-    score = "" if last.devel_score is None else f", devel {_SCORES[info.task]} {last.devel_score:.3f}"
-    steps.tell(f"{last.phase} epoch {last.epoch}: loss {last.loss:.3f}{score}")
+    is_quick = last.phase == "head" and not info.recipe.augmentation.augmenters
+    is_best = last.devel_loss is not None and best_epoch(history) == len(history) - 1
+    if not is_quick or is_best or _n_behind(history, spec) >= spec.head_epochs:
+        steps.tell(_named(last, info.task, f"loss {last.loss:.3f}"))
+
+
+def _named(epoch: Epoch, task: Task, *more: str) -> str:
+    score = () if epoch.devel_score is None else (f"devel {_SCORES[task]} {epoch.devel_score:.3f}",)
+    said = ", ".join((*more, *score))
+    return f"{epoch.phase} epoch {epoch.epoch}{said and f': {said}'}"
+
+
+def _why_kept(epoch: Epoch, spec: TrainSpec) -> str:
+    return ", the last" if spec.keep == "last" or epoch.devel_loss is None else ", the best on devel"
+
+
+@contextmanager
+def _told_that_it_goes_on(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"note: {folder} keeps every whole epoch: the same command goes on from there", err=True)
+        raise
