@@ -116,7 +116,12 @@ def remove(entry: Entry) -> None:
     """
     try:
         if entry.path.is_dir():
-            shutil.rmtree(entry.path)
+            # Under another name first: whoever is killed in between must not leave half an entry under its key.
+            going = Path(tempfile.mkdtemp(prefix=files.HALF_WRITTEN, dir=entry.path.parent))
+            try:
+                entry.path.rename(going / entry.path.name)
+            finally:
+                shutil.rmtree(going)
         else:
             entry.path.unlink()
     except FileNotFoundError:

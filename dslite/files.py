@@ -11,7 +11,8 @@ from pathlib import Path
 
 from dslite.errors import WriteError
 
-_HALF_WRITTEN = ".dslite-"
+HALF_WRITTEN = ".dslite-"
+"""What names of places begin with that are not written whole yet, or not wholly removed."""
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -30,7 +31,7 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     if not special:
         path = Path(os.path.realpath(path))  # through a link to what it points at
     try:
-        place = Path(tempfile.mkdtemp(prefix=_HALF_WRITTEN, dir=None if special else path.parent))
+        place = Path(tempfile.mkdtemp(prefix=HALF_WRITTEN, dir=None if special else path.parent))
     except OSError as error:
         raise _write_error(path, error) from error
     try:
@@ -86,7 +87,7 @@ def _write_error(path: Path, error: OSError) -> WriteError:
 
 def remove_half_written(folder: Path) -> None:
     """Take away what processes that were killed left half-written in a folder; nobody else may be writing there."""
-    for place in folder.glob(f"{_HALF_WRITTEN}*"):
+    for place in folder.glob(f"{HALF_WRITTEN}*"):
         shutil.rmtree(place, ignore_errors=True)
 
 

@@ -257,8 +257,8 @@ class TrainSpec:
         _require_choice("optimizer", self.optimizer, Optimizer)
         _require(0 < self.learning_rate <= 100, f"learning rate: expected above 0 to 100, got {self.learning_rate}")
         _require(1 <= self.batch_size <= 65_536, f"batch size: expected 1 to 65536, got {self.batch_size}")
-        for name, epochs in (("first", self.head_epochs), ("second", self.finetune_epochs)):
-            _require(0 <= epochs <= 1_000_000, f"epochs of the {name} phase: expected 0 to 1000000, got {epochs}")
+        for name, epochs in (("head", self.head_epochs), ("fine-tuning", self.finetune_epochs)):
+            _require(0 <= epochs <= 1_000_000, f"{name} epochs: expected 0 to 1000000, got {epochs}")
         _require(self.head_epochs + self.finetune_epochs > 0, "epochs: expected one or more, got none in both phases")
         _require(self.finetune_layers >= 0, f"fine-tuned layers: expected 0 or more, got {self.finetune_layers}")
         _require(0 < self.finetune_rate <= 1, f"rate of fine-tuning: expected above 0 to 1, got {self.finetune_rate}")

@@ -197,6 +197,7 @@ class Artifact:
         frontend: the fields of `dslite.recipe.FrontendSpec`, or None for a foreign file.
         params: parameters of the Keras model (a foreign file: of the file's weight tensors).
         macs: multiply-accumulates of one inference, batch 1.
+        split_seed: by which the training divided a table without splits; None where `dslite train` did not make it.
     """
 
     path: str
@@ -214,6 +215,7 @@ class Artifact:
     frontend: dict[str, Any] | None
     params: int | None
     macs: int | None
+    split_seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

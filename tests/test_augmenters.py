@@ -105,6 +105,7 @@ def test_a_sample_alone_is_mixed_with_itself(name: str) -> None:
         ("specaugment", {"time_masks": -1}, "specaugment:time_masks: expected 0 to 100, got -1"),
         ("specaugment", {"frequency_masks": 101}, "frequency_masks: expected 0 to 100, got 101"),
         ("specaugment", {"time_masks": 0, "frequency_masks": 0}, "expected one mask or more"),
+        ("specaugment", {"time_masks": 1.5}, "specaugment:time_masks: expected a whole number, got 1.5"),
         ("mixup", {"alpha": 0.0}, "mixup:alpha: expected 0.01 to 100, got 0.0"),
         ("mixup", {"alpha": float("nan")}, "mixup:alpha: .* got nan"),
         ("noise", {"deviation": 256.0}, "noise:deviation: expected 0 to 255, got 256.0"),

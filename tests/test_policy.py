@@ -208,6 +208,15 @@ def test_wrong_options_are_told_before_training() -> None:
     policy.check([], 64, 3)
 
 
+def test_an_augmenter_that_gives_other_tensors_is_named() -> None:
+    def crop(images: Any, labels: Any, *_: Any) -> Any:
+        return images[:, :6], tf.cast(labels, tf.int32)
+
+    message = r"crop: expected .* float32 \(2, 8, 8, 3\) and float32 \(2, 5\), got .* \(2, 6, 8, 3\) and int32"
+    with pytest.raises(PluginError, match=message):
+        policy.check([(Augmenter("crop", crop, "tests"), {})], 8, 5)
+
+
 def test_an_augmenter_that_fails_is_named() -> None:
     def apply(*_: Any) -> Any:
         raise ValueError("no such luck\nand more")

@@ -382,6 +382,22 @@ def test_the_cache_keeps_to_its_limit_and_what_was_used_last(tmp_path: Path, mon
     assert {entry.path.name for entry in cache.entries()} == {old}
 
 
+def test_an_entry_is_gone_from_its_key_before_its_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSLITE_CACHE", str(tmp_path))
+    cache.make()
+    place = cache.entry_folder("pictures", "a" * 32)
+    place.mkdir()
+    (entry,) = cache.entries()
+
+    def killed(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        cache.remove(entry)
+    assert not place.exists()
+
+
 @pytest.mark.parametrize("words", [("--weights", "w.h5"), ("--sort", "p50", "--weights", "w.h5")])
 def test_a_weight_file_is_for_one_backbone(
     lab: dict[str, str], tmp_path: Path, words: tuple[str, ...], dslite_command: Command

@@ -7,10 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import distributions
 import h5py
 import numpy as np
 import pytest
@@ -56,6 +58,13 @@ def regression(tmp_path_factory: pytest.TempPathFactory, regression_csv: Path, s
     assert done.returncode == 0, done.stderr
     assert "note: 1 file is shorter than a chunk" in done.stderr
     return folder
+
+
+def without_splits(data: Path) -> Path:
+    """A table that commands have to divide."""
+    path = table(data, "undivided.csv", lambda row: {**row, "split": ""})
+    path.write_text(path.read_text(encoding="utf-8").replace(",split", "").replace(",\n", "\n"), encoding="utf-8")
+    return path
 
 
 def refused(done: "subprocess.CompletedProcess[str]", *words: str, code: int = 2) -> None:
@@ -493,15 +502,44 @@ def test_a_folder_that_another_process_trains_in_is_left_alone(
         assert f"process {os.getpid()} is at work there" in done.stderr
 
 
+def test_a_folder_that_is_taken_while_a_training_is_prepared_is_left_alone(
+    run: Path, labels_csv: Path, tmp_path: Path
+) -> None:
+    seen, go, folder = tmp_path / "seen", tmp_path / "go", tmp_path / "run"
+    wait = f"[time.sleep(0.05) for _ in iter(pathlib.Path({str(go)!r}).exists, True)]"
+    body = f"import pathlib, time; pathlib.Path({str(seen)!r}).touch(); {wait}; return keras.Model(image, features)"
+    (tmp_path / "site").mkdir()
+    distributions.install(tmp_path / "site", "lab", distributions.backbone("lab", body))
+    words = ("train", labels_csv, *NETWORK, "--force", "-o", folder)
+    with subprocess.Popen(
+        [sys.executable, "-m", "dslite", *map(str, words)],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not seen.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        shutil.copytree(run, folder)
+        owners.claim(folder)
+        go.touch()
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert f"process {os.getpid()} is at work there" in told
+    assert (folder / "weights.h5").read_bytes() == (run / "weights.h5").read_bytes()
+
+
 def test_force_deletes_nothing_that_is_not_a_runs(
     run: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
     (folder / "final.tflite").write_bytes(b"mine")
+    (folder / ".notes.md").write_bytes(b"mine")
+    (folder / ".dslite-half").mkdir()  # of a process that was killed
     done = run_dslite("train", labels_csv, *AUGMENTED, "-o", folder, "--force", environment=site)
     assert done.returncode == 2
-    assert "--force would delete final.tflite too" in done.stderr
+    assert "--force would delete .notes.md, final.tflite too" in done.stderr
     assert (folder / "final.tflite").read_bytes() == b"mine"
 
 
@@ -514,14 +552,42 @@ def test_files_the_run_learned_from_are_told(run: Path, labels_csv: Path, site: 
 def test_commands_divide_a_table_alike_whatever_the_seed_of_the_training(
     data: Path, site: dict[str, str], tmp_path: Path
 ) -> None:
-    undivided = table(data, "undivided.csv", lambda row: {**row, "split": ""})
-    text = undivided.read_text(encoding="utf-8").replace(",split", "").replace(",\n", "\n")
-    undivided.write_text(text, encoding="utf-8")
+    undivided = without_splits(data)
     folder = tmp_path / "run"
     words = ("train", undivided, *NETWORK, "--head-epochs", 1, "--finetune-epochs", 0, "--seed", 5, "-o", folder)
     done = run_dslite(*words, environment=site)
     assert done.returncode == 0, done.stderr
+    assert "with seed 0" in done.stderr
     scored = run_dslite("evaluate", folder, undivided, "--split", "test", "--json", environment=site)
     assert scored.returncode == 0, scored.stderr
     assert "learned from" not in scored.stderr
-    assert "with seed 0" in done.stderr
+
+
+def test_a_file_is_scored_on_the_test_split_of_its_training(data: Path, site: dict[str, str], tmp_path: Path) -> None:
+    undivided = without_splits(data)
+    folder, path = tmp_path / "run", tmp_path / "m.tflite"
+    words = (*NETWORK, "--head-epochs", 1, "--finetune-epochs", 0, "--split-seed", 5)
+    for command in (
+        ("train", undivided, *words, "-o", folder),
+        ("export", folder, "--exporter", "tflite-float32", "-o", path),
+    ):
+        done = run_dslite(*command, environment=site)
+        assert done.returncode == 0, done.stderr
+    scored = []
+    for model in (folder, path):
+        predictions = tmp_path / "predictions.csv"
+        done = run_dslite("evaluate", model, undivided, "--predictions", predictions, environment=site)
+        assert done.returncode == 0, done.stderr
+        with predictions.open(encoding="utf-8", newline="") as file:
+            scored.append([(row["file"], row["predicted"]) for row in csv.DictReader(file)])
+    assert scored[0] == scored[1]
+
+
+def test_layers_without_weights_are_told_and_the_head_learns(
+    labels_csv: Path, site: dict[str, str], tmp_path: Path
+) -> None:
+    words = ("train", labels_csv, "--backbone", "mobilenet_v2:alpha=0.35", "--weights", "none", "--chunk", 0.5)
+    spec = ("--size", 32, "--head-epochs", 0, "--finetune-epochs", 1, "--finetune-layers", 1)  # an activation
+    done = run_dslite(*words, *spec, "-o", tmp_path / "run", environment=site)
+    assert done.returncode == 0, done.stderr
+    assert "note: mobilenet_v2:alpha=0.35: its last layer has no weights, so it stays frozen" in done.stderr

@@ -126,6 +126,7 @@ def export_part(wanted: System, cnn: Any | None, part: Part, exporter: str, path
         recipe=wanted.recipe,
         labels=wanted.model.labels,
         exporter=exporter,
+        split_seed=run.read(Path(wanted.model.run)).split_seed if wanted.model.run else None,
     )
     try:
         return export(build_part(part, wanted.recipe, cnn), record, options, path, provenance)

@@ -19,9 +19,15 @@ def ready() -> Iterator[None]:
     except WriteError as error:
         click.echo(f"note: {error}; nothing is kept (DSLITE_CACHE names another folder)", err=True)
         with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
+            named = os.environ.get("DSLITE_CACHE")
             os.environ["DSLITE_CACHE"] = folder  # the workers look there too
-            cache.make()
-            yield
+            try:
+                cache.make()
+                yield
+            finally:
+                del os.environ["DSLITE_CACHE"]
+                if named is not None:
+                    os.environ["DSLITE_CACHE"] = named
         return
     yield
     cache.trim()

@@ -7,9 +7,12 @@ settings, source and versions, the backbone by its plugin and weights.
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
+import numpy as np
+import numpy.typing as npt
 
 from dslite import cache
 from dslite.cli import building, identity
@@ -78,7 +81,7 @@ def pictures(examples: Sequence[Example], recipe: Recipe, report: Report) -> "Pi
     """Give the pictures of audio files; files that cannot be decoded are listed on standard error."""
     from dslite.learn.pictures import prepare
 
-    folder = cache.entry_folder("pictures", _pictures_key(examples, recipe))
+    folder = _pictures_folder(examples, recipe)
     try:
         made = prepare(examples, recipe, folder, report)
     except DataError as error:
@@ -86,6 +89,25 @@ def pictures(examples: Sequence[Example], recipe: Recipe, report: Report) -> "Pi
         raise
     cache.mark_used(folder)
     return made
+
+
+def pictures_of_part(
+    examples: Sequence[Example], chosen: npt.NDArray[np.bool_], recipe: Recipe, report: Report
+) -> "tuple[Pictures, npt.NDArray[np.bool_]]":
+    """Give pictures that hold those of chosen files, bool ``(files,)``, and which of their files these are.
+
+    They are of all files where a training has left these, else of the chosen ones alone.
+    """
+    from dslite.learn.pictures import is_prepared
+
+    if is_prepared(_pictures_folder(examples, recipe)):
+        return pictures(examples, recipe, report), chosen
+    alone = [example for example, is_chosen in zip(examples, chosen, strict=True) if is_chosen]
+    return pictures(alone, recipe, report), np.ones(len(alone), bool)
+
+
+def _pictures_folder(examples: Sequence[Example], recipe: Recipe) -> Path:
+    return cache.entry_folder("pictures", _pictures_key(examples, recipe))
 
 
 def features(system: building.System, of: "Pictures", build: Callable[[], "Network"], report: Report) -> Any:

@@ -12,11 +12,12 @@ from dslite import files
 from dslite.errors import SpecError
 
 _OWNER = "owner"
+_CLOCK_STEP_S = 5.0  # when a process began is told by the clock, which may be set meanwhile
 
 
 def claim(folder: Path) -> None:
     """Note that this process is at work in a folder."""
-    files.write_text(folder / _OWNER, json.dumps(_identify(os.getpid())))
+    files.write_text(folder / _OWNER, json.dumps([os.getpid(), _started(os.getpid())]))
 
 
 def check_free(folder: Path) -> None:
@@ -42,19 +43,21 @@ def claimed(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        (folder / _OWNER).unlink(missing_ok=True)
+        if not living_owner(folder):
+            (folder / _OWNER).unlink(missing_ok=True)
 
 
 def living_owner(folder: Path) -> int | None:
     """Give the process that is at work in a folder now, unless it is this one."""
     try:
         pid, started = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
-        if pid != os.getpid() and _identify(pid) == [pid, started]:
+        if pid != os.getpid() and abs(_started(pid) - started) < _CLOCK_STEP_S:
             return int(pid)
     except (OSError, ValueError, TypeError, psutil.Error):
         return None
     return None
 
 
-def _identify(pid: int) -> list[float]:
-    return [pid, psutil.Process(pid).create_time()]
+def _started(pid: int) -> float:
+    """Give when a process began, in seconds since the epoch."""
+    return psutil.Process(pid).create_time()

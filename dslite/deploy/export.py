@@ -29,6 +29,7 @@ class Provenance:
         labels: of the classes; empty for a regression.
         exporter: name and options.
         compressors: names and options.
+        split_seed: as in `dslite.records.Artifact`.
     """
 
     backbone: str | None
@@ -38,6 +39,7 @@ class Provenance:
     labels: tuple[str, ...]
     exporter: str
     compressors: tuple[str, ...] = ()
+    split_seed: int | None = None
 
 
 def export(
@@ -87,6 +89,7 @@ def export(
             frontend=to_json(provenance.recipe.frontend),
             params=int(model.count_params()),
             macs=n_macs,
+            split_seed=provenance.split_seed,
         )
         manifest_place.write_text(manifest.to_text(artifact), encoding="utf-8")
     return artifact

@@ -64,7 +64,7 @@ def load(path: Path, initial: Sequence[Any]) -> State:
             history = tuple(from_json(Epoch, data) for data in json.loads(file.attrs["history"]))
             read = {name: {int(key): group[()] for key, group in file[name].items()} for name in _LISTS}
             losses = file["losses"][()]
-    except (OSError, KeyError, RuntimeError, ValueError, SpecError) as error:
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, SpecError) as error:
         raise ModelFileError(f"{path}: expected a checkpoint of `dslite train`: {error}; --force begins anew") from None
     weights, kept = (_filled(read[name], initial, path) for name in ("weights", "kept"))
     return State(history, weights, tuple(read["optimizer"][i] for i in sorted(read["optimizer"])), kept, losses)

@@ -51,6 +51,11 @@ class Pictures:
         """Give the indices of the chunks of chosen files, bool ``(files,)``."""
         return np.flatnonzero(chosen[self.file])
 
+    def positions(self, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """Give for each chunk of chosen files, bool ``(files,)``, the position of its file among the chosen."""
+        position: npt.NDArray[np.int64] = (np.cumsum(chosen) - 1)[self.file[self.of(chosen)]]
+        return position
+
 
 def undecodable(problems: Sequence[tuple[str, str]], n_files: int) -> DataError:
     """Give the error that lists, by name, the files of so many that cannot be decoded."""
@@ -84,6 +89,11 @@ def check_parts(data: DataSet, pictures: Pictures, learned: Sequence[Split], sco
         )
 
 
+def is_prepared(folder: Path) -> bool:
+    """Tell whether a folder of the cache holds pictures."""
+    return (folder / _INDEX).is_file()
+
+
 def prepare(examples: Sequence[Example], recipe: Recipe, folder: Path, tell: Callable[[str, float], None]) -> Pictures:
     """Give the pictures of audio files; what is in the cache already is not made again.
 
@@ -97,7 +107,7 @@ def prepare(examples: Sequence[Example], recipe: Recipe, folder: Path, tell: Cal
         DataError: where files cannot be decoded; it lists all of them.
         WriteError: where the cache cannot be written.
     """
-    if not (folder / _INDEX).is_file():
+    if not is_prepared(folder):
         with files.written_once(folder) as place:
             place.mkdir()
             _write(examples, recipe, place, tell)

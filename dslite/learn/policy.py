@@ -123,14 +123,27 @@ def check(augmenters: Sequence[Chosen], size_px: int, n_labels: int) -> None:
 
     Raises:
         SpecError: where an option is out of its range.
-        PluginError: where an augmenter fails.
+        PluginError: where an augmenter fails, or gives something of another shape or dtype.
     """
     import tensorflow as tf
 
     images = tf.zeros((_PROBE_SAMPLES, size_px, size_px, 3))
     labels = tf.zeros((_PROBE_SAMPLES, n_labels))
     for chosen in augmenters:
-        apply(chosen, images, labels, tf.ones(_PROBE_SAMPLES), tf.constant((0, 0)))
+        made = apply(chosen, images, labels, tf.ones(_PROBE_SAMPLES), tf.constant((0, 0)))
+        expected, got = _kinds(images, labels), _kinds(*made)
+        if got != expected:
+            raise PluginError(
+                f"augmenter {chosen[0].name}: expected pictures and labels like those it was given, {expected}, "
+                f"got {got}: report it to its author"
+            )
+
+
+def _kinds(images: Any, labels: Any) -> str:
+    """Name dtypes and shapes of tensors or arrays."""
+    import tensorflow as tf
+
+    return " and ".join(f"{tf.as_dtype(each.dtype).name} {tuple(each.shape)}" for each in (images, labels))
 
 
 def _fold(seed: Any, number: int) -> Any:

@@ -23,7 +23,7 @@ from typing import Any
 
 from dslite import __version__, files
 from dslite.codec import from_json, plain, to_json
-from dslite.errors import ModelFileError, SpecError, WriteError
+from dslite.errors import ModelFileError, SpecError, WriteError, in_words
 from dslite.learn.dataset import DataSet, Split, Task
 from dslite.learn.evaluation import Evaluation
 from dslite.learn.history import Epoch
@@ -98,13 +98,21 @@ def begin(path: Path, info: RunInfo, recipe_toml: str, data: DataSet, environmen
 
 def strangers(path: Path) -> list[str]:
     """Name what is in the folder of a run and not of its making; half-written files of a process that died are."""
-    return sorted(p.name for p in path.iterdir() if p.name not in _OURS and not p.name.startswith("."))
+    return sorted(p.name for p in path.iterdir() if p.name not in _OURS and not p.name.startswith(files.HALF_WRITTEN))
 
 
 def learned_names(path: Path, splits: Sequence[Split]) -> set[str]:
-    """Give the names of the files a run learned from, as they stood in its table."""
-    with (path / _DATA).open(encoding="utf-8", newline="") as file:
-        return {row["file"] for row in csv.DictReader(file) if row["split"] in splits}
+    """Give the names of the files a run learned from, as they stood in its table.
+
+    Raises:
+        ModelFileError: where the run's copy of the table cannot be read.
+    """
+    place = path / _DATA
+    try:
+        with place.open(encoding="utf-8", newline="") as file:
+            return {row["file"] for row in csv.DictReader(file) if row["split"] in splits}
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise ModelFileError(f"{place}: expected the table `dslite train` wrote: {in_words(error)}") from None
 
 
 def read(path: Path) -> RunInfo:
@@ -155,7 +163,7 @@ def read_outcome(path: Path) -> tuple[Epoch, Evaluation]:
         data: Any = json.loads(place.read_text(encoding="utf-8"))
         kept = from_json(Epoch, data["kept_epoch"], "kept_epoch")
         return kept, from_json(Evaluation, data["evaluation"], "evaluation")
-    except (OSError, ValueError, KeyError, SpecError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SpecError) as error:
         raise ModelFileError(f"{place}: expected what `dslite train` writes: {error}: train again") from None
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tf_keras.src.saving.legacy import hdf5_format
 
 from dslite import files
 from dslite.codec import to_json
@@ -17,6 +16,7 @@ from dslite.learn.network import Network, predict
 from dslite.learn.pictures import Pictures
 from dslite.learn.tensorboard import Log
 from dslite.learn.training import Lesson, Tell, in_users_unit, scale_of, train
+from dslite.model.weights import save_weights
 from dslite.recipe import TrainingRecipe
 from dslite.records import Augmenter, Options
 
@@ -90,7 +90,7 @@ def finish(
 
     Args:
         folder: of the run.
-        network: with the weights that are kept.
+        network: with the weights that are kept; a regression's is changed to give numbers in the user's unit.
         data: the data set.
         pictures: of all its files.
         history: of the training.
@@ -103,12 +103,12 @@ def finish(
     if not data.labels:
         in_users_unit(network, scale_of(truth(data.part(*learned), ())))
     with checkpoint.hdf5_written(folder / run.WEIGHTS) as file:
-        hdf5_format.save_weights_to_hdf5_group(file, network.cnn)  # what `save_weights` does with a file of its own
+        save_weights(network.cnn, file)
     chosen = np.array([example.split == scored for example in data.examples])
     chunks = pictures.of(chosen)
     outputs = predict(network, pictures, chunks, tell)
-    position = (np.cumsum(chosen) - 1)[pictures.file[chunks]]
-    evaluation = judged(scored, data.part(scored), data.labels, outputs, position, folder / run.PREDICTIONS)
+    files_of = pictures.positions(chosen)
+    evaluation = judged(scored, data.part(scored), data.labels, outputs, files_of, folder / run.PREDICTIONS)
     if data.labels:
         draw(evaluation, folder / run.CONFUSION)
     kept = len(history) - 1 if recipe.training.keep == "last" else best_epoch(history)

@@ -54,9 +54,9 @@ class Lesson:
     features: Floats
 
 
-def needs_features(spec: TrainSpec) -> bool:
-    """Tell whether there is a phase in which the backbone is frozen."""
-    return bool(spec.head_epochs) or (spec.finetune_epochs > 0 and not spec.finetune_layers)
+def needs_features(network: Network, spec: TrainSpec) -> bool:
+    """Tell whether there is a phase in which the backbone is frozen; layers without weights have nothing to learn."""
+    return bool(spec.head_epochs) or not network.last_weights(spec.finetune_layers)
 
 
 @dataclass(frozen=True, slots=True)

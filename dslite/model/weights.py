@@ -258,6 +258,13 @@ def _open(path: Path) -> tuple[Shapes, bool]:
     return shapes, by_order
 
 
+def save_weights(model: Any, group: Any) -> None:
+    """Write a Keras model's weights into an open HDF5 file, as its ``save_weights`` does into one of its own."""
+    from tf_keras.src.saving.legacy import hdf5_format
+
+    hdf5_format.save_weights_to_hdf5_group(group, model)
+
+
 def _look_inside(path: Path) -> tuple[Shapes, bool, str]:
     """Give the shapes of the weights in a file, whether Keras loads it by order, and the suffix Keras knows it by."""
     import h5py

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 import numpy as np
@@ -17,7 +17,7 @@ from dslite.cli.predictors import opened
 from dslite.codec import to_json
 from dslite.errors import AudioError, DataError, SpecError
 from dslite.learn import run
-from dslite.learn.dataset import Example, Split
+from dslite.learn.dataset import Example
 from dslite.learn.evaluation import judged
 from dslite.learn.pictures import undecodable
 from dslite.learn.splits import SPLITS
@@ -61,20 +61,26 @@ def command(
     which have the mean of their chunks, and of chunks; 95 % intervals from 1,000 bootstrap resamples of files.
     """
     is_run = run.is_run(model)
-    labels = run.read_complete(model).labels if is_run else _read_manifest(model).labels
+    made = run.read_complete(model) if is_run else _read_manifest(model)
+    labels = made.labels
     if png and png.suffix.lower() != ".png":
         raise SpecError(f"--png: expected a name that ends in .png, got {png.name!r}")
     if png and not labels:
         raise SpecError("--png: a regression has no confusion matrix: leave it away")
     data = dataclasses.replace(data, task="classification" if labels else "regression")
-    if is_run and not given("split_seed"):
-        data = dataclasses.replace(data, split_seed=run.read(model).split_seed)
+    if made.split_seed is not None and not given("split_seed"):
+        data = dataclasses.replace(data, split_seed=made.split_seed)
     table = data.read(for_training=False, divide=split != _ALL)
-    examples = table.examples if split == _ALL else table.part(cast(Split, split))
+    chosen = np.array([split in (_ALL, example.split) for example in table.examples])
+    examples = [example for example, is_chosen in zip(table.examples, chosen, strict=True) if is_chosen]
     _check_labels(examples, labels, split)
     n_learned = _n_learned_from(model, examples) if is_run else None
     with native_output_hidden(), caching.ready():
-        outputs, file_index = (_by_run if is_run else _by_file)(model, examples, threads or cpu_count())
+        n_threads = threads or cpu_count()
+        if is_run:
+            outputs, file_index = _by_run(model, table.examples, chosen, n_threads)
+        else:
+            outputs, file_index = _by_file(model, examples, n_threads)
         evaluation = judged(split, examples, labels, outputs, file_index, predictions)
         if png:
             confusion_png(evaluation, png)
@@ -114,8 +120,8 @@ def _n_learned_from(folder: Path, examples: Sequence[Example]) -> int:
     return n_learned
 
 
-def _by_run(folder: Path, examples: Sequence[Example], threads: int) -> Outputs:
-    """Give outputs of the examples' chunks, and of each chunk the position of its file."""
+def _by_run(folder: Path, examples: Sequence[Example], chosen: npt.NDArray[np.bool_], threads: int) -> Outputs:
+    """Give outputs of the chosen examples' chunks, and of each chunk the position of its file among the chosen."""
     system = building.trained(folder)
     with progress([1.0, 1.0, 5.0]) as steps:
         report = steps.start("starting TensorFlow")
@@ -124,10 +130,11 @@ def _by_run(folder: Path, examples: Sequence[Example], threads: int) -> Outputs:
 
         set_tensorflow_threads(threads)  # before pictures are made, with TensorFlow
         network = learning.network(system, report)
-        pictures = learning.pictures(examples, system.recipe, steps.start("reading audio"))
-        everything = np.arange(len(pictures.levels))
-        _check_chunks(len(everything))
-        return predict(network, pictures, everything, steps.start("predicting")), pictures.file
+        report = steps.start("reading audio")
+        pictures, chosen = learning.pictures_of_part(examples, chosen, system.recipe, report)
+        chunks = pictures.of(chosen)
+        _check_chunks(len(chunks))
+        return predict(network, pictures, chunks, steps.start("predicting")), pictures.positions(chosen)
 
 
 def _by_file(path: Path, examples: Sequence[Example], threads: int) -> Outputs:

@@ -30,6 +30,7 @@ from dslite.registry import get_with_options
 from dslite.report.evaluation import confusion_png, evaluation_tables
 
 if TYPE_CHECKING:
+    from dslite.learn.network import Network
     from dslite.learn.training import Lesson
 
 _FROM_FEATURES = 0.01
@@ -71,7 +72,7 @@ def command(data: DataRequest, output: Path, final: bool, force: bool, recipe: T
     anew = not _goes_on(output, info, force=force)
     if anew or not run.is_complete(output):
         with caching.ready(), native_output_hidden():
-            _train(output, info, table, system, anew=anew)
+            _train(output, info, table, system, force=force, anew=anew)
     else:
         click.echo(f"note: {output} is complete: nothing is left to train; --force would begin anew", err=True)
     kept, evaluation = run.read_outcome(output)
@@ -137,7 +138,9 @@ def _goes_on(output: Path, info: run.RunInfo, *, force: bool) -> bool:
     return True
 
 
-def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.System, *, anew: bool) -> None:
+def _train(
+    output: Path, info: run.RunInfo, table: DataSet, system: building.System, *, force: bool, anew: bool
+) -> None:
     learned: tuple[Split, ...] = ("train", "devel") if info.final else ("train",)
     scored: Split = "test" if info.final else "devel"
     with progress([1.0, 1.0, 3.0]) as steps:
@@ -155,11 +158,14 @@ def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.Sys
         network = learning.network(system, report)
         report = steps.start(f"features of {system.name}")
         features = None
-        if needs_features(info.recipe.training):
+        _note_nothing_unfrozen(info.recipe, network)
+        if needs_features(network, info.recipe.training):
             features = learning.features(system, pictures, lambda: network, report)
     learning.note_dropped(pictures)
     lesson = runner.lesson(table, pictures, features, learned, devel=scored == "devel")
     if anew:
+        if _goes_on(output, info, force=force):  # looked at again: to come here took a while
+            raise SpecError(f"{output}: another process has begun this training meanwhile: give the command again")
         run.begin(output, info, to_toml(info.recipe), table, {"commit": commit(), **environment()})
     with owners.claimed(output), progress(_costs(lesson, info.recipe)) as steps:
         epochs = runner.epochs(output, network, lesson, info.recipe, augmenters, steps.start)
@@ -176,6 +182,15 @@ def _train(output: Path, info: run.RunInfo, table: DataSet, system: building.Sys
                 steps.skip_to(_n_behind(history, info.recipe.training))
         report = steps.start(f"scoring {scored}")
         runner.finish(output, network, table, pictures, history, info.recipe, learned, scored, confusion_png, report)
+
+
+def _note_nothing_unfrozen(recipe: TrainingRecipe, network: "Network") -> None:
+    """Say where the last layers are asked for, and are such as have no weights."""
+    spec = recipe.training
+    if spec.finetune_epochs and spec.finetune_layers and not network.last_weights(spec.finetune_layers):
+        layers = "last layer has" if spec.finetune_layers == 1 else f"last {spec.finetune_layers} layers have"
+        told = f"{recipe.backbone}: its {layers} no weights, so it stays frozen in the second phase too"
+        click.echo(f"note: {told}: a larger --finetune-layers unfreezes it", err=True)
 
 
 def _costs(lesson: "Lesson", recipe: TrainingRecipe) -> list[float]:

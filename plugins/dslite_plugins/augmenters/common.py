@@ -21,6 +21,18 @@ def number(owner: str, options: Options, name: str, low: float, high: float) -> 
     return value
 
 
+def whole(owner: str, options: Options, name: str, low: int, high: int) -> int:
+    """Give an option that is a whole number.
+
+    Raises:
+        SpecError: where it is not, or not from `low` to `high`.
+    """
+    value = number(owner, options, name, low, high)
+    if value != int(value):
+        raise SpecError(f"{owner}:{name}: expected a whole number, got {value}")
+    return int(value)
+
+
 def pixels(strength: Any, size_px: float, limit_px: Any) -> Any:
     """Give the strength's share of a size, int32 ``(n,)``, rounded, at most `limit_px`."""
     import tensorflow as tf

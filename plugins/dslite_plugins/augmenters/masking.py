@@ -4,7 +4,7 @@ from typing import Any
 
 from dslite.errors import SpecError
 from dslite.records import Options
-from dslite_plugins.augmenters.common import LARGEST_PX, change, choose, number, pixels, within
+from dslite_plugins.augmenters.common import LARGEST_PX, change, choose, number, pixels, whole, within
 
 _MOST_MASKS = 100
 
@@ -32,7 +32,7 @@ def specaugment(images: Any, labels: Any, strength: Any, seed: Any, options: Opt
 
     size_px = number("specaugment", options, "size", 1, LARGEST_PX)
     n_time, n_frequency = (
-        int(number("specaugment", options, name, 0, _MOST_MASKS)) for name in ("time_masks", "frequency_masks")
+        whole("specaugment", options, name, 0, _MOST_MASKS) for name in ("time_masks", "frequency_masks")
     )
     if not n_time + n_frequency:
         raise SpecError("specaugment: expected one mask or more, got time_masks=0 and frequency_masks=0")
