@@ -566,21 +566,23 @@ def test_commands_divide_a_table_alike_whatever_the_seed_of_the_training(
 def test_a_file_is_scored_on_the_test_split_of_its_training(data: Path, site: dict[str, str], tmp_path: Path) -> None:
     undivided = without_splits(data)
     folder, path = tmp_path / "run", tmp_path / "m.tflite"
+    environment = {**site, "DSLITE_CACHE": str(tmp_path / "cache")}
     words = (*NETWORK, "--head-epochs", 1, "--finetune-epochs", 0, "--split-seed", 5)
     for command in (
         ("train", undivided, *words, "-o", folder),
         ("export", folder, "--exporter", "tflite-float32", "-o", path),
     ):
-        done = run_dslite(*command, environment=site)
+        done = run_dslite(*command, environment=environment)
         assert done.returncode == 0, done.stderr
     scored = []
     for model in (folder, path):
         predictions = tmp_path / "predictions.csv"
-        done = run_dslite("evaluate", model, undivided, "--predictions", predictions, environment=site)
+        done = run_dslite("evaluate", model, undivided, "--predictions", predictions, environment=environment)
         assert done.returncode == 0, done.stderr
         with predictions.open(encoding="utf-8", newline="") as file:
             scored.append([(row["file"], row["predicted"]) for row in csv.DictReader(file)])
     assert scored[0] == scored[1]
+    assert len(list((tmp_path / "cache" / "pictures").iterdir())) == 1  # those of the training serve evaluation too
 
 
 def test_layers_without_weights_are_told_and_the_head_learns(
