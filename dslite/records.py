@@ -215,7 +215,7 @@ class Artifact:
     frontend: dict[str, Any] | None
     params: int | None
     macs: int | None
-    split_seed: int | None = None
+    split_seed: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ ARTIFACT = Artifact(
     frontend={"n_mels": 128, "colours": ["viridis"]},
     params=7_564_354,
     macs=2_851_000_000,
+    split_seed=0,
 )
 DEVICE = Device("host", "Some CPU", "Linux 6.1", "x86_64", 2, 8_000_000_000)
 LATENCY = Measurement("latency", 0.25, "s", "median of two runs", (0.25, 0.25), {"mean": 0.25, "n": 2.0})

@@ -325,7 +325,7 @@ def test_predict_refuses_files_that_do_not_go_from_audio_to_probabilities(
     shutil.copy(small_system.path("whole", "tflite-float32"), bare)
     for path, message in (
         (small_system.path("cnn", "tflite-float32"), "goes from image to probabilities"),
-        (bare, "expected its manifest beside it"),
+        (bare, "expected an exported model with its manifest beside it"),
         (tmp_path / "none.tflite", "no such file"),
     ):
         done = dslite_command("predict", path, sound)

@@ -68,6 +68,7 @@ def undescribed(path: Path, backbone: str | None = None, exporter: str | None = 
         frontend=None,
         params=None,
         macs=None,
+        split_seed=None,
     )
 
 
