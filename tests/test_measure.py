@@ -4,6 +4,7 @@ import statistics as reference
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -339,6 +340,24 @@ def test_the_child_imports_nothing_from_the_users_folder(
     (tmp_path / "random.py").write_text("raise RuntimeError('imported from the current folder')")
     monkeypatch.chdir(tmp_path)
     assert _run(small_system.files["whole", "tflite-float32"]).error is None
+
+
+def test_the_child_leaves_nothing_in_temporary_folders_however_it_ends(
+    small_system: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, run = tmp_path / "temporary", tmp_path / "run"
+    own.mkdir()
+    run.mkdir()
+    monkeypatch.setenv("TMPDIR", str(own))  # this process has made up its mind by now: only the children use it
+    artifact = small_system.files["whole", "tflite-float32"]
+    prepared = inputs.prepare(artifact, [])
+    np.save(run / "inputs.npy", prepared.arrays)
+    plan = replace(QUICK, memory=False, input_path=str(run / "inputs.npy"), input=prepared.source)
+    before = own.stat().st_mtime_ns
+    target = registry().get("targets", "host-litert")
+    target.run(artifact, target.devices()[0], plan, {}, _nothing)
+    assert own.stat().st_mtime_ns == before  # not even for a moment, in which it might be killed
+    assert [path.name for path in run.iterdir()] == ["inputs.npy"]
 
 
 def test_a_foreign_file_of_tokens_is_fed_small_numbers(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def main() -> None:
 
 def _measure(mode: str, path: Path, plan: Plan) -> dict[str, Any]:
     say({"progress": ["starting", 0.0]})
-    runtime_version = _warm_up_runtime(path, plan.threads)
+    runtime_version = _warm_up_runtime(path, plan.threads, Path(plan.input_path).parent)
     inputs = np.load(plan.input_path)
     if mode == "memory":
         use = measure_memory(lambda: _first_run(open_session(path, plan.threads), inputs[0]))
@@ -65,11 +65,17 @@ def _first_run(session: Session, x: Any) -> tuple[Session, Any]:
     return session, session.run(x)
 
 
-def _warm_up_runtime(path: Path, threads: int) -> str:
-    """Import the runtime and let it load and allocate what it has for any model; give its version."""
+def _warm_up_runtime(path: Path, threads: int, temporary: Path) -> str:
+    """Import the runtime and let it load and allocate what it has for any model; give its version.
+
+    Args:
+        path: of the file to be measured.
+        threads: of the runtime.
+        temporary: a folder that is removed with the run, however this process ends.
+    """
     if path.suffix in TENSORFLOW_SUFFIXES:
         return _warm_up_tensorflow(threads)
-    with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
+    with tempfile.TemporaryDirectory(prefix="dslite-", dir=temporary) as folder:
         tiny = Path(folder) / "tiny.tflite"
         tiny.write_bytes(zlib.decompress(base64.b85decode(_TINY_MODEL)))
         open_session(tiny, threads).run(np.zeros((1, 2), np.float32))
