@@ -7,8 +7,11 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 endif
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Tests that run at a time, each of which may take 5 GB of memory; `make JOBS=0 test` runs them in one process.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
-.PHONY: help bench test test-all lint format benchmarks wheel clean
+.PHONY: help bench test test-slow test-all lint format benchmarks wheel clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,10 +20,13 @@ bench: $(READY) ## measure the paper's Table 5 on this machine (DenseNet121)
 	@$(BIN)/dslite bench --backbone densenet121
 
 test: $(READY) ## run the quick tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
+
+test-slow: $(READY) ## run the slow tests alone
+	$(PYTEST) -m slow
 
 test-all: $(READY) ## run all tests, the slow ones too
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check
