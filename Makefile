@@ -7,7 +7,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 endif
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Tests that run at a time, each of which may take 5 GB of memory; `make JOBS=0 test` runs them in one process.
+# Tests that run at a time; a slow one may take 5 GB of memory. `make JOBS=0 test` runs them in one process.
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
