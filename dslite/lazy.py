@@ -12,6 +12,7 @@ from dslite.errors import PluginError
 HEAVY = (
     "ai_edge_litert",
     "ai_edge_quantizer",
+    "ai_edge_quantizer",
     "jax",
     "keras",
     "librosa",
@@ -21,6 +22,7 @@ HEAVY = (
     "scipy",
     "sklearn",
     "tensorflow",
+    "tensorflow_model_optimization",
     "tensorflow_model_optimization",
     "tf_keras",
     "torch",

@@ -94,7 +94,7 @@ def test_what_cannot_be_measured_is_one_line_and_exit_code_two(
         (["--backbone", "densenet112"], "did you mean 'densenet121'"),
         (["--backbone", "densenet121:alpha=2"], "has no option 'alpha'"),
         (["--backbone", "densenet121", "--weights", "w.h5"], "is no file"),
-        (["--backbone", "densenet121", "--exporter", "tflite"], "did you mean 'tflite-float32'"),
+        (["--backbone", "densenet121", "--exporter", "tflite-floa32"], "did you mean 'tflite-float32'"),
         (["--backbone", "densenet121", "--chunk", "0.01"], "at least one window"),
         (["--backbone", "densenet121", "--mels", "0"], "Mel bins: expected 1 to 1024"),
         ([whole, "--threads", "0"], "'--threads'"),

@@ -13,7 +13,10 @@ from distributions import install
 from dslite.cli import cli
 
 COMMANDS = cli.list_commands(click.Context(cli))
-HEAVY = ["ai_edge_litert", "keras", "librosa", "matplotlib", "numba", "scipy", "sklearn", "tensorflow", "tf_keras"]
+HEAVY = [
+    *("ai_edge_litert", "ai_edge_quantizer", "keras", "librosa", "matplotlib", "numba", "scipy", "sklearn"),
+    *("tensorflow", "tensorflow_model_optimization", "tf_keras"),
+]
 
 # Runs the command line as the `dslite` script does, then tells on standard error which of HEAVY it imported.
 _WATCHED = """
@@ -106,7 +109,7 @@ def test_completion_gives_a_script_that_asks_dslite(shell: str, binds: str) -> N
         ("dslite bench --backbone vgg16,densenet12", ["vgg16,densenet121"]),
         ("dslite bench --backbone al", ["all"]),
         ("dslite export --backbone al", []),
-        ("dslite bench --exporter tflite-float", ["tflite-float32"]),
+        ("dslite bench --exporter tflite-float", ["tflite-float16", "tflite-float32"]),
         ("dslite bench --backb", ["--backbone"]),
         ("dslite list aug", ["augmenters"]),
         ("dslite show densenet12", ["densenet121"]),

@@ -2,11 +2,12 @@
 
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dslite import files
 from dslite.cli import identity
 from dslite.cli.options import ModelRequest
 from dslite.errors import DsliteError, ExportError, PluginError, SpecError, UserError, in_words
@@ -112,8 +113,20 @@ def provider(record: PluginRecord, *, blame: bool = True) -> str:
     return f"plugin {plugin.name} of {plugin.distribution}: {cure}"
 
 
-def export_part(wanted: System, cnn: Any | None, part: Part, exporter: str, path: Path) -> Artifact:
-    """Export one part of a system; `cnn` is from `build`, and not needed for the front end alone."""
+def export_part(
+    wanted: System, cnn: Any | None, part: Part, exporter: str, path: Path, sounds: Sequence[Path] = ()
+) -> Artifact:
+    """Export one part of a system.
+
+    Args:
+        wanted: the system.
+        cnn: its image model, from `build`; not needed for the front end alone.
+        part: of the system.
+        exporter: name and options.
+        path: of the file to write.
+        sounds: audio files to calibrate with, for exporters that need them.
+    """
+    from dslite.deploy import calibration
     from dslite.deploy.export import Provenance, export
     from dslite.model.assembly import build_part
 
@@ -129,16 +142,27 @@ def export_part(wanted: System, cnn: Any | None, part: Part, exporter: str, path
         split_seed=run.read(Path(wanted.model.run)).split_seed if wanted.model.run else None,
     )
     try:
-        return export(build_part(part, wanted.recipe, cnn), record, options, path, provenance)
+        samples = calibration.samples(sounds, wanted.recipe, part) if sounds else None
+        return export(build_part(part, wanted.recipe, cnn), record, options, path, provenance, samples)
     except PluginError as error:
         raise PluginError(f"{error} ({provider(record)})") from error
 
 
-def export_key(wanted: System, part: Part, exporter: str) -> str:
-    """Give the key under which an exported file is kept in the cache."""
+def export_key(wanted: System, part: Part, exporter: str, sounds: Sequence[Path] = ()) -> str:
+    """Give the key under which an exported file is kept in the cache; arguments are those of `export_part`."""
     model = wanted.model
     weights = str(Path(model.run) / run.WEIGHTS) if model.run else model.weights
-    return identity.export_key(wanted.name, weights, model.seed, model.labels, wanted.recipe, part, exporter)
+    heard = [files.sha256(path) for path in sounds] if get_exporter(exporter)[0].needs_calibration else []
+    return identity.export_key(wanted.name, weights, model.seed, model.labels, wanted.recipe, part, exporter, heard)
+
+
+def check_calibration(exporter: str, sounds: Sequence[Path]) -> None:
+    """Raise `SpecError` where an exporter needs audio to calibrate with, and there is none."""
+    if get_exporter(exporter)[0].needs_calibration and not sounds:
+        raise SpecError(
+            f"exporter {exporter} needs audio of the kind the model is for, to calibrate with: name it with "
+            "--calibration"
+        )
 
 
 def get_exporter(name: str) -> tuple[Exporter, Options]:

@@ -29,6 +29,7 @@ class Case:
         system: what is exported, or None.
         part: of the system.
         exporter: name and options.
+        calibration: paths of audio files, for exporters that need them.
     """
 
     target: str
@@ -36,6 +37,7 @@ class Case:
     system: building.System | None = None
     part: Part = "whole"
     exporter: str = ""
+    calibration: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -54,6 +56,17 @@ class Case:
         if plain != stem:  # options may be anything, and two of them alike once they are made plain
             plain += "-" + hashlib.sha256(stem.encode()).hexdigest()[:6]
         return plain + building.get_exporter(self.exporter)[0].suffix
+
+    @property
+    def key(self) -> str:
+        """Give the key under which the exported file is kept in the cache."""
+        assert self.system is not None  # noqa: S101 - a file of the user's is not exported
+        return building.export_key(self.system, self.part, self.exporter, self.sounds)
+
+    @property
+    def sounds(self) -> list[Path]:
+        """Give the audio files to calibrate with."""
+        return [Path(path) for path in self.calibration]
 
     @property
     def backbone(self) -> str | None:
@@ -81,15 +94,21 @@ def file_cases(paths: Sequence[Path], targets: Sequence[str]) -> list[Case]:
 
 
 def exported_cases(
-    systems: Sequence[building.System], exporters: Sequence[str], parts: Sequence[Part], targets: Sequence[str]
+    systems: Sequence[building.System],
+    exporters: Sequence[str],
+    parts: Sequence[Part],
+    targets: Sequence[str],
+    calibration: Sequence[Path] = (),
 ) -> list[Case]:
     """Give the cases of systems.
 
     Without exporters these are the rows of the paper's Table 5; of several systems, only the rows of whole files.
 
     Raises:
-        SpecError: where no target runs what comes out; of several exporters, those nobody runs are left out.
+        SpecError: where no target runs what comes out, or an exporter needs calibration and there is none; of several
+            exporters, such are left out.
     """
+    sounds = tuple(map(str, calibration))
     names = [Path(system.model.run).resolve().name for system in systems if system.model.run]
     for name in {name for name in names if names.count(name) > 1}:
         raise SpecError(f"several runs are called {name}: rename a folder, as rows and files are named by it")
@@ -100,19 +119,23 @@ def exported_cases(
             raise SpecError(f"no row of the paper's Table 5 runs on {', '.join(targets)}: name an --exporter")
         return _each_once(Case(row.target, None, system, row.part, row.exporter) for system in systems for row in rows)
     return _each_once(
-        Case(target, None, system, part, exporter)
+        Case(target, None, system, part, exporter, sounds)
         for system in systems
-        for exporter, able in _who_runs(exporters, targets).items()
+        for exporter, able in _who_runs(exporters, targets, calibration).items()
         for part in parts or ("whole",)
         for target in able
     )
 
 
-def _who_runs(exporters: Sequence[str], targets: Sequence[str]) -> dict[str, list[str]]:
-    """Give the targets for each exporter's files; of several exporters, one that nobody runs is left out, and told."""
+def _who_runs(exporters: Sequence[str], targets: Sequence[str], calibration: Sequence[Path]) -> dict[str, list[str]]:
+    """Give the targets for each exporter's files.
+
+    Of several exporters, one that nobody runs, or that lacks audio to calibrate with, is left out, and told.
+    """
     found = {}
     for exporter in exporters:
         try:
+            building.check_calibration(exporter, calibration)
             found[exporter] = _targets_for(building.get_exporter(exporter)[0].suffix, targets)
         except SpecError as error:
             if len(exporters) == 1 or (exporter == exporters[-1] and not found):

@@ -106,13 +106,24 @@ def weights(name: str) -> list[str]:
 
 
 def export_key(
-    backbone: str, weights_name: str, seed: int, labels: Iterable[str], recipe: Recipe, part: Part, exporter: str
+    backbone: str,
+    weights_name: str,
+    seed: int,
+    labels: Iterable[str],
+    recipe: Recipe,
+    part: Part,
+    exporter: str,
+    calibration: Sequence[str],
 ) -> str:
-    """Give the key of an exported file; the front end alone has no backbone, and its file serves all of them."""
+    """Give the key of an exported file; the front end alone has no backbone, and its file serves all of them.
+
+    The arguments are what the file depends on; `calibration` are hashes of the audio it is calibrated with.
+    """
     return key(
         {
             "part": part,
             "exporter": plugin("exporters", exporter),
+            "calibration": list(calibration),
             "recipe": to_json(recipe),
             "model": None
             if part == "frontend"

@@ -280,6 +280,12 @@ class ModelRequest:
     run: str = ""
 
 
+def calibration_option(function: F) -> F:
+    """Add the option ``--calibration``; the command gets a tuple of paths."""
+    text = "Audio that exporters calibrate with, where they need it: file or folder, of the training. May be repeated."
+    return click.option("--calibration", type=PATH, multiple=True, help=text)(function)
+
+
 def model_options(function: F) -> F:
     """Add the options of a model; the command gets one argument, ``model``."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from dslite import children, files
-from dslite.cli import building, caching, identity, worker
+from dslite.cli import caching, identity, worker
 from dslite.cli.cases import Case, undescribed
 from dslite.cli.console import Steps, progress
 from dslite.cli.kept import Kept
@@ -96,7 +96,7 @@ class Sweep:
 def _content(case: Case) -> str:
     if case.system is None:
         return identity.file_key(Path(case.file or ""))
-    return building.export_key(case.system, case.part, case.exporter)
+    return case.key
 
 
 # -- processes ----------------------------------------------------------------------------------------

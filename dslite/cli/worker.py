@@ -127,7 +127,7 @@ def _exported(case: Case, models: _Models) -> Artifact:
     """Give the file of a case: the one in the cache, if it is there whole, else a new one."""
     system = case.system
     assert system is not None  # noqa: S101 - only exported cases come here
-    folder = cache.entry_folder("exports", building.export_key(system, case.part, case.exporter))
+    folder = cache.entry_folder("exports", case.key)
     path = folder / case.file_name
     try:
         artifact = manifest.read(path)
@@ -144,7 +144,7 @@ def _exported(case: Case, models: _Models) -> Artifact:
     cache.make()  # somebody may have taken it away since
     with files.written_whole(folder) as place:
         place.mkdir()
-        building.export_part(system, cnn, case.part, case.exporter, place / path.name)
+        building.export_part(system, cnn, case.part, case.exporter, place / path.name, case.sounds)
     return manifest.read(path)
 
 

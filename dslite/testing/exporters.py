@@ -7,6 +7,9 @@ from typing import Any
 from dslite.records import Exporter
 from dslite.testing.shared import check_record, default_options
 
+_N_CALIBRATION = 256
+"""Samples an exporter may take: as many as it likes, within reason."""
+
 
 def check_exporter(exporter: Exporter) -> None:
     """Check that an exporter writes what it is given, at the path it is given, the same each time.
@@ -30,7 +33,7 @@ def check_exporter(exporter: Exporter) -> None:
     image = keras.Input((16, 16, 3), name="image")
     features = keras.layers.Conv2D(4, 3, activation="relu")(image)
     model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(features)))
-    x = np.random.default_rng(0).uniform(0, 255, (1, 16, 16, 3)).astype(np.float32)
+    x = _pictures(1)[0]
     expected = np.asarray(model(x, training=False))
     opens = suffix in LITERT_SUFFIXES + TENSORFLOW_SUFFIXES
     first, second = (_exported(exporter, model, x, opens=opens) for _ in range(2))
@@ -48,6 +51,13 @@ def check_exporter(exporter: Exporter) -> None:
     )
 
 
+def _pictures(n: int) -> list[Any]:
+    """Give noise, so many arrays float32 ``(1, 16, 16, 3)`` in [0, 255]."""
+    import numpy as np
+
+    return list(np.random.default_rng(0).uniform(0, 255, (n, 1, 16, 16, 3)).astype(np.float32))
+
+
 def _exported(exporter: Exporter, model: Any, x: Any, *, opens: bool) -> Any:
     """Export into a folder of its own, look at what was written, and give what the file makes of `x`."""
     from dslite.deploy.runtime import open_session
@@ -56,7 +66,12 @@ def _exported(exporter: Exporter, model: Any, x: Any, *, opens: bool) -> Any:
     name = exporter.name
     with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
         path = Path(folder) / f"model{exporter.suffix}"
-        exporter.export(model, str(path), [x] if exporter.needs_calibration else None, default_options(exporter))
+        exporter.export(
+            model,
+            str(path),
+            _pictures(_N_CALIBRATION) if exporter.needs_calibration else None,
+            default_options(exporter),
+        )
         assert path.exists(), f"{name}: wrote nothing to the path it was given"
         beside = sorted(p.name for p in Path(folder).iterdir() if p != path)
         assert not beside, f"{name}: wrote files beside its path, {', '.join(beside)}: write to `path` alone"

@@ -15,6 +15,7 @@ from dslite.cli.options import (
     RECIPE_FLAGS,
     ModelRequest,
     PluginName,
+    calibration_option,
     model_options,
     recipe_options,
     refuse_options,
@@ -54,6 +55,7 @@ _PARTS = get_args(Part)
     multiple=True,
     help="File or folder to measure with, instead of the synthetic chunk: its first 32 chunks. May be repeated.",
 )
+@calibration_option
 @click.option("-o", "--output", type=OUTPUT, help="Write the report, JSON, with every sample; replaced if it exists.")
 @click.option("--keep", type=PATH, help="Copy the exported files into this folder.")
 @click.option("--sort", type=click.Choice(SORTABLE), help="Order the rows by this column, lowest first.")
@@ -70,6 +72,7 @@ def command(
     parts: tuple[Part, ...],
     targets: tuple[str, ...],
     audio: tuple[Path, ...],
+    calibration: tuple[Path, ...],
     output: Path | None,
     keep: Path | None,
     sort: str | None,
@@ -106,7 +109,8 @@ def command(
     named = select("targets", targets)
     wanted = cases.file_cases(files, named)
     if systems:
-        wanted += cases.exported_cases(systems, select("exporters", exporters), parts, named)
+        heard = [sound for path in calibration or audio for sound in audio_files(path)]
+        wanted += cases.exported_cases(systems, select("exporters", exporters), parts, named, heard)
     if not wanted:
         raise SpecError(
             "nothing to measure: name a --backbone (`dslite list backbones`) or FILES, on a --target that runs them"
@@ -149,7 +153,7 @@ def _refuse_needless_options(backbones: Sequence[str], runs: Sequence[Path]) -> 
     if not backbones:
         refuse_options({**MODEL_FLAGS, **RECIPE_FLAGS}, "goes with --backbone: files and runs are measured as they are")
     if not backbones and not runs:
-        flags = {"exporters": "--exporter", "parts": "--part", "keep": "--keep"}
+        flags = {"exporters": "--exporter", "parts": "--part", "calibration": "--calibration", "keep": "--keep"}
         refuse_options(flags, "goes with --backbone or a run: a file is measured as it is")
 
 

@@ -14,6 +14,7 @@ from dslite.cli.options import (
     ModelRequest,
     OutputPath,
     PluginName,
+    calibration_option,
     model_options,
     recipe_options,
     refuse_options,
@@ -42,6 +43,7 @@ from dslite.records import Part
     show_default=True,
     help="whole: audio to probabilities; frontend: audio to picture; cnn: picture to probabilities.",
 )
+@calibration_option
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
 @model_options
 @recipe_options
@@ -52,6 +54,7 @@ def command(
     exporter: str,
     output: Path,
     part: Part,
+    calibration: tuple[Path, ...],
     force: bool,
     model: ModelRequest,
     recipe: Recipe,
@@ -64,16 +67,20 @@ def command(
     The manifest is OUTPUT.json; the pair is all that `dslite predict` and `dslite bench` need. ImageNet scaling and,
     in a whole file, the spectrogram front end are inside: audio in [-1, 1] goes in as float32 (1, samples).
     """
+    from dslite.audio.load import audio_files
+
     wanted = _system(run, backbone, model, recipe)
     building.check(wanted)
     _check_output(output, building.get_exporter(exporter)[0].suffix, force=force)
+    sounds = [sound for path in calibration for sound in audio_files(path)]
+    building.check_calibration(exporter, sounds)
     with native_output_hidden(), progress(3) as steps:
         cnn = None
         if part != "frontend":
             report = steps.start(f"building {wanted.name}")
             cnn = building.build(wanted, lambda text: report(text, 0.0))
         steps.start(f"exporting {output.name}")
-        artifact = building.export_part(wanted, cnn, part, exporter, output)
+        artifact = building.export_part(wanted, cnn, part, exporter, output, sounds)
     if as_json:
         print_json(to_json(artifact))
         return

@@ -1,0 +1,137 @@
+"""TFLite files with fewer bits: audio float32 in, probabilities float32 out, so that any replaces any other in an app.
+
+The float32 file is quantised by ai-edge-quantizer, which takes seconds: the converter's own quantisation takes the
+Keras model through its interpreter, operator by operator, and would quantise the spectrogram front end too. What stays
+in float: the front end, ImageNet scaling, and the last activation (a softmax of 8 bits has but 256 probabilities).
+"""
+
+import contextlib
+import io
+import itertools
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dslite import hookimpl
+from dslite.errors import ExportError, SpecError
+from dslite.records import Exporter, Option, Options
+
+_CNN = r"^(?!.*\b(frontend|scaling)/)"
+"""Operators, by the names of their outputs, that are in neither front end nor scaling."""
+_FEWEST_SAMPLES = 8
+_SOURCE = "https://ai.google.dev/edge/litert/conversion/tensorflow/quantization"
+_SAMPLES = Option("samples", 64, "Chunks that activations are calibrated with; 8 or more.")
+
+
+def _float16(model: Any, path: str, calibration: Iterable[Any] | None, options: Options) -> None:
+    """Halve the weights; they are widened again when the file is loaded."""
+    del calibration, options  # none needed
+    from ai_edge_quantizer import qtyping
+
+    weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+    widened = qtyping.OpQuantizationConfig(
+        weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
+    )
+    _write(model, path, [_entry(widened.to_dict(), "float_casting")], None)
+
+
+def _dynamic(model: Any, path: str, calibration: Iterable[Any] | None, options: Options) -> None:
+    """Make the weights int8; activations are quantised while the file runs, by what range they have then."""
+    del calibration, options  # none needed
+    from ai_edge_quantizer import recipe
+
+    _write(model, path, recipe.dynamic_wi8_afp32(), None)
+
+
+def _int8(model: Any, path: str, calibration: Iterable[Any] | None, options: Options) -> None:
+    """Make weights and activations int8."""
+    from ai_edge_quantizer import recipe
+
+    _write(model, path, recipe.static_wi8_ai8(), _samples(calibration, options))
+
+
+def _int16x8(model: Any, path: str, calibration: Iterable[Any] | None, options: Options) -> None:
+    """Make weights int8 and activations int16."""
+    from ai_edge_quantizer import recipe
+
+    _write(model, path, recipe.static_wi8_ai16(), _samples(calibration, options))
+
+
+def _samples(calibration: Iterable[Any] | None, options: Options) -> list[Any]:
+    """Take the calibration samples.
+
+    Raises:
+        SpecError: where too few are asked for.
+        ExportError: where there are fewer than that.
+    """
+    n_wanted = int(options["samples"])
+    if n_wanted < _FEWEST_SAMPLES:
+        raise SpecError(f"samples: expected at least {_FEWEST_SAMPLES} calibration chunks, got {n_wanted}")
+    found = list(itertools.islice(calibration or (), n_wanted))
+    if len(found) < n_wanted:
+        enough = len(found) >= _FEWEST_SAMPLES
+        fewer = f", or ask for fewer with the option samples={len(found)}" if enough else ""
+        raise ExportError(
+            f"calibration: expected {n_wanted} chunks with sound in them, got {len(found)}: give more audio of the "
+            f"kind the model is for{fewer}"
+        )
+    return found
+
+
+def _entry(op_config: dict[str, Any], algorithm: str, operation: str = "*") -> dict[str, Any]:
+    return {"regex": _CNN, "operation": operation, "algorithm_key": algorithm, "op_config": op_config}
+
+
+def _write(model: Any, path: str, recipe: list[dict[str, Any]], samples: list[Any] | None) -> None:
+    from ai_edge_quantizer import recipe_manager
+    from ai_edge_quantizer.quantizer import Quantizer
+
+    from dslite.model.convert import SIGNATURE, to_tflite
+
+    whole = to_tflite(model)
+    manager = recipe_manager.RecipeManager()
+    manager.load_quantization_recipe([{**entry, "regex": _CNN} for entry in recipe])
+    for operation in ("INPUT", "OUTPUT", "SOFTMAX"):
+        manager.add_quantization_config(".*", operation, algorithm_key="no_quantize")
+    quantizer = Quantizer(whole)
+    quantizer.load_quantization_recipe(manager.get_quantization_recipe())
+    with _quiet():
+        ranges = None
+        if samples is not None:
+            ranges = _ranges(whole, manager, {SIGNATURE: [{model.input_names[0]: x} for x in samples]})
+        made = quantizer.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+    Path(path).write_bytes(made.quantized_model)
+
+
+def _ranges(whole: bytes, manager: Any, samples: dict[str, Any]) -> Any:
+    """Give the smallest and largest value of every activation over all samples.
+
+    `Quantizer.calibrate` averages them with a weight that decays: the order of the samples would then decide.
+    """
+    from ai_edge_quantizer.calibrator import Calibrator
+    from ai_edge_quantizer.utils.qsv_utils import min_max_update
+
+    calibrator = Calibrator(whole, num_threads=os.cpu_count() or 1, qsv_update_func=min_max_update)
+    calibrator.calibrate(samples, manager)
+    return calibrator.get_model_qsvs()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back the progress bars and the warning of memory use, which has no cure."""
+    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@hookimpl
+def dslite_exporters() -> Iterable[Exporter]:
+    """Give the exporters of TFLite files with fewer bits."""
+    return [
+        Exporter("tflite-float16", ".tflite", _float16, needs_calibration=False, source=_SOURCE),
+        Exporter("tflite-dynamic", ".tflite", _dynamic, needs_calibration=False, source=_SOURCE),
+        Exporter("tflite-int8", ".tflite", _int8, needs_calibration=True, source=_SOURCE, options=(_SAMPLES,)),
+        Exporter("tflite-int16x8", ".tflite", _int16x8, needs_calibration=True, source=_SOURCE, options=(_SAMPLES,)),
+    ]

@@ -1,0 +1,210 @@
+"""The exporters of files with fewer bits."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from ai_edge_litert.interpreter import Interpreter
+
+from dslite.audio.load import synthetic_chunk
+from dslite.deploy import calibration, tflite_file
+from dslite.deploy.export import Provenance, export
+from dslite.deploy.runtime import open_session
+from dslite.errors import ExportError, SpecError
+from dslite.model.assembly import build_part
+from dslite.recipe import ChunkSpec, Recipe
+from dslite.registry import registry
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+EXPORTERS = ["tflite-float16", "tflite-dynamic", "tflite-int8", "tflite-int16x8"]
+N_SAMPLES = 16
+PICTURE = "frontend/resize/ResizeBilinear"
+
+
+def sounds(n: int) -> Iterator[np.ndarray[Any, Any]]:
+    """Chunks of one second that differ."""
+    rng = np.random.default_rng(0)
+    for i in range(n):
+        tone = np.roll(synthetic_chunk(16_000, 16_000), 977 * i) * rng.uniform(0.1, 1)
+        yield (tone + rng.uniform(0, 0.2) * rng.standard_normal(16_000)).astype(np.float32)[None]
+
+
+@pytest.fixture(scope="module")
+def made(small_system: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The small system as a file of each kind."""
+    folder = tmp_path_factory.mktemp("quantised")
+    model = build_part("whole", small_system.recipe, small_system.cnn)
+    paths = {"tflite-float32": small_system.path("whole", "tflite-float32")}
+    for name in EXPORTERS:
+        paths[name] = folder / f"{name}.tflite"
+        options = {"samples": N_SAMPLES}
+        provenance = Provenance("small", "none", "whole", small_system.recipe, ("a", "b", "c"), name)
+        export(model, registry().get("exporters", name), options, paths[name], provenance, sounds(N_SAMPLES))
+    return paths
+
+
+def tensors(path: Path) -> dict[str, Any]:
+    interpreter = Interpreter(model_path=str(path))
+    return {detail["name"]: detail for detail in interpreter.get_tensor_details()}
+
+
+def inner_picture(path: Path, audio: Any) -> Any:
+    """The front end's picture inside a whole file, as the file computes it."""
+    interpreter = Interpreter(model_path=str(path), experimental_preserve_all_tensors=True)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], audio)
+    interpreter.invoke()
+    (at,) = [d["index"] for d in interpreter.get_tensor_details() if d["name"].endswith(PICTURE)]
+    return interpreter.get_tensor(at)
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_audio_goes_in_and_probabilities_come_out_as_float32(made: dict[str, Path], exporter: str) -> None:
+    facts, of_float = tflite_file.read(made[exporter]), tflite_file.read(made["tflite-float32"])
+    assert (facts.inputs, facts.outputs) == (of_float.inputs, of_float.outputs)
+    assert facts.custom == ()
+    assert facts.signatures == ("serving_default",)
+    assert facts.macs == of_float.macs
+    for audio in sounds(4):
+        got = open_session(made[exporter], 1).run(audio)
+        assert got.dtype == np.float32
+        assert got.sum() == pytest.approx(1, abs=1e-5)
+        expected = open_session(made["tflite-float32"], 1).run(audio)
+        assert np.abs(got - expected).max() <= 0.05
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+@pytest.mark.filterwarnings("ignore:Warning. Enabling `experimental_preserve_all_tensors`")
+def test_the_front_end_stays_as_it_is(made: dict[str, Path], exporter: str) -> None:
+    for audio in sounds(4):
+        expected = inner_picture(made["tflite-float32"], audio)
+        assert np.ptp(expected) > 100  # a picture, not a plain
+        assert np.abs(inner_picture(made[exporter], audio) - expected).max() <= 1
+
+
+def test_weights_and_activations_have_the_bits_that_the_name_says(made: dict[str, Path]) -> None:
+    def types(exporter: str, part: str) -> set[str]:
+        found = tensors(made[exporter])
+        return {np.dtype(d["dtype"]).name for name, d in found.items() if part in name and len(d["shape"]) == 4}
+
+    assert "float16" in types("tflite-float16", "cnn/")
+    assert "int8" in types("tflite-dynamic", "cnn/")
+    assert "int16" not in types("tflite-int8", "cnn/")
+    assert {"int8", "int16"} <= types("tflite-int16x8", "cnn/")
+    for exporter in EXPORTERS:
+        assert not types(exporter, "frontend/") & {"float16", "int8", "int16"}
+
+
+def test_int8_weights_have_a_scale_for_every_channel(made: dict[str, Path]) -> None:
+    kernels = [d for d in tensors(made["tflite-int8"]).values() if d["dtype"] == np.int8 and len(d["shape"]) == 4]
+    scales = [len(d["quantization_parameters"]["scales"]) for d in kernels]
+    assert scales.count(8) == 2  # eight channels of the convolution, and of the depthwise one
+
+
+def test_the_order_of_calibration_samples_decides_nothing(small_system: Any, tmp_path: Path) -> None:
+    model = build_part("whole", small_system.recipe, small_system.cnn)
+    exporter = registry().get("exporters", "tflite-int8")
+    samples = list(sounds(N_SAMPLES))
+    for name, given in (("a.tflite", samples), ("b.tflite", samples[::-1])):
+        exporter.export(model, str(tmp_path / name), given, {"samples": N_SAMPLES})
+    assert (tmp_path / "a.tflite").read_bytes() == (tmp_path / "b.tflite").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("n_given", "n_wanted", "error", "message"),
+    [
+        (
+            5,
+            8,
+            ExportError,
+            "expected 8 chunks with sound in them, got 5: give more audio of the kind the model is for$",
+        ),
+        (12, 64, ExportError, "expected 64 chunks .* got 12: .* or ask for fewer with the option samples=12"),
+        (20, 7, SpecError, "samples: expected at least 8 calibration chunks, got 7"),
+    ],
+)
+def test_too_few_samples_are_refused(
+    small_system: Any, tmp_path: Path, n_given: int, n_wanted: int, error: type[Exception], message: str
+) -> None:
+    exporter = registry().get("exporters", "tflite-int8")
+    with pytest.raises(error, match=message):
+        exporter.export(small_system.cnn, str(tmp_path / "x.tflite"), sounds(n_given), {"samples": n_wanted})
+    assert not list(tmp_path.iterdir())
+
+
+# -- where the samples come from ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> list[Path]:
+    """Files of one, two and three seconds, and one of silence; each sample of a file has the file's own value."""
+    paths = []
+    for i, seconds in enumerate((1, 2, 3)):
+        paths.append(tmp_path / f"{i}.wav")
+        ramp = np.linspace(0.5, 1, 16_000 * seconds) * 0.1 * (i + 1)
+        soundfile.write(paths[-1], ramp, 16_000, subtype="FLOAT")
+    paths.append(tmp_path / "silence.wav")
+    soundfile.write(paths[-1], np.zeros(48_000), 16_000)
+    return paths
+
+
+def test_every_file_gives_a_chunk_before_any_gives_two_and_silence_none(folder: list[Path], small_system: Any) -> None:
+    recipe = Recipe(ChunkSpec(length_s=1.0, hop_s=1.0), small_system.recipe.frontend, small_system.recipe.head)
+    given = list(calibration.samples(folder, recipe, "whole"))
+    assert [sample.shape for sample in given] == [(1, 16_000)] * 6
+    peaks = sorted(float(sample.max()) for sample in given[:3])
+    assert peaks[0] <= 0.1001
+    assert 0.1 < peaks[1] <= 0.2001
+    assert 0.2 < peaks[2] <= 0.3001
+    assert len({sample.tobytes() for sample in given}) == 6  # no chunk twice
+    again = list(calibration.samples(folder, recipe, "whole"))
+    assert all(map(np.array_equal, given, again))
+
+
+def test_the_cnn_alone_is_calibrated_with_pictures(folder: list[Path], small_system: Any) -> None:
+    sample = next(calibration.samples(folder, small_system.recipe, "cnn"))
+    assert sample.shape == (1, 64, 64, 3)
+    assert sample.dtype == np.float32
+    assert 0 <= sample.min() < sample.max() <= 255
+
+
+def test_silence_alone_is_refused(folder: list[Path], small_system: Any) -> None:
+    with pytest.raises(ExportError, match="expected audio with sound in it, got 5 silent chunks from 1 files"):
+        next(calibration.samples(folder[-1:], small_system.recipe, "whole"))
+
+
+# -- commands -----------------------------------------------------------------------------------------
+
+
+def test_export_wants_audio_and_takes_it(
+    dslite_command: Command, site: dict[str, str], data: Path, tmp_path: Path
+) -> None:
+    words = ("export", "--backbone", "lab", "--size", "64", "--exporter", "tflite-int8:samples=8", "-o", "lab.tflite")
+    done = dslite_command(*words, cwd=tmp_path, environment=site)
+    assert done.returncode == 2
+    assert "exporter tflite-int8:samples=8 needs audio" in done.stderr
+    assert "--calibration" in done.stderr
+    assert not list(tmp_path.iterdir())
+    done = dslite_command(*words, "--calibration", data, cwd=tmp_path, environment=site)
+    assert done.returncode == 0, done.stderr
+    assert tflite_file.read(tmp_path / "lab.tflite").signatures == ("serving_default",)
+    assert "it/s" not in done.stderr  # no progress bar of the quantiser
+    assert "Warning" not in done.stderr
+
+
+def test_bench_calibrates_with_the_audio_it_measures_with(
+    dslite_command: Command, site: dict[str, str], data: Path, tmp_path: Path
+) -> None:
+    words = ("bench", "--backbone", "lab", "--size", "64", "--runs", "2", "--min-seconds", "0")
+    exporters = ("--exporter", "tflite-float32,tflite-int8:samples=8", "--target", "host-litert")
+    done = dslite_command(*words, *exporters, "--audio", data, "-o", "with.json", cwd=tmp_path, environment=site)
+    assert done.returncode == 0, done.stderr
+    assert "tflite-int8" in done.stdout
+    done = dslite_command(*words, *exporters, cwd=tmp_path, environment=site)
+    assert done.returncode == 0, done.stderr
+    assert "note: exporter tflite-int8:samples=8 is left out: " in done.stderr
