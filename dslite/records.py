@@ -7,7 +7,7 @@ Frozen, SI units throughout (seconds, bytes, hertz, counts). Records of data go 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from dslite.codec import plain
 
@@ -39,6 +39,28 @@ class Option:
     name: str
     default: OptionValue
     help: str
+
+
+class Finetune(Protocol):
+    """The training loop of dslite, as a compressor is given it: data and recipe are those of the model's training."""
+
+    def __call__(self, model: Any, *, epochs: int = 1, rate: float = 1.0, training: bool = False) -> None:
+        """Train a model in place.
+
+        Args:
+            model: the image model, or one with wrappers around its layers; it keeps the layers ``pooling``, ``hidden``,
+                ``arelu``, ``dropout`` and ``output``, of which a wrapper's name ends with the name of what it wraps.
+            epochs: times that all training chunks are seen.
+            rate: learning rate, as a share of that of the training's second phase.
+            training: call the backbone and the hidden layer in training mode, as wrappers want it that observe ranges
+                or prune; batch normalisation must be folded then (`dslite.model.surgery.folded`).
+
+        Raises:
+            RunError: where the model diverges.
+        """
+
+    def n_steps(self, epochs: int) -> int:
+        """Give the number of steps, each a batch, of so many epochs."""
 
 
 # -- what plugins return: one record type a hook ------------------------------------------------------
@@ -98,14 +120,14 @@ class Compressor:
 
     Attributes:
         name: unique among compressors.
-        compress: ``compress(model, finetune, options) -> tf_keras.Model``; ``finetune(model)`` trains the
-            model it is given in place, with dslite's own training loop.
+        compress: ``compress(model, finetune, options) -> tf_keras.Model``; ``model`` is the trained image model, of
+            which a changed one comes back; ``finetune`` is a `Finetune`.
         source: the publication, or an address.
         options: what may follow the name.
     """
 
     name: str
-    compress: Callable[[Any, Callable[[Any], None], Options], Any]
+    compress: Callable[[Any, Finetune, Options], Any]
     source: str
     options: tuple[Option, ...] = ()
 

@@ -5,6 +5,7 @@ are small (section 2.1 of the paper trains a part of the layers only). Dropout i
 that was stopped goes on as if it had not been.
 """
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +28,16 @@ class Network:
     Attributes:
         cnn: the model.
         extractor: pictures in [0, 255], float32 ``(n, size, size, 3)``, to pooled features, float32 ``(n, d)``.
+        hidden: the hidden layer, or a compressor's wrapper around it.
         frontend: how levels become pictures.
+        training: whether extractor and hidden layer learn in training mode, as wrappers of compressors want it.
     """
 
     cnn: Any
     extractor: Any
+    hidden: Any
     frontend: FrontendSpec
+    training: bool = False
 
     def features(self, levels: Any) -> Any:
         """Give pooled features, float32 ``(n, d)``, of levels, uint8 ``(n, n_mels, frames)``."""
@@ -45,7 +50,9 @@ class Network:
             features: from the extractor.
             dropout_seed: int32 ``(2,)``; without one nothing is dropped, as in inference.
         """
-        hidden = self.cnn.get_layer("arelu")(self.cnn.get_layer("hidden")(features))
+        learns = self.training and "training" in inspect.signature(self.hidden.call).parameters
+        hidden = self.hidden(features, training=dropout_seed is not None) if learns else self.hidden(features)
+        hidden = self.cnn.get_layer("arelu")(hidden)
         rate = self.cnn.get_layer("dropout").rate
         if dropout_seed is not None and rate:
             hidden = tf.nn.experimental.stateless_dropout(hidden, rate, dropout_seed, rng_alg="auto_select")
@@ -58,7 +65,7 @@ class Network:
 
     def head_weights(self) -> list[Any]:
         """Give the variables of the head."""
-        layers = [self.cnn.get_layer(name) for name in ("hidden", "arelu", "output")]
+        layers = [self.hidden, *(self.cnn.get_layer(name) for name in ("arelu", "output"))]
         return [weight for layer in layers for weight in layer.trainable_weights]
 
     def last_weights(self, n_layers: int) -> list[Any]:
@@ -68,9 +75,11 @@ class Network:
         return [weight for layer in layers for weight in layer.trainable_weights]
 
 
-def take_apart(cnn: Any, frontend: FrontendSpec) -> Network:
+def take_apart(cnn: Any, frontend: FrontendSpec, *, training: bool = False) -> Network:
     """Take a model from `dslite.model.assembly.build_cnn` apart."""
-    return Network(cnn, keras.Model(cnn.input, cnn.get_layer("pooling").output), frontend)
+    extractor = keras.Model(cnn.input, cnn.get_layer("pooling").output)
+    (hidden,) = (layer for layer in cnn.layers if layer.name.endswith("hidden"))
+    return Network(cnn, extractor, hidden, frontend, training)
 
 
 def any_number_of(rows: npt.NDArray[Any]) -> Any:

@@ -269,7 +269,11 @@ class _Phase:
                 images, targets, losses, self._augmenters, self._augmentation, augment_seed
             )
         with tf.GradientTape() as tape:
-            pooled = images if self._learns_from_features else self._network.extractor(images, training=False)
+            pooled = (
+                images
+                if self._learns_from_features
+                else self._network.extractor(images, training=self._network.training)
+            )
             pooled = tf.stop_gradient(pooled) if self._frozen else pooled
             logits = self._network.head(pooled, dropout_seed)
             weighted = self._loss.weighted(targets, logits)

@@ -37,6 +37,21 @@ class AReLU(keras.layers.Layer):  # type: ignore[misc]
 
 
 @register
+class ChannelAffine(keras.layers.Layer):  # type: ignore[misc]
+    """What is left of batch normalisation in inference: ``scale x + offset``, with one of each a channel."""
+
+    def build(self, input_shape: Any) -> None:
+        """Make scale and offset, float32 ``(channels,)``."""
+        self.scale = self.add_weight(name="scale", shape=input_shape[-1:], initializer="ones")
+        self.offset = self.add_weight(name="offset", shape=input_shape[-1:], initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, x: Any) -> Any:
+        """Apply it: float32 ``(..., channels)``, the same shape out."""
+        return x * self.scale + self.offset
+
+
+@register
 class ImageNetScaling(keras.layers.Layer):  # type: ignore[misc]
     """Scale RGB pictures of range [0, 255] as a backbone's ImageNet weights want them.
 

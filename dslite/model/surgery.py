@@ -3,13 +3,15 @@
 For compressors: what runs on a phone has no batch normalisation left, so that is what they should work on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from dslite.errors import ExportError
 from dslite.model.keras import keras
+from dslite.model.layers import ChannelAffine
 
 
 def backbone_of(cnn: Any) -> Any:
@@ -63,3 +65,79 @@ def copied(layer: Any, **changes: Any) -> Any:
     if isinstance(layer, keras.Model):
         return keras.models.clone_model(layer)
     return type(layer).from_config({**layer.get_config(), **changes})
+
+
+# -- batch normalisation ------------------------------------------------------------------------------
+
+
+def folded(cnn: Any) -> Any:
+    """Give an image model whose backbone has no batch normalisation left: it computes the same, as a phone will.
+
+    Behind a convolution or a dense layer whose output nothing else reads, it is folded into kernel and bias; elsewhere
+    (DenseNet has it behind concatenations) it becomes `dslite.model.layers.ChannelAffine`.
+
+    Args:
+        cnn: from `dslite.model.assembly.build_cnn`.
+
+    Returns:
+        A new model, which shares nothing with `cnn`.
+    """
+    backbone = backbone_of(cnn)
+    replacements: dict[str, Any] = {}
+    weights: dict[str, list[Any]] = {}
+    for layer in backbone.layers:
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            continue
+        scale, offset = _affine(layer)
+        before = layer.inbound_nodes[0].inbound_layers
+        if _folds_into(before, layer):
+            replacements[layer.name] = None
+            replacements[before.name] = copied(before, use_bias=True)
+            *kernels, last = [weight.numpy() for weight in before.weights if weight is not before.bias]
+            bias = before.bias.numpy() if before.use_bias else 0.0
+            weights[before.name] = [*kernels, last * _shaped_as(last, before, scale), bias * scale + offset]
+        else:
+            replacements[layer.name] = ChannelAffine(name=layer.name)
+            weights[layer.name] = [scale, offset]
+    return with_backbone(cnn, set_weights(rebuilt(backbone, replacements), weights))
+
+
+def with_backbone(cnn: Any, backbone: Any, hidden: Any | None = None) -> Any:
+    """Give an image model with another backbone and, where the old one does not fit it, another hidden layer."""
+    replacements = {backbone_of(cnn).name: backbone}
+    return rebuilt(cnn, replacements if hidden is None else {**replacements, "hidden": hidden})
+
+
+def set_weights(model: Any, weights: Mapping[str, Sequence[Any]]) -> Any:
+    """Set the weights of layers, by their names, and give the model back."""
+    for name, values in weights.items():
+        model.get_layer(name).set_weights(values)
+    return model
+
+
+def _affine(layer: Any) -> tuple[Any, Any]:
+    """Give scale and offset, float32 ``(channels,)``, of batch normalisation in inference."""
+    mean, variance = layer.moving_mean.numpy(), layer.moving_variance.numpy()
+    scale = (layer.gamma.numpy() if layer.scale else 1.0) / np.sqrt(variance + layer.epsilon)
+    return scale, (layer.beta.numpy() if layer.center else 0.0) - mean * scale
+
+
+def _folds_into(before: Any, normalisation: Any) -> bool:
+    kinds = (
+        *(keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D),
+        keras.layers.Dense,
+    )
+    return (
+        type(before) in kinds
+        and len(before.outbound_nodes) == 1
+        and before.activation is keras.activations.linear
+        and getattr(before, "groups", 1) == 1
+        and list(normalisation.axis) == [len(normalisation.input_shape) - 1]
+    )
+
+
+def _shaped_as(kernel: Any, layer: Any, scale: Any) -> Any:
+    """Shape a scale of output channels for multiplication with the layer's last kernel."""
+    if isinstance(layer, keras.layers.DepthwiseConv2D):  # (height, width, channels, multiplier)
+        return scale.reshape(kernel.shape[2:])
+    return scale

@@ -1,0 +1,59 @@
+"""The training loop as compressors are given it: the second phase of a run again, on a model they changed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dslite.learn.network import take_apart
+from dslite.learn.training import Lesson, Scale, State, Tell, in_users_unit, train
+from dslite.recipe import TrainingRecipe
+from dslite.records import Augmenter, Options
+
+_ALL_LAYERS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finetuner:
+    """A `dslite.records.Finetune`.
+
+    Attributes:
+        lesson: what is learned from; devel is not looked at.
+        recipe: of the run.
+        augmenters: of the run.
+        scale: of a regression, whose model gives numbers in the user's unit; else None.
+        start: called with the name of an epoch as it begins; what it returns is told how far it is.
+    """
+
+    lesson: Lesson
+    recipe: TrainingRecipe
+    augmenters: Sequence[tuple[Augmenter, Options]]
+    scale: Scale | None
+    start: Callable[[str], Tell]
+
+    def __call__(self, model: Any, *, epochs: int = 1, rate: float = 1.0, training: bool = False) -> None:
+        """See `dslite.records.Finetune`."""
+        spec = replace(
+            self.recipe.training,
+            head_epochs=0,
+            finetune_epochs=epochs,
+            finetune_layers=_ALL_LAYERS,
+            finetune_rate=min(1.0, self.recipe.training.finetune_rate * rate),
+            keep="last",
+            patience=0,
+        )
+        network = take_apart(model, self.recipe.frontend, training=training)
+        lesson = replace(self.lesson, devel=self.lesson.devel[:0])
+        if self.scale:
+            in_users_unit(network, Scale(-self.scale.mean / self.scale.std, 1 / self.scale.std))
+        weights = tuple(model.get_weights())
+        begin = State((), weights, (), weights, np.full(len(lesson.train), np.inf, np.float32))
+        for _ in train(network, lesson, spec, self.recipe.augmentation, self.augmenters, begin, self.start):
+            pass
+        if self.scale:
+            in_users_unit(network, self.scale)
+
+    def n_steps(self, epochs: int) -> int:
+        """See `dslite.records.Finetune`."""
+        return epochs * -(-len(self.lesson.train) // self.recipe.training.batch_size)

@@ -1,0 +1,81 @@
+"""Structured pruning: whole channels are taken out, so that the file is smaller and faster everywhere.
+
+H. Li et al., "Pruning filters for efficient ConvNets", 2017, with the coupling of channels found in the graph as in
+G. Fang et al., "DepGraph: towards any structural pruning", 2023. Which channels go is decided by their weights, in
+several steps with fine-tuning after each.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from dslite import hookimpl
+from dslite.errors import ExportError, SpecError
+from dslite.records import Compressor, Finetune, Option, Options
+from dslite_plugins.compressors.common import check_between, check_epochs
+
+_BISECTIONS = 12
+
+
+def _channels(model: Any, finetune: Finetune, options: Options) -> Any:
+    from dslite.model.surgery import folded
+
+    share = check_between(options, "macs", 0, 1, "it is the share of the backbone's multiply-accumulates that is left")
+    steps, epochs, multiple = int(options["steps"]), check_epochs(options), int(options["multiple"])
+    if not 1 <= steps <= epochs:
+        raise SpecError(f"steps: expected 1 to {epochs}, as there are epochs, got {steps}")
+    if multiple < 1:
+        raise SpecError(f"multiple: expected 1 or more, got {multiple}")
+    cnn = folded(model)
+    for step in range(steps):
+        cnn = _shrunk(cnn, share ** (1 / steps), multiple)
+        n_epochs = (step + 1) * epochs // steps - step * epochs // steps
+        finetune(cnn, epochs=n_epochs, rate=float(options["rate"]))
+    return cnn
+
+
+def _shrunk(cnn: Any, share: float, multiple: int) -> Any:
+    """Take out of each layer the same share of channels, so that about a share of the multiply-accumulates is left."""
+    import numpy as np
+
+    from dslite.model.surgery import backbone_of, copied, set_weights, with_backbone
+    from dslite_plugins.compressors import coupling
+
+    backbone, hidden = backbone_of(cnn), cnn.get_layer("hidden")
+    units = coupling.coupling(backbone)
+    found = coupling.groups(units, backbone)
+    scores = coupling.importance(units, backbone, hidden.kernel.numpy())
+    aim = share * coupling.count_macs(units, backbone, set())
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        left = coupling.count_macs(units, backbone, coupling.weakest(found, scores, middle, multiple))
+        low, high = (middle, high) if left > aim else (low, middle)
+    gone = coupling.weakest(found, scores, high, multiple)
+    if not gone or coupling.count_macs(units, backbone, gone) > 1.1 * aim:
+        raise ExportError(
+            f"channels: {backbone.name} has too few channels that can go: its layers are not understood, or have no "
+            f"more than {multiple} each"
+        )
+    stays = np.array([int(unit) not in gone for unit in units.output])
+    new = with_backbone(cnn, coupling.without(units, backbone, gone), copied(hidden))
+    kernel, bias = hidden.get_weights()
+    return set_weights(new, {"hidden": [kernel[stays], bias]})
+
+
+@hookimpl
+def dslite_compressors() -> Iterable[Compressor]:
+    """Give the compressor."""
+    return [
+        Compressor(
+            "channels",
+            _channels,
+            source="https://arxiv.org/abs/1608.08710",
+            options=(
+                Option("macs", 0.5, "Share of the backbone's multiply-accumulates that is left, above 0 and below 1."),
+                Option("steps", 3, "In which channels are taken out, each followed by its part of the epochs."),
+                Option("multiple", 8, "Of which the number of a layer's channels is one: what processors do at once."),
+                Option("epochs", 15, "Of fine-tuning, over all steps."),
+                Option("rate", 1.0, "Learning rate, as a share of that of the run's second phase."),
+            ),
+        )
+    ]

@@ -1,0 +1,56 @@
+"""Weight sharing: every kernel gets so many different values, and the model learns which.
+
+S. Han, H. Mao, W. J. Dally, "Deep compression", 2016, section 3, as in tensorflow-model-optimization. A file gets
+smaller once it is compressed, and no faster.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from dslite import hookimpl
+from dslite.errors import SpecError
+from dslite.records import Compressor, Finetune, Option, Options
+from dslite_plugins.compressors.common import check_epochs, is_kernel_layer, with_weights_of, wrapped
+from dslite_plugins.compressors.state import LEAST_SPARSE, sparsity_of
+
+
+def _cluster(model: Any, finetune: Finetune, options: Options) -> Any:
+    import tensorflow_model_optimization as tfmot
+
+    # TFMOT offers to keep zeros here alone.
+    from tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster import cluster_weights
+
+    from dslite.model.surgery import folded
+
+    n_clusters, epochs = int(options["clusters"]), check_epochs(options)
+    if not 3 <= n_clusters <= 256:  # noqa: PLR2004 - the zero and two more; an index of a byte
+        raise SpecError(f"clusters: expected 3 to 256, got {n_clusters}")
+    base = folded(model)
+    sparse = sparsity_of(base) >= LEAST_SPARSE
+    initial = tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
+
+    def wrap(layer: Any, new: Any) -> Any:
+        if not is_kernel_layer(layer) or layer.kernel.shape.num_elements() <= n_clusters:
+            return None
+        return cluster_weights(new, n_clusters, initial, preserve_sparsity=sparse)
+
+    clustered = wrapped(base, wrap)
+    finetune(clustered, epochs=epochs, rate=float(options["rate"]), training=True)
+    return with_weights_of(base, clustered)
+
+
+@hookimpl
+def dslite_compressors() -> Iterable[Compressor]:
+    """Give the compressor."""
+    return [
+        Compressor(
+            "cluster",
+            _cluster,
+            source="https://arxiv.org/abs/1510.00149",
+            options=(
+                Option("clusters", 16, "Different values each kernel may have, 3 to 256."),
+                Option("epochs", 5, "Of fine-tuning."),
+                Option("rate", 0.5, "Learning rate, as a share of that of the run's second phase."),
+            ),
+        )
+    ]

@@ -1,0 +1,67 @@
+"""Magnitude pruning: the smallest weights become zero, more and more of them while the model learns on.
+
+M. Zhu, S. Gupta, "To prune, or not to prune: exploring the efficacy of pruning for model compression", 2017, as in
+tensorflow-model-optimization. Zeros make a file smaller once it is compressed, and faster where a runtime has sparse
+kernels and only there.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from dslite import hookimpl
+from dslite.records import Compressor, Finetune, Option, Options
+from dslite_plugins.compressors.common import (
+    check_between,
+    check_epochs,
+    is_kernel_layer,
+    with_weights_of,
+    wrapped,
+    wrappers_in,
+)
+
+_RAMP = 0.7
+"""Share of the steps after which all zeros are there; in the others the rest of the weights learns to do without."""
+_N_UPDATES = 20
+
+
+def _prune(model: Any, finetune: Finetune, options: Options) -> Any:
+    import tensorflow_model_optimization as tfmot
+
+    from dslite.model.surgery import folded
+
+    sparsity = check_between(
+        options, "sparsity", 0, 1, "it is the share of weights that become zero; 0 leaves all, 1 leaves none"
+    )
+    epochs = check_epochs(options)
+    # A mask changes at step 1 and every `every` steps until `end`, which must be such a step.
+    every = max(1, int(_RAMP * finetune.n_steps(epochs)) // _N_UPDATES)
+    end = 1 + every * max(1, int(_RAMP * finetune.n_steps(epochs)) // every)
+    schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, sparsity, begin_step=1, end_step=end, frequency=every)
+    base = folded(model)
+
+    def wrap(layer: Any, new: Any) -> Any:
+        prunes = is_kernel_layer(layer)
+        return tfmot.sparsity.keras.prune_low_magnitude(new, pruning_schedule=schedule) if prunes else None
+
+    pruned = wrapped(base, wrap)
+    for wrapper in wrappers_in(pruned):
+        wrapper.pruning_step.assign(0)  # as TFMOT's callback for `fit` would: from here on the wrapper counts itself
+    finetune(pruned, epochs=epochs, rate=float(options["rate"]), training=True)
+    return with_weights_of(base, pruned)
+
+
+@hookimpl
+def dslite_compressors() -> Iterable[Compressor]:
+    """Give the compressor."""
+    return [
+        Compressor(
+            "prune",
+            _prune,
+            source="https://arxiv.org/abs/1710.01878",
+            options=(
+                Option("sparsity", 0.8, "Share of each kernel's weights that become zero, above 0 and below 1."),
+                Option("epochs", 10, "Of fine-tuning."),
+                Option("rate", 0.5, "Learning rate, as a share of that of the run's second phase."),
+            ),
+        )
+    ]
