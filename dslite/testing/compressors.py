@@ -1,6 +1,6 @@
 """`check_compressor`."""
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from dslite.records import Backbone, Compressor, Options
@@ -9,6 +9,7 @@ from dslite.testing.shared import check_record, default_options, through_tflite
 _SIZE_PX = 32
 _N_CLASSES = 3
 _N_SAMPLES = 24
+_BATCH_SIZE = 8
 _MOST_FINETUNES = 10
 _REPEATED = 1e-3
 _THROUGH_TFLITE = 0.1
@@ -76,12 +77,12 @@ def _compressed(compressor: Compressor, x: Any, y: Any) -> tuple[Any, Any, Any, 
     keras.utils.set_random_seed(0)
     backbone = Backbone("small", _small, "tf", 12, 8, "Apache-2.0", "dslite.testing")
     model = build_cnn(backbone, {}, _SIZE_PX, HeadSpec(n_hidden=8, dropout=0.0), _N_CLASSES, None)
-    finetune, calls = _finetune(x, y)
+    finetune = _Finetune(x, y)
     finetune(model)
     before = np.asarray(model(x, training=False))
     result = compressor.compress(model, finetune, default_options(compressor))
     _check_model(compressor.name, result)
-    return before, np.asarray(result(x, training=False)), result, len(calls) - 1
+    return before, np.asarray(result(x, training=False)), result, len(finetune.calls) - 1
 
 
 def _small(input_shape: tuple[int, int, int], weights: str | None, options: Options) -> Any:
@@ -95,17 +96,24 @@ def _small(input_shape: tuple[int, int, int], weights: str | None, options: Opti
     return keras.Model(image, keras.layers.Conv2D(12, 1)(x))
 
 
-def _finetune(x: Any, y: Any) -> tuple[Callable[[Any], None], list[None]]:
-    from dslite.model.keras import keras
+@dataclass(frozen=True, slots=True)
+class _Finetune:
+    """A `dslite.records.Finetune` on the small task; what it was called with is noted."""
 
-    calls: list[None] = []
+    x: Any
+    y: Any
+    calls: list[int] = field(default_factory=list)
 
-    def finetune(model: Any) -> None:
-        calls.append(None)
-        model.compile(keras.optimizers.Adam(3e-3), "categorical_crossentropy")
-        model.fit(x, y, batch_size=8, epochs=4, shuffle=False, verbose=0)
+    def __call__(self, model: Any, *, epochs: int = 4, rate: float = 1.0, training: bool = False) -> None:
+        from dslite.model.keras import keras
 
-    return finetune, calls
+        del training  # `fit` always trains
+        self.calls.append(epochs)
+        model.compile(keras.optimizers.Adam(3e-3 * rate), "categorical_crossentropy")
+        model.fit(self.x, self.y, batch_size=_BATCH_SIZE, epochs=epochs, shuffle=False, verbose=0)
+
+    def n_steps(self, epochs: int) -> int:
+        return epochs * -(-len(self.x) // _BATCH_SIZE)
 
 
 def _check_model(name: str, model: Any) -> None:

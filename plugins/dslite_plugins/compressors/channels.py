@@ -53,8 +53,8 @@ def _shrunk(cnn: Any, share: float, multiple: int) -> Any:
     gone = coupling.weakest(found, scores, high, multiple)
     if not gone or coupling.count_macs(units, backbone, gone) > 1.1 * aim:
         raise ExportError(
-            f"channels: {backbone.name} has too few channels that can go: its layers are not understood, or have no "
-            f"more than {multiple} each"
+            f"channels: {backbone.name} has too few channels that can go: its layers are not understood, or small: "
+            "let more be left with the option macs"
         )
     stays = np.array([int(unit) not in gone for unit in units.output])
     new = with_backbone(cnn, coupling.without(units, backbone, gone), copied(hidden))

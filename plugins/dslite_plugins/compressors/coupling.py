@@ -198,11 +198,15 @@ def weakest(found: Iterable[Units], scores: Mapping[int, float], share: float, m
         found: the groups.
         scores: of `importance`.
         share: of the units of a group, in [0, 1).
-        multiple: of which the number that stays is one, and which it is at least.
+        multiple: of which the number that stays is one, and which it is at least; halved as long as it is more than a
+            quarter of the group.
     """
     gone: set[int] = set()
     for units in found:
-        n_stay = max(multiple, round(len(units) * (1 - share) / multiple) * multiple)
+        step = multiple
+        while step > max(1, len(units) // 4):
+            step = (step + 1) // 2
+        n_stay = max(step, round(len(units) * (1 - share) / step) * step)
         ranked = sorted(map(int, units), key=lambda unit: scores[unit])
         gone.update(ranked[: max(0, len(units) - n_stay)])
     return gone

@@ -13,38 +13,39 @@ import tensorflow_model_optimization as tfmot
 from dslite.model.keras import keras
 from dslite.model.layers import ChannelAffine
 
-_quantize = tfmot.quantization.keras
+_quantize: Any = tfmot.quantization.keras
 _LAYERS_OF_ACTIVATIONS = (keras.layers.ReLU, keras.layers.Activation, keras.layers.LeakyReLU)
 _FUSED = ("relu", "relu6")
 
 
 class ChannelQuantizer(_quantize.quantizers.LastValueQuantizer):  # type: ignore[misc]
-    """Rounds a kernel to 8 bits with a scale of its own for every output channel, as TFLite files have it."""
+    """Rounds a kernel to 8 bits with a scale of its own for every output channel, as TFLite files have it.
 
-    def __init__(self) -> None:
+    Attributes:
+        depthwise: whether the kernel is ``(height, width, channels, multiplier)``, with its output channels in two
+            dimensions; else they are the last.
+    """
+
+    def __init__(self, *, depthwise: bool) -> None:
         super().__init__(num_bits=8, per_axis=True, symmetric=True, narrow_range=True)
+        self.depthwise = depthwise
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
         """Make the ends of the ranges, float32 ``(channels,)``."""
-        n_channels = int(tf.TensorShape(_channels_last(tensor_shape))[-1])
-        ends = {"min_var": -6.0, "max_var": 6.0}
+        shape, initial = (self._n_channels(tensor_shape),), keras.initializers.Constant
         return {
-            key: layer.add_weight(
-                f"{name}_{key}", (n_channels,), initializer=keras.initializers.Constant(value), trainable=False
-            )
-            for key, value in ends.items()
+            "min_var": layer.add_weight(f"{name}_min", shape, initializer=initial(-6.0), trainable=False),
+            "max_var": layer.add_weight(f"{name}_max", shape, initializer=initial(6.0), trainable=False),
         }
 
     def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
         """Give the kernel rounded, in its own shape."""
-        flat = tf.reshape(inputs, _channels_last(inputs.shape))
+        flat = tf.reshape(inputs, (-1, self._n_channels(inputs.shape)))
         return tf.reshape(super().__call__(flat, training, weights, **kwargs), inputs.shape)
 
-
-def _channels_last(shape: Any) -> list[int]:
-    """Shape a kernel so that its last dimension is that of the output channels: a depthwise one has them in two."""
-    *rest, depth, last = (int(size) for size in shape)
-    return [*rest, depth * last] if rest and last == 1 else [*rest, depth, last]
+    def _n_channels(self, shape: Any) -> int:
+        *_, before, last = (int(size) for size in shape)
+        return before * last if self.depthwise else last
 
 
 class LayerConfig(_quantize.QuantizeConfig):  # type: ignore[misc]
@@ -68,7 +69,8 @@ class LayerConfig(_quantize.QuantizeConfig):  # type: ignore[misc]
             setattr(layer, str(self.kernel), kernel)
 
     def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
-        """There are none."""
+        """Do nothing: there are none."""
+        del layer, quantize_activations
 
     def get_output_quantizers(self, layer: Any) -> list[Any]:
         """Give what quantises the output: its range is that of all values seen, as an exporter calibrates it.
@@ -99,7 +101,9 @@ def config_for(layer: Any, *, sparse: bool, clustered: bool) -> LayerConfig | No
     }.get(type(layer))
     if kernel:
         keeps = _keeping(layer, sparse=sparse, clustered=clustered)
-        return LayerConfig(kernel, keeps or ChannelQuantizer(), output=not _is_fused(layer))
+        return LayerConfig(
+            kernel, keeps or ChannelQuantizer(depthwise=kernel == "depthwise_kernel"), output=not _is_fused(layer)
+        )
     if isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear:
         return None
     kinds = (*_LAYERS_OF_ACTIVATIONS, keras.layers.Add, keras.layers.Multiply, keras.layers.Concatenate, ChannelAffine)
