@@ -88,6 +88,18 @@ def _times(runtime: str, plan: Plan, timing: dict[str, Any]) -> list[Measurement
             f"{len(samples)} runs after {timing['warmup_runs']} of warm-up, wall clock, batch 1; {setting}",
             samples,
         ),
+        *_coverage(timing["coverage"]),
+    ]
+
+
+def _coverage(found: dict[str, Any] | None) -> list[Measurement]:
+    if found is None:
+        return []
+    others = ", ".join(f"{n} {name}" for name, n in found["others"].items()) or "none"
+    method = f"operators that XNNPACK runs, of {found['n_nodes']} in the file; LiteRT's own kernels run {others}"
+    return [
+        Measurement("nodes", found["n_nodes"], "count", "operators in the file"),
+        Measurement("delegated_nodes", found["n_delegated"], "count", method),
     ]
 
 

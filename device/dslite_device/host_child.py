@@ -17,8 +17,10 @@ import numpy as np
 from dslite.children import say, take_request
 from dslite.codec import from_json
 from dslite.deploy.runtime import (
+    LITERT_SUFFIXES,
     TENSORFLOW_SUFFIXES,
     Session,
+    litert_coverage,
     open_session,
     set_tensorflow_threads,
 )
@@ -58,7 +60,9 @@ def _measure(mode: str, path: Path, plan: Plan) -> dict[str, Any]:
     timing = measure_latency(
         lambda: open_session(path, plan.threads), inputs, plan, lambda *progress: say({"progress": progress})
     )
-    return {**dataclasses.asdict(timing), "version": runtime_version}
+    coverage = litert_coverage(path, plan.threads) if path.suffix in LITERT_SUFFIXES else None
+    delegated = dataclasses.asdict(coverage) if coverage else None
+    return {**dataclasses.asdict(timing), "version": runtime_version, "coverage": delegated}
 
 
 def _first_run(session: Session, x: Any) -> tuple[Session, Any]:

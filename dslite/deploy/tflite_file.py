@@ -29,6 +29,7 @@ class TfliteFile:
         custom: names of operators that are not builtin.
         params: elements of all constant weights, or None where an operator is not understood; see `read`.
         macs: multiply-accumulates of one inference, or None where an operator is not understood.
+        sparsity: share of zeros among the elements of the kernels, in [0, 1]; None where there are none to be read.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -38,6 +39,7 @@ class TfliteFile:
     custom: tuple[str, ...]
     params: int | None
     macs: int | None
+    sparsity: float | None
 
 
 def read(path: Path) -> TfliteFile:
@@ -103,6 +105,7 @@ def _read(content: bytes) -> TfliteFile:
         custom=tuple(sorted({name for (name, custom), _ in named if custom})),
         params=_params(model, graph, named) if understood else None,
         macs=_macs(graph, named) if understood else None,
+        sparsity=_sparsity(model, graph, named),
     )
 
 
@@ -184,6 +187,28 @@ def _params(model: Any, graph: Any, named: Sequence[tuple[tuple[str, bool], Any]
                 constants.add(index)
     sizes = (math.prod(_shape(graph.Tensors(index))) for index in constants)
     return sum(size for size in sizes if size > 1)
+
+
+_WITH_KERNELS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+_FRONT_END = "frontend/"
+"""In the names of what the spectrogram front end computes: its filters are no weights."""
+
+
+def _sparsity(model: Any, graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> float | None:
+    through = {o.Outputs(0): o.Inputs(0) for (name, _), o in named if name == "DEQUANTIZE"}
+    kernels = {
+        through.get(operator.Inputs(1), operator.Inputs(1))
+        for (name, _), operator in named
+        if name in _WITH_KERNELS and _FRONT_END not in graph.Tensors(operator.Outputs(0)).Name().decode()
+    }
+    n_zeros = n_elements = 0
+    for tensor in map(graph.Tensors, kernels):
+        dtype = _dtypes()[tensor.Type()]
+        if dtype not in ("float32", "float16", "int8") or not model.Buffers(tensor.Buffer()).DataLength():
+            return None
+        values = model.Buffers(tensor.Buffer()).DataAsNumpy().view(dtype)
+        n_zeros, n_elements = n_zeros + int((values == 0).sum()), n_elements + values.size
+    return n_zeros / n_elements if n_elements else None
 
 
 # -- multiply-accumulates -----------------------------------------------------------------------------
