@@ -1,5 +1,6 @@
 """The user's cache folder. All that is in it can be made again.
 
+    compressed/KEY/ a model as compressors have left it
     exports/KEY/    an exported file and its manifest
     features/KEY/   what a backbone makes of the chunks of a data set
     pictures/KEY/   the chunks of a data set as spectrograms
@@ -23,7 +24,7 @@ from typing import Literal, get_args
 from dslite import files
 from dslite.errors import WriteError
 
-Kind = Literal["exports", "features", "pictures", "runs"]
+Kind = Literal["compressed", "exports", "features", "pictures", "runs"]
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 LIMIT_BYTES = 10_000_000_000
 """What is beyond that goes, that first which was used longest ago."""

@@ -62,6 +62,9 @@ class Finetune(Protocol):
     def n_steps(self, epochs: int) -> int:
         """Give the number of steps, each a batch, of so many epochs."""
 
+    def pictures(self, n: int) -> Any:
+        """Give so many of the training pictures, or all where there are fewer: float32 ``(n, h, w, 3)``, [0, 255]."""
+
 
 # -- what plugins return: one record type a hook ------------------------------------------------------
 

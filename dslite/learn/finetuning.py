@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dslite.audio.frontend import coloured
 from dslite.learn.network import take_apart
 from dslite.learn.training import Lesson, Scale, State, Tell, in_users_unit, train
 from dslite.recipe import TrainingRecipe
@@ -53,6 +54,12 @@ class Finetuner:
             pass
         if self.scale:
             in_users_unit(network, self.scale)
+
+    def pictures(self, n: int) -> Any:
+        """See `dslite.records.Finetune`."""
+        train = self.lesson.train
+        chosen = np.random.default_rng(self.recipe.training.seed).permutation(train)[:n]
+        return coloured(self.lesson.pictures.levels[np.sort(chosen)], self.recipe.frontend).numpy()
 
     def n_steps(self, epochs: int) -> int:
         """See `dslite.records.Finetune`."""

@@ -112,6 +112,9 @@ class _Finetune:
         model.compile(keras.optimizers.Adam(3e-3 * rate), "categorical_crossentropy")
         model.fit(self.x, self.y, batch_size=_BATCH_SIZE, epochs=epochs, shuffle=False, verbose=0)
 
+    def pictures(self, n: int) -> Any:
+        return self.x[:n]
+
     def n_steps(self, epochs: int) -> int:
         return epochs * -(-len(self.x) // _BATCH_SIZE)
 

@@ -25,6 +25,9 @@ _CARRYING = (
 """Layers that do to every channel the same, or something of its own."""
 _TINY = 1e-30
 """Under logarithms."""
+_AT_ONCE = 8
+OUTPUT = ""
+"""What the network's pooled output is called among the layers that read."""
 _MEETING = ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
 
 
@@ -143,7 +146,7 @@ def groups(of: Coupling, network: Any) -> list[Units]:
     """Give the units that may go, those made by the same layers together."""
     makers: dict[int, list[str]] = defaultdict(list)
     for layer in network.layers:
-        if _has_kernel(layer) and type(layer).__name__ != "DepthwiseConv2D":
+        if _reads(layer):
             for unit in of.makes[layer.name]:
                 makers[int(unit)].append(layer.name)
     found: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -153,63 +156,133 @@ def groups(of: Coupling, network: Any) -> list[Units]:
     return [np.array(units, np.intp) for units in found.values()]
 
 
-def importance(of: Coupling, network: Any, hidden: Any) -> dict[int, float]:
-    """Say how much each unit does: log of the norms of the weights that make, carry and read it, multiplied.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a layer is given, by channel, over samples and places.
 
-    A factor that one of these layers has more and another less changes nothing between ReLUs, and nothing here.
+    Attributes:
+        mean: float64 ``(channels,)``.
+        variance: likewise.
+    """
+
+    mean: Floats
+    variance: Floats
+
+
+def watch(network: Any, images: Any) -> dict[str, Seen]:
+    """Say what each layer that reads units is given, and under ``OUTPUT`` what the pooled output is.
+
+    Args:
+        network: from scaled pictures to a feature map.
+        images: scaled pictures, float32 ``(n, height, width, 3)``.
+    """
+    from dslite.model.keras import keras
+
+    readers = [layer for layer in network.layers if _reads(layer)]
+    inner = keras.Model(network.input, [*(layer.input for layer in readers), network.output])
+    sums: list[list[Any]] = [[] for _ in (*readers, None)]
+    for start in range(0, len(images), _AT_ONCE):
+        *given, output = inner(images[start : start + _AT_ONCE], training=False)
+        for i, value in enumerate([*given, np.asarray(output).mean(axis=(1, 2))]):
+            flat = np.asarray(value, np.float64).reshape(-1, value.shape[-1])
+            sums[i].append((len(flat), flat.sum(axis=0), (flat**2).sum(axis=0)))
+    found = {}
+    for name, parts in zip([*(layer.name for layer in readers), OUTPUT], sums, strict=True):
+        n, total, squares = (sum(part) for part in zip(*parts, strict=True))
+        found[name] = Seen(total / n, np.maximum(squares / n - (total / n) ** 2, 0))
+    return found
+
+
+def importance(of: Coupling, network: Any, hidden: Any, seen: Mapping[str, Seen]) -> dict[int, float]:
+    """Say what each unit adds to the variance of what reads it, as a share of all that is added there.
+
+    Its mean is not lost with it: that goes into the readers' biases.
 
     Args:
         of: the units.
         network: they are of.
         hidden: kernel of the layer that reads the pooled output, ``(channels, n)``.
+        seen: from `watch`.
     """
-    squares: dict[str, dict[int, float]] = {what: defaultdict(float) for what in ("makes", "reads")}
-    carried: dict[int, float] = defaultdict(float)
-    for layer in network.layers:
-        kind, weights = type(layer).__name__, [np.asarray(w, np.float64) for w in layer.get_weights()]
-        if kind == "DepthwiseConv2D":
-            _add(carried, of.makes[layer.name], np.log(_TINY + (weights[0] ** 2).sum(axis=(0, 1, 3))))
-        elif kind == "ChannelAffine":
-            _add(carried, of.makes[layer.name], np.log(_TINY + weights[0] ** 2))
-        elif _has_kernel(layer):
-            kernel = weights[1] if kind == "SeparableConv2D" else weights[0]
-            _add(squares["makes"], of.makes[layer.name], (kernel**2).reshape(-1, kernel.shape[-1]).sum(axis=0))
-            _add(squares["reads"], of.reads[layer.name], (kernel**2).sum(axis=(*range(kernel.ndim - 2), -1)))
-    _add(squares["reads"], of.output, (np.asarray(hidden, np.float64) ** 2).sum(axis=1))
-    return {
-        unit: float(np.log(_TINY + made) + carried[unit] + np.log(_TINY + squares["reads"][unit]))
-        for unit, made in squares["makes"].items()
-    }
+    scores: dict[int, float] = defaultdict(float)
+    strengths = {layer.name: _strength(layer) for layer in network.layers if _reads(layer)}
+    units = {**of.reads, OUTPUT: of.output}
+    for name, strength in {**strengths, OUTPUT: (np.asarray(hidden, np.float64) ** 2).sum(axis=1)}.items():
+        added = seen[name].variance * strength
+        for unit, share in zip(units[name], added / max(added.sum(), _TINY), strict=True):
+            scores[int(unit)] += float(share)
+    return scores
 
 
-def _add(to: dict[int, float], units: Units, values: Floats) -> None:
-    for unit, value in zip(units, values, strict=True):
-        to[int(unit)] += float(value)
+def _reads(layer: Any) -> bool:
+    return _has_kernel(layer) and type(layer).__name__ != "DepthwiseConv2D"
+
+
+def _strength(layer: Any) -> Floats:
+    """Give the squared norm of the weights that read each channel."""
+    kernels = [np.asarray(kernel, np.float64) for kernel in layer.get_weights()]
+    if type(layer).__name__ == "SeparableConv2D":
+        return np.asarray((kernels[0] ** 2).sum(axis=(0, 1, 3)) * (kernels[1] ** 2).sum(axis=(0, 1, 3)))
+    return np.asarray((kernels[0] ** 2).sum(axis=(*range(kernels[0].ndim - 2), -1)))
+
+
+def _constant(layer: Any, means: Floats) -> Floats:
+    """Give what a layer makes of channels that are constant, at places away from the borders: ``(channels out,)``."""
+    kernels = [np.asarray(kernel, np.float64) for kernel in layer.get_weights()]
+    if type(layer).__name__ == "SeparableConv2D":
+        return np.asarray((means * kernels[0].sum(axis=(0, 1, 3))) @ kernels[1][0, 0])
+    return np.asarray(means @ kernels[0].reshape(-1, *kernels[0].shape[-2:]).sum(axis=0))
 
 
 def _has_kernel(layer: Any) -> bool:
     return type(layer).__name__ in ("Conv2D", "Dense", "DepthwiseConv2D", "SeparableConv2D")
 
 
-def weakest(found: Iterable[Units], scores: Mapping[int, float], share: float, multiple: int) -> set[int]:
-    """Choose from each group the units that do least.
+def weakest(of: Coupling, network: Any, scores: Mapping[int, float], aim: int, multiple: int) -> set[int]:
+    """Choose the units that go, so that at most so many multiply-accumulates are left where that is possible.
+
+    A unit's score is weighed against the root of what it costs: by the score alone, wide layers late in the network
+    would go first, which save little; by score a multiply-accumulate, the narrow ones at its beginning, which all
+    else depends on.
 
     Args:
-        found: the groups.
+        of: the units.
+        network: they are of.
         scores: of `importance`.
-        share: of the units of a group, in [0, 1).
-        multiple: of which the number that stays is one, and which it is at least; halved as long as it is more than a
-            quarter of the group.
+        aim: multiply-accumulates that may be left.
+        multiple: of which the number of units that stay in a group is one, and which it is at least; halved as long as
+            it is more than a quarter of the group.
     """
-    gone: set[int] = set()
-    for units in found:
-        step = multiple
-        while step > max(1, len(units) // 4):
-            step = (step + 1) // 2
-        n_stay = max(step, round(len(units) * (1 - share) / step) * step)
-        ranked = sorted(map(int, units), key=lambda unit: scores[unit])
-        gone.update(ranked[: max(0, len(units) - n_stay)])
-    return gone
+    whole = count_macs(of, network, set())
+    ranked = []
+    for units in groups(of, network):
+        cost = max(1, whole - count_macs(of, network, {int(units[0])})) ** 0.5
+        worth = np.array([scores[int(unit)] for unit in units]) / cost
+        order = np.argsort(worth, kind="stable")
+        ranked.append((units[order], worth[order], _step(len(units), multiple)))
+
+    def gone(threshold: float) -> set[int]:
+        found: set[int] = set()
+        for units, worth, step in ranked:
+            n_stay = max(step, round(int((worth > threshold).sum()) / step) * step)
+            found.update(map(int, units[: max(0, len(units) - n_stay)]))
+        return found
+
+    thresholds = np.unique(np.concatenate([worth for _, worth, _ in ranked])) if ranked else np.zeros(1)
+    low, high = 0, len(thresholds) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if count_macs(of, network, gone(thresholds[middle])) > aim:
+            low = middle + 1
+        else:
+            high = middle
+    return gone(thresholds[high])
+
+
+def _step(n: int, multiple: int) -> int:
+    while multiple > max(1, n // 4):
+        multiple = (multiple + 1) // 2
+    return multiple
 
 
 def count_macs(of: Coupling, network: Any, gone: set[int]) -> int:
@@ -232,8 +305,11 @@ def count_macs(of: Coupling, network: Any, gone: set[int]) -> int:
 # -- taking them out ----------------------------------------------------------------------------------
 
 
-def without(of: Coupling, network: Any, gone: set[int]) -> Any:
-    """Build the network again without some units; layers keep their names."""
+def without(of: Coupling, network: Any, gone: set[int], seen: Mapping[str, Seen]) -> Any:
+    """Build the network again without some units; layers keep their names.
+
+    What their means added to the layers that read them is added to the biases.
+    """
     from dslite.model.surgery import copied, rebuilt, set_weights
 
     replacements: dict[str, Any] = {}
@@ -246,9 +322,14 @@ def without(of: Coupling, network: Any, gone: set[int]) -> Any:
         kind = type(layer).__name__
         if kind in _SLICED:
             changes, slices = _SLICED[kind]
-            count = int(n_out.sum())
-            replacements[layer.name] = copied(layer, **dict.fromkeys(changes, count))
-            weights[layer.name] = [cut(w, n_in, n_out) for cut, w in zip(slices, layer.get_weights(), strict=False)]
+            settings: dict[str, Any] = dict.fromkeys(changes, int(n_out.sum()))
+            values = layer.get_weights()
+            if _reads(layer) and not n_in.all():
+                settings["use_bias"] = True
+                bias = values.pop() if layer.use_bias else np.zeros(len(n_out), np.float32)
+                values.append(bias + _constant(layer, np.where(n_in, 0.0, seen[layer.name].mean)).astype(np.float32))
+            replacements[layer.name] = copied(layer, **settings)
+            weights[layer.name] = [cut(w, n_in, n_out) for cut, w in zip(slices, values, strict=False)]
         elif kind == "Reshape":
             replacements[layer.name] = copied(layer, target_shape=(1, 1, int(n_out.sum())))
     return set_weights(rebuilt(network, replacements), weights)

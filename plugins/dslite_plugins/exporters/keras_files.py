@@ -1,6 +1,5 @@
 """What TensorFlow and Keras read: SavedModel and HDF5."""
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,11 +18,9 @@ def _savedmodel(model: Any, path: str, calibration: Iterable[Any] | None, option
 def _hdf5(model: Any, path: str, calibration: Iterable[Any] | None, options: Options) -> None:
     """Write architecture and weights, without optimizer state."""
     del calibration, options  # none needed
-    from dslite.model.keras import keras
+    from dslite.model.keras import save_hdf5
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")  # as asked
-        keras.models.save_model(model, path, save_format="h5", include_optimizer=False)
+    save_hdf5(model, path)
 
 
 @hookimpl
