@@ -197,6 +197,7 @@ def test_a_run_has_every_figure_with_its_unit_and_method(small_system: Any, expo
         "init_time": "s",
         "first_latency": "s",
         "latency": "s",
+        **({"nodes": "count", "delegated_nodes": "count"} if target == "host-litert" else {}),
         "memory_delta": "bytes",
         "memory_anonymous_delta": "bytes",
         "memory_process": "bytes",

@@ -15,7 +15,19 @@ from dslite.errors import DsliteError, in_words
 from dslite.native import debug
 
 _COMMANDS = (
-    *("baseline", "bench", "cache", "completion", "evaluate", "export", "features", "image", "list", "plugins"),
+    *(
+        "baseline",
+        "bench",
+        "cache",
+        "completion",
+        "compress",
+        "evaluate",
+        "export",
+        "features",
+        "image",
+        "list",
+        "plugins",
+    ),
     *("predict", "recipe", "show", "train"),
 )
 _SIGNALLED = 128

@@ -114,7 +114,13 @@ def provider(record: PluginRecord, *, blame: bool = True) -> str:
 
 
 def export_part(
-    wanted: System, cnn: Any | None, part: Part, exporter: str, path: Path, sounds: Sequence[Path] = ()
+    wanted: System,
+    cnn: Any | None,
+    part: Part,
+    exporter: str,
+    path: Path,
+    sounds: Sequence[Path] = (),
+    compressors: tuple[str, ...] = (),
 ) -> Artifact:
     """Export one part of a system.
 
@@ -125,6 +131,7 @@ def export_part(
         exporter: name and options.
         path: of the file to write.
         sounds: audio files to calibrate with, for exporters that need them.
+        compressors: what `cnn` has gone through: names and options.
     """
     from dslite.deploy import calibration
     from dslite.deploy.export import Provenance, export
@@ -139,6 +146,7 @@ def export_part(
         recipe=wanted.recipe,
         labels=wanted.model.labels,
         exporter=exporter,
+        compressors=compressors,
         split_seed=run.read(Path(wanted.model.run)).split_seed if wanted.model.run else None,
     )
     try:

@@ -3,12 +3,12 @@
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
-from dslite.cli import building
+from dslite.cli import building, identity, trials
 from dslite.errors import SpecError
 from dslite.measure import bench
 from dslite.records import Artifact, Part
@@ -30,6 +30,7 @@ class Case:
         part: of the system.
         exporter: name and options.
         calibration: paths of audio files, for exporters that need them.
+        trial: of an experiment, what is done besides: the model is compressed first, the file scored.
     """
 
     target: str
@@ -38,20 +39,31 @@ class Case:
     part: Part = "whole"
     exporter: str = ""
     calibration: tuple[str, ...] = ()
+    trial: trials.Trial | None = None
 
     @property
     def title(self) -> str:
         """Name it where progress is told."""
         if self.file is not None:
             return f"{Path(self.file).name} on {self.target}"
+        if self.trial:
+            return f"{self.trial.name}, {self.exporter} on {self.target}"
         return ", ".join(filter(None, [self._run, self.backbone, self.part, f"{self.exporter} on {self.target}"]))
+
+    @property
+    def group(self) -> tuple[object, ...]:
+        """Give what cases have in common that one worker does in turn, as they share a model, or a kind of export."""
+        if self.trial:
+            return self.trial.compressors
+        return self.file, self.system and self.system.name, self.exporter
 
     @property
     def file_name(self) -> str:
         """Name the file; cases of one name share it."""
         if self.file is not None:
             return Path(self.file).name
-        stem = "-".join(filter(None, [self._run, self.backbone, self.part, self.exporter]))
+        names = [self.trial.name, self.exporter] if self.trial else [self.backbone, self.part, self.exporter]
+        stem = "-".join(filter(None, [self._run, *names]))
         plain = _NOT_PLAIN.sub("_", stem)[:_LONGEST]
         if plain != stem:  # options may be anything, and two of them alike once they are made plain
             plain += "-" + hashlib.sha256(stem.encode()).hexdigest()[:6]
@@ -61,7 +73,8 @@ class Case:
     def key(self) -> str:
         """Give the key under which the exported file is kept in the cache."""
         assert self.system is not None  # noqa: S101 - a file of the user's is not exported
-        return building.export_key(self.system, self.part, self.exporter, self.sounds)
+        of_export = building.export_key(self.system, self.part, self.exporter, self.sounds)
+        return identity.key([of_export, trials.key(self.system, self.trial)]) if self.trial else of_export
 
     @property
     def sounds(self) -> list[Path]:
@@ -81,7 +94,8 @@ class Case:
 
 def undescribed(case: Case) -> Artifact:
     """Describe the file of a case before there is one, or where none came to be."""
-    return bench.undescribed(Path(case.file_name), case.backbone, case.exporter or None, case.part)
+    artifact = bench.undescribed(Path(case.file_name), case.backbone, case.exporter or None, case.part)
+    return replace(artifact, compressors=case.trial.compressors) if case.trial else artifact
 
 
 def file_cases(paths: Sequence[Path], targets: Sequence[str]) -> list[Case]:
@@ -90,7 +104,7 @@ def file_cases(paths: Sequence[Path], targets: Sequence[str]) -> list[Case]:
     Raises:
         SpecError: where no target runs one of them.
     """
-    return [Case(target, file=str(path)) for path in paths for target in _targets_for(path.suffix, targets)]
+    return [Case(target, file=str(path)) for path in paths for target in targets_for(path.suffix, targets)]
 
 
 def exported_cases(
@@ -136,7 +150,7 @@ def _who_runs(exporters: Sequence[str], targets: Sequence[str], calibration: Seq
     for exporter in exporters:
         try:
             building.check_calibration(exporter, calibration)
-            found[exporter] = _targets_for(building.get_exporter(exporter)[0].suffix, targets)
+            found[exporter] = targets_for(building.get_exporter(exporter)[0].suffix, targets)
         except SpecError as error:
             if len(exporters) == 1 or (exporter == exporters[-1] and not found):
                 raise
@@ -151,7 +165,12 @@ def _each_once(cases: Iterable[Case]) -> list[Case]:
     return list(found.values())
 
 
-def _targets_for(suffix: str, wanted: Sequence[str]) -> list[str]:
+def targets_for(suffix: str, wanted: Sequence[str]) -> list[str]:
+    """Give those of the targets that run files of a suffix; where none are named, of all there are.
+
+    Raises:
+        SpecError: where there is none.
+    """
     names = wanted or registry().names("targets")
     suffixes = {name: get_with_options("targets", name)[0].suffixes for name in names}
     found = [name for name in names if suffix in suffixes[name]]

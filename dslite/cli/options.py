@@ -84,21 +84,23 @@ class PluginName(click.types.StringParamType):
     Attributes:
         kind: of plugins.
         words: what may stand instead of names, where several are taken.
+        joint: what may stand between names that are one item of the list; empty where nothing may.
     """
 
     name = "name"
 
-    def __init__(self, kind: Kind, words: Sequence[str] = ("all",)) -> None:
+    def __init__(self, kind: Kind, words: Sequence[str] = ("all",), joint: str = "") -> None:
         self.kind = kind
         self.words = tuple(words)
+        self.joint = joint
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Offer what is installed; behind a comma, what goes on with the list."""
         del ctx
         several = isinstance(param, click.Option) and param.multiple
-        before, comma, last = incomplete.rpartition(",") if several else ("", "", incomplete)
-        names = [*registry().names(self.kind), *(self.words if several and not comma else [])]
-        return [CompletionItem(f"{before}{comma}{name}") for name in names if name.startswith(last)]
+        cut = max((incomplete.rfind(mark) for mark in (",", *self.joint)), default=-1) + 1 if several else 0
+        names = [*registry().names(self.kind), *(self.words if several and not cut else [])]
+        return [CompletionItem(incomplete[:cut] + name) for name in names if name.startswith(incomplete[cut:])]
 
 
 Row: TypeAlias = tuple[str, str, Any, Any, str]

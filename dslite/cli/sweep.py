@@ -66,7 +66,7 @@ class Sweep:
             for new in list(self.done.values()):
                 add(self.runs(), new)
             left = {i: case for i, case in enumerate(self.cases) if i not in self.done}
-            with progress(len(left)) as steps:
+            with progress(_costs(list(left.values()))) as steps:
 
                 def finished(number: int, new: Run) -> None:
                     self.done[number] = new
@@ -93,6 +93,21 @@ class Sweep:
         return [identity.run_key(_content(c), c.target, self.plan, sounds, machine) for c in self.cases]
 
 
+_TRAINING = 10.0
+"""What it takes to compress a model, in cases that are only exported and measured: as an order of magnitude."""
+
+
+def _costs(cases: Sequence[Case]) -> list[float]:
+    """Estimate what each case costs: the first one of an experiment's group has the training."""
+    seen: set[tuple[object, ...]] = set()
+    costs = []
+    for case in cases:
+        is_first = bool(case.trial and case.trial.compressors and case.group not in seen)
+        seen.add(case.group)
+        costs.append(1.0 + _TRAINING * is_first)
+    return costs
+
+
 def _content(case: Case) -> str:
     if case.system is None:
         return identity.file_key(Path(case.file or ""))
@@ -105,7 +120,7 @@ def _content(case: Case) -> str:
 def _measure(
     cases: Mapping[int, Case], plan: Plan, audio: Sequence[Path], steps: Steps, finished: Callable[[int, Run], None]
 ) -> None:
-    """Measure cases: those of one backbone and exporter in one worker process, in turn.
+    """Measure cases: those of a group, such as one backbone and exporter, in one worker process, in turn.
 
     A worker that dies takes the case it was at along, which is a run with an error; the next worker does the rest.
 
@@ -118,7 +133,7 @@ def _measure(
     """
     groups: dict[tuple[object, ...], list[tuple[int, Case]]] = defaultdict(list)
     for number, case in cases.items():
-        groups[case.file, case.system and case.system.name, case.exporter].append((number, case))
+        groups[case.group].append((number, case))
     for left in groups.values():
         while left:
             reason = _work(left, plan, audio, steps, finished)

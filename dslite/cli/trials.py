@@ -213,8 +213,8 @@ def figures(file: Path, trial: Trial, data: DataSet, threads: int, report: Progr
         raise ModelFileError(f"{file}: expected a classification, got a regression")
     low, high = level.uar_interval or (level.uar, level.uar)
     method = (
-        f"unweighted average recall of {level.n} {trial.split} files, the mean of each over its chunks, as the "
-        f"exported file predicts them; low and high: 95 % interval from {level.n_resamples} bootstrap resamples of files"
+        f"unweighted average recall of {level.n} {trial.split} files, each the mean of its chunks, as the exported "
+        f"file predicts them; low and high: 95 % interval of {level.n_resamples} bootstrap resamples of files"
     )
     statistics = {"low": low, "high": high, "n": float(level.n), "chance": level.chance}
     return [Measurement("uar", level.uar, "ratio", method, statistics=statistics), *contents(file)]

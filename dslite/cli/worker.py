@@ -17,15 +17,16 @@ from typing import Any
 
 from dslite import cache, files
 from dslite.children import say, take_request
-from dslite.cli import building, end_by_unwinding
+from dslite.cli import building, end_by_unwinding, trials
 from dslite.cli.cases import Case, undescribed
 from dslite.codec import from_json, to_json
 from dslite.deploy import manifest
 from dslite.errors import MeasurementError, ModelFileError, in_words
+from dslite.learn.dataset import DataSet
 from dslite.measure import bench
 from dslite.measure.inputs import prepare
 from dslite.native import debug
-from dslite.records import Artifact, Device, Measurement, Options, Plan, Run, Target
+from dslite.records import Artifact, Device, Measurement, Options, Plan, Progress, Run, Target
 from dslite.registry import get_with_options
 
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
@@ -33,6 +34,8 @@ ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "13107
 copies keeps their memory too, 1.6 GB of it after an export of nasnet_large."""
 _EXPORT_SHARE = 0.5
 """Of a case's progress; measuring has the rest."""
+_MODEL_SHARE = 0.25
+"""Likewise, of what comes before the export."""
 _GRACE_S = 5.0
 
 
@@ -60,26 +63,57 @@ def _end() -> None:
 
 
 class _Models:
-    """The image model of the system at hand, built when the first file needs it."""
+    """The image model at hand, made when the first file needs it; one that could not be made is not tried again."""
 
     def __init__(self) -> None:
-        self._built: tuple[building.System, Any] | None = None
+        self._key: object = None
+        self._made: Any = None
+        self._failed: Exception | SystemExit | None = None
+        self._data: dict[str, DataSet] = {}
 
-    def get(self, system: building.System) -> Any:
-        if not self._built or self._built[0] != system:
-            self._built = system, building.build(system, lambda text: say({"progress": [text, 0.0]}))
-        return self._built[1]
+    def get(self, case: Case, share: float) -> Any:
+        """Give the image model of a case; its making has a share of the case's progress."""
+        assert case.system is not None  # noqa: S101 - only exported cases have a model
+        key = case.system, case.trial and case.trial.compressors
+        if key != self._key:
+            self._key, self._made, self._failed = key, None, None
+            try:
+                self._made = self._make(case, lambda what, done: say({"progress": [what, share * done]}))
+            except (Exception, SystemExit) as error:
+                self._failed = error
+                raise
+        if self._failed:
+            raise self._failed
+        return self._made
+
+    def _make(self, case: Case, report: Progress) -> Any:
+        assert case.system is not None  # noqa: S101 - see above
+        if case.trial and case.trial.compressors:
+            return trials.compressed(case.system, case.trial, self.data(case.trial), report)
+        return building.build(case.system, lambda text: report(text, 0.0))
+
+    def data(self, trial: trials.Trial) -> DataSet:
+        """Give the data set of an experiment."""
+        if trial.data not in self._data:
+            self._data[trial.data] = trial.read()
+        return self._data[trial.data]
 
 
 def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> Run:
     """Measure one case; a failure, whatever a plugin does, is a run with an error."""
     artifact = undescribed(case)
     share = _EXPORT_SHARE if case.system else 0.0
+    scored: list[Measurement] = []
     try:
         if case.system:
             artifact, broken = _exported(case, models), None
         else:
             artifact, broken = bench.describe_file(Path(case.file or ""))
+        if case.trial:
+            data = models.data(case.trial)
+            scored = trials.figures(
+                Path(artifact.path), case.trial, data, plan.threads, lambda what, _: say({"progress": [what, share]})
+            )
         say({"progress": ["preparing its input", share]})
         inputs = prepare(artifact, audio)
         target, options = _guarded(case.target)
@@ -87,7 +121,7 @@ def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> 
         if debug():
             traceback.print_exc()
         return Run(artifact, case.target, None, plan, error=in_words(error))
-    return bench.run(
+    run = bench.run(
         artifact,
         broken,
         target,
@@ -96,6 +130,7 @@ def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> 
         inputs,
         lambda what, done: say({"progress": [what, share + (1 - share) * done]}),
     )
+    return replace(run, measurements=(*run.measurements, *scored))
 
 
 def _guarded(name: str) -> tuple[Target, Options]:
@@ -139,12 +174,18 @@ def _exported(case: Case, models: _Models) -> Artifact:
     cnn = None
     if case.part != "frontend":
         say({"progress": [f"building {system.name}", 0.0]})
-        cnn = models.get(system)
-    say({"progress": ["exporting", _EXPORT_SHARE / 2]})
+        cnn = models.get(case, _MODEL_SHARE)
+    say({"progress": ["exporting", _MODEL_SHARE]})
+    compressors: tuple[str, ...] = ()
+    sounds = case.sounds
+    if case.trial:
+        compressors = case.trial.compressors
+        if building.get_exporter(case.exporter)[0].needs_calibration:
+            sounds = trials.sounds(system, models.data(case.trial))
     cache.make()  # somebody may have taken it away since
     with files.written_whole(folder) as place:
         place.mkdir()
-        building.export_part(system, cnn, case.part, case.exporter, place / path.name, case.sounds)
+        building.export_part(system, cnn, case.part, case.exporter, place / path.name, sounds, compressors)
     return manifest.read(path)
 
 

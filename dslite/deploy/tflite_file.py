@@ -9,10 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from dslite.errors import ModelFileError
 from dslite.records import TensorSpec
+
+Bytes: TypeAlias = npt.NDArray[np.uint8]
 
 _MAGIC_AT, _MAGIC = 4, b"TFL3"
 
@@ -89,8 +94,7 @@ def _read(content: bytes) -> TfliteFile:
     model = schema.Model.GetRootAs(content, 0)
     n_tensors = sum(model.Subgraphs(i).TensorsLength() for i in range(_bounded(model.SubgraphsLength(), content)))
     _bounded(n_tensors, content)
-    for i in range(_bounded(model.BuffersLength(), content)):
-        model.Buffers(i).DataAsNumpy()  # raises where the file ends before the buffer does
+    data = [_data(model.Buffers(i), content) for i in range(_bounded(model.BuffersLength(), content))]
     graph = model.Subgraphs(0)
     names = _operator_names(schema, model)
     operators = [graph.Operators(i) for i in range(_bounded(graph.OperatorsLength(), content))]
@@ -103,10 +107,28 @@ def _read(content: bytes) -> TfliteFile:
         signatures=signatures,
         operators=dict(Counter(name for (name, _), _ in named)),
         custom=tuple(sorted({name for (name, custom), _ in named if custom})),
-        params=_params(model, graph, named) if understood else None,
+        params=_params(data, graph, named) if understood else None,
         macs=_macs(graph, named) if understood else None,
-        sparsity=_sparsity(model, graph, named),
+        sparsity=_sparsity(data, graph, named),
     )
+
+
+def _data(buffer: Any, content: bytes) -> Bytes | None:
+    """Give what a buffer holds; None where it is empty.
+
+    It stands within the flatbuffer or, as ai-edge-quantizer writes it, behind it.
+
+    Raises:
+        ValueError: where the file ends before the buffer does.
+    """
+    if buffer.DataLength():
+        return np.asarray(buffer.DataAsNumpy())  # raises likewise
+    begin, end = buffer.Offset(), buffer.Offset() + buffer.Size()
+    if not buffer.Size():
+        return None
+    if end > len(content):
+        raise ValueError(f"a buffer ends at {end}")
+    return np.frombuffer(content, np.uint8)[begin:end]
 
 
 def _bounded(count: int, content: bytes) -> int:
@@ -172,7 +194,7 @@ _WITH_WEIGHTS = frozenset(
 _LOOK_UPS = frozenset(["EMBEDDING_LOOKUP", "GATHER"])
 
 
-def _params(model: Any, graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> int:
+def _params(data: Sequence[Bytes | None], graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> int:
     through = {o.Outputs(0): o.Inputs(0) for (name, _), o in named if name == "DEQUANTIZE"}
     constants = set()
     for (name, _), operator in named:
@@ -180,7 +202,7 @@ def _params(model: Any, graph: Any, named: Sequence[tuple[tuple[str, bool], Any]
             for i in operator.InputsAsNumpy().tolist():
                 index = through.get(i, i)
                 tensor = graph.Tensors(index) if index >= 0 else None
-                if tensor is None or not model.Buffers(tensor.Buffer()).DataLength():
+                if tensor is None or data[tensor.Buffer()] is None:
                     continue
                 if name in _LOOK_UPS and _dtypes()[tensor.Type()] in ("int32", "int64"):
                     continue  # positions, not a table
@@ -194,7 +216,7 @@ _FRONT_END = "frontend/"
 """In the names of what the spectrogram front end computes: its filters are no weights."""
 
 
-def _sparsity(model: Any, graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> float | None:
+def _sparsity(data: Sequence[Bytes | None], graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> float | None:
     through = {o.Outputs(0): o.Inputs(0) for (name, _), o in named if name == "DEQUANTIZE"}
     kernels = {
         through.get(operator.Inputs(1), operator.Inputs(1))
@@ -204,9 +226,10 @@ def _sparsity(model: Any, graph: Any, named: Sequence[tuple[tuple[str, bool], An
     n_zeros = n_elements = 0
     for tensor in map(graph.Tensors, kernels):
         dtype = _dtypes()[tensor.Type()]
-        if dtype not in ("float32", "float16", "int8") or not model.Buffers(tensor.Buffer()).DataLength():
+        held = data[tensor.Buffer()]
+        if dtype not in ("float32", "float16", "int8") or held is None:
             return None
-        values = model.Buffers(tensor.Buffer()).DataAsNumpy().view(dtype)
+        values = held.view(dtype)
         n_zeros, n_elements = n_zeros + int((values == 0).sum()), n_elements + values.size
     return n_zeros / n_elements if n_elements else None
 

@@ -1,0 +1,161 @@
+"""``dslite compress``."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from dslite.cli import building
+from dslite.cli.console import json_option
+from dslite.cli.data import DataRequest, table_options
+from dslite.cli.options import PATH, OutputPath, PluginName, given
+from dslite.cli.plans import plan_options
+from dslite.cli.selection import select
+from dslite.cli.selection import split as items_of
+from dslite.errors import DataError, SpecError
+from dslite.learn import run
+from dslite.learn.dataset import DataSet, Split
+from dslite.records import Plan
+from dslite.registry import get_with_options
+
+_NONE = "none"
+_EXPORTERS, _TARGETS = ("tflite-float32", "tflite-int8"), ("host-litert",)
+_BETWEEN = re.compile(r"\+(?=[a-z])")
+"""What joins compressors; the plus of a number, as in 1e+3, is followed by a digit."""
+
+
+@click.command(
+    epilog="Example: dslite compress runs/first data/labels.csv --compressor channels:macs=0.5 "
+    "--compressor prune:sparsity=0.8+qat --exporter tflite-float32,tflite-int8"
+)
+@click.argument("run_folder", metavar="RUN", type=PATH)
+@table_options
+@click.option(
+    "--compressor",
+    "compressors",
+    type=PluginName("compressors", words=(_NONE,), joint="+"),
+    multiple=True,
+    help="A name with options, or several joined by + that are applied in turn; a,b for several rows; may be repeated. "
+    "The model as it is (none) is always among them.",
+)
+@click.option(
+    "--exporter",
+    "exporters",
+    type=PluginName("exporters"),
+    multiple=True,
+    help=f"Likewise.  [default: {','.join(_EXPORTERS)}]",
+)
+@click.option(
+    "--target", "targets", type=PluginName("targets"), multiple=True, help="Likewise.  [default: host-litert]"
+)
+@click.option(
+    "--split", type=click.Choice(["devel", "test"]), default="test", show_default=True, help="Part of DATA to score."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=OutputPath(folder=True, parents=True),
+    help="Folder for files, tables and plots.  [default: RUN-compressed]",
+)
+@click.option("--fresh", is_flag=True, help="Measure all, also what an experiment that was stopped had measured.")
+@plan_options
+@json_option
+def command(
+    run_folder: Path,
+    data: DataRequest,
+    compressors: tuple[str, ...],
+    exporters: tuple[str, ...],
+    targets: tuple[str, ...],
+    split: Split,
+    output: Path | None,
+    fresh: bool,
+    plan: Plan,
+    as_json: bool,
+) -> None:
+    """See how small and fast a trained model gets, and what it costs.
+
+    RUN is the folder of `dslite train`, DATA the table it learned from. Every compressor goes with every exporter:
+    the model is compressed and fine-tuned on the train split, with the recipe of the run, exported, scored and
+    measured. Each row is a file that can be shipped: UAR with its interval, the difference from the uncompressed
+    float32 file by a paired bootstrap, size, zeros, parameters, MACs, latency and memory.
+
+    The folder gets the files, report.json, table.csv, table.md, predictions, and UAR against latency and size as PNG
+    and SVG. A row that fails says why, and the exit code is 1. An experiment that was stopped goes on where it was
+    when the same command is given again; compressed models stay in the cache (`dslite cache`).
+    """
+    from dslite.cli import experiments, learning, sweep
+
+    info = run.read_complete(run_folder)
+    if not info.labels:
+        raise SpecError(f"{run_folder}: expected a run that tells classes apart: a regression has no UAR to compare")
+    if not given("split_seed"):
+        data = dataclasses.replace(data, split_seed=info.split_seed)
+    chains = _chains(compressors)
+    table = dataclasses.replace(data, task="classification").read(for_training=False)
+    _check(table, info, split)
+    cases = experiments.trial_cases(
+        building.trained(run_folder),
+        chains,
+        select("exporters", exporters or _EXPORTERS),
+        select("targets", targets or _TARGETS),
+        data,
+        learning.data_key(table),
+        split,
+    )
+    resolved = run_folder.resolve()
+    folder = experiments.made(output or resolved.with_name(f"{resolved.name}-compressed"), split)
+    at_work = sweep.Sweep(cases, plan, [])
+    try:
+        at_work.run(folder.add, fresh=fresh)
+    except BaseException:  # an interruption, a signal, a defect: what was measured is not lost
+        if at_work.done:
+            folder.give(at_work.runs(), as_json=as_json)
+        n_kept = at_work.n_kept()
+        goes_on = f"; the same command goes on after {n_kept} of them" if n_kept else ""
+        click.echo(f"{len(at_work.done)} of {len(cases)} rows were measured{goes_on}", err=True)
+        raise
+    folder.give(at_work.runs(), as_json=as_json)
+    at_work.forget()
+    if any(each.error for each in at_work.done.values()):
+        raise SystemExit(1)
+
+
+def _check(table: DataSet, info: run.RunInfo, split: Split) -> None:
+    """Refuse a table that is not that of the run, and a split that is not there or was learned from.
+
+    Raises:
+        DataError: where the labels, or the split, do not fit.
+        SpecError: where the run learned from what it is to be scored on.
+    """
+    if table.labels != info.labels:
+        raise DataError(
+            f"labels: the run knows {', '.join(info.labels)}, the table has {', '.join(table.labels)}: give the table "
+            "that the run learned from"
+        )
+    if info.final and split == "devel":
+        raise SpecError("--split devel: the run learned from it (--final): score --split test")
+    for part in ("train", split):
+        if not table.part(part):
+            raise DataError(f"expected a {part} split, the table has none")
+
+
+def _chains(texts: Sequence[str]) -> list[tuple[str, ...]]:
+    """Turn what the user named into compressors to be applied in turn, each with its options.
+
+    Raises:
+        UnknownNameError: where a name or an option does not exist.
+        SpecError: where a chain has an empty link.
+    """
+    found = []
+    for chain in (item for text in texts for item in items_of(text)):
+        links = tuple(_BETWEEN.split(chain))
+        if links == (_NONE,):
+            continue
+        if _NONE in links:
+            raise SpecError(f"--compressor {chain}: none stands alone: it is the model as it was trained")
+        for link in links:
+            get_with_options("compressors", link)
+        found.append(links)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,122 @@
+"""UAR of an experiment's rows against latency, and against size: PNG and SVG."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dslite.files import written_whole
+from dslite.records import BenchReport, Run
+from dslite.report.columns import find, value
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
+"""Of exporters; Okabe and Ito's, told apart by the colour-blind too."""
+_MARKERS = "osD^vPX*<>ph"
+_AXES = {"latency": ("median latency (ms)", 1e3), "size": ("size of the file (MB)", 1e-6)}
+_DPI = 150
+
+
+def draw(report: BenchReport, folder: Path) -> list[Path]:
+    """Draw both plots into a folder, each as PNG and SVG, whole or not at all; nothing where no row has a UAR.
+
+    Colours are exporters, markers compressors; bars are confidence intervals; the line joins the rows than which no
+    other has both a higher UAR and less of what is on the axis.
+
+    Raises:
+        WriteError: where the system refuses to write.
+    """
+    runs = [run for run in report.runs if not run.error and find(run, "uar")]
+    if not runs:
+        return []
+    import matplotlib as mpl
+
+    made = []
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams["svg.hashsalt"] = "dslite"  # the same figures, the same bytes
+        for metric in _AXES:
+            shown = [run for run in runs if value(run, metric) is not None]
+            if not shown:
+                continue
+            figure = _figure(shown, metric)
+            for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
+                path = folder / f"uar-{metric}{suffix}"
+                with written_whole(path) as place:
+                    figure.savefig(place, format=suffix[1:], dpi=_DPI, bbox_inches="tight", metadata=metadata)
+                made.append(path)
+    return made
+
+
+def _figure(runs: Sequence[Run], metric: str) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    title, scale = _AXES[metric]
+    figure = Figure(figsize=(8, 5))
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    exporters = list(dict.fromkeys(run.artifact.exporter or "" for run in runs))
+    compressors = list(dict.fromkeys(_compressors(run) for run in runs))
+    points = []
+    for run in runs:
+        uar = find(run, "uar")
+        assert uar is not None  # noqa: S101 - only such come here
+        x = (value(run, metric) or 0.0) * scale
+        low, high = uar.statistics["low"], uar.statistics["high"]
+        points.append((x, uar.value))
+        axes.errorbar(
+            x,
+            uar.value,
+            yerr=[[max(0.0, uar.value - low)], [max(0.0, high - uar.value)]],
+            fmt=_MARKERS[compressors.index(_compressors(run)) % len(_MARKERS)],
+            color=_COLOURS[exporters.index(run.artifact.exporter or "") % len(_COLOURS)],
+            markersize=8,
+            markeredgecolor="white",
+            elinewidth=0.8,
+            alpha=0.9,
+        )
+    _line(axes, points)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel(title)
+    axes.set_ylabel("UAR, with 95 % interval")
+    axes.grid(visible=True, which="both", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    _legend(axes, exporters, compressors)
+    chance = next((uar.statistics.get("chance") for run in runs if (uar := find(run, "uar"))), None)
+    backbones = sorted({run.artifact.backbone or "" for run in runs})
+    axes.set_title(f"{', '.join(backbones)}; chance {chance:.2f}" if chance else ", ".join(backbones), fontsize=10)
+    return figure
+
+
+def _compressors(run: Run) -> str:
+    return "+".join(run.artifact.compressors) or "none"
+
+
+def _line(axes: "Axes", points: Sequence[tuple[float, float]]) -> None:
+    """Join the points of the Pareto front, by steps: between two of them nothing better is known than the left one."""
+    highest, chosen = -1.0, []
+    for x, y in sorted(points, key=lambda point: (point[0], -point[1])):
+        if y > highest:
+            chosen.append((x, y))
+            highest = y
+    axes.step([x for x, _ in chosen], [y for _, y in chosen], where="post", color="0.6", linewidth=1, zorder=1)
+
+
+def _legend(axes: "Axes", exporters: Sequence[str], compressors: Sequence[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], linestyle="", marker="s", color=_COLOURS[i % len(_COLOURS)], label=name)
+        for i, name in enumerate(exporters)
+    ]
+    handles += [
+        Line2D([], [], linestyle="", marker=_MARKERS[i % len(_MARKERS)], color="0.4", label=name)
+        for i, name in enumerate(compressors)
+    ]
+    axes.legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
