@@ -223,6 +223,7 @@ class Artifact:
         params: parameters of the Keras model (a foreign file: of the file's weight tensors).
         macs: multiply-accumulates of one inference, batch 1.
         split_seed: by which the training divided a table without splits; None where `dslite train` did not make it.
+        n_calibration: samples the exporter calibrated with; None where it did not.
     """
 
     path: str
@@ -241,6 +242,7 @@ class Artifact:
     params: int | None
     macs: int | None
     split_seed: int | None
+    n_calibration: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,11 +68,12 @@ def export(
     if exporter.needs_calibration and calibration is None:
         raise ExportError(f"exporter {exporter.name} needs calibration data: give it audio")
     n_macs = _count_macs(model)
+    taken: list[None] = []
     with (
         files.written_whole(manifest.manifest_path(path)) as manifest_place,
         files.written_whole(path) as place,
     ):
-        _run(exporter, model, place, calibration, options)
+        _run(exporter, model, place, calibration and _counted(calibration, taken), options)
         artifact = Artifact(
             path=str(path),
             sha256=files.sha256(place),
@@ -90,9 +91,17 @@ def export(
             params=int(model.count_params()),
             macs=n_macs,
             split_seed=provenance.split_seed,
+            n_calibration=len(taken) if exporter.needs_calibration else None,
         )
         manifest_place.write_text(manifest.to_text(artifact), encoding="utf-8")
     return artifact
+
+
+def _counted(samples: Iterable[Any], taken: list[None]) -> Iterator[Any]:
+    """Give the samples, and note each that is taken."""
+    for sample in samples:
+        taken.append(None)
+        yield sample
 
 
 def _count_macs(model: Any) -> int | None:

@@ -74,7 +74,7 @@ def command(
     plan: Plan,
     as_json: bool,
 ) -> None:
-    """See how small and fast a trained model gets, and what it costs.
+    """Compress a run: how small, how fast, at what cost.
 
     RUN is the folder of `dslite train`, DATA the table it learned from. Every compressor goes with every exporter:
     the model is compressed and fine-tuned on the train split, with the recipe of the run, exported, scored and

@@ -89,6 +89,8 @@ def command(
     click.echo(
         f"input {artifact.input.kind} {artifact.input.shape}, output {artifact.output.kind} {artifact.output.shape}"
     )
+    if artifact.n_calibration is not None:
+        click.echo(f"calibrated with {artifact.n_calibration} chunks")
     if artifact.weights == "none":
         click.echo("weights are random: good for measuring, not for predicting")
 

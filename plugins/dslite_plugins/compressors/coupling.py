@@ -251,7 +251,7 @@ def weakest(of: Coupling, network: Any, scores: Mapping[int, float], aim: int, m
         scores: of `importance`.
         aim: multiply-accumulates that may be left.
         multiple: of which the number of units that stay in a group is one, and which it is at least; halved as long as
-            it is more than a quarter of the group.
+            it is more than half of the group.
     """
     whole = count_macs(of, network, set())
     ranked = []
@@ -280,7 +280,7 @@ def weakest(of: Coupling, network: Any, scores: Mapping[int, float], aim: int, m
 
 
 def _step(n: int, multiple: int) -> int:
-    while multiple > max(1, n // 4):
+    while multiple > max(1, n // 2):
         multiple = (multiple + 1) // 2
     return multiple
 

@@ -33,10 +33,11 @@ def _prune(model: Any, finetune: Finetune, options: Options) -> Any:
         options, "sparsity", 0, 1, "it is the share of weights that become zero; 0 leaves all, 1 leaves none"
     )
     epochs = check_epochs(options)
-    # A mask changes at step 1 and every `every` steps until `end`, which must be such a step.
-    every = max(1, int(_RAMP * finetune.n_steps(epochs)) // _N_UPDATES)
-    end = 1 + every * max(1, int(_RAMP * finetune.n_steps(epochs)) // every)
-    schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, sparsity, begin_step=1, end_step=end, frequency=every)
+    # Steps are counted from 1. A mask changes every so many of them until `end`, which must be such a step.
+    ramp = int(_RAMP * finetune.n_steps(epochs))
+    every = max(1, ramp // _N_UPDATES)
+    end = every * max(1, ramp // every)
+    schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, sparsity, begin_step=0, end_step=end, frequency=every)
     base = folded(model)
 
     def wrap(layer: Any, new: Any) -> Any:

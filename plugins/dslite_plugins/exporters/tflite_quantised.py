@@ -22,7 +22,7 @@ _CNN = r"^(?!.*\b(frontend|scaling)/)"
 """Operators, by the names of their outputs, that are in neither front end nor scaling."""
 _FEWEST_SAMPLES = 8
 _SOURCE = "https://ai.google.dev/edge/litert/conversion/tensorflow/quantization"
-_SAMPLES = Option("samples", 64, "Chunks that activations are calibrated with; 8 or more.")
+_SAMPLES = Option("samples", 64, "Chunks that activations are calibrated with, at most; 8 or more.")
 
 
 def _float16(model: Any, path: str, calibration: Iterable[Any] | None, options: Options) -> None:
@@ -72,18 +72,16 @@ def _samples(calibration: Iterable[Any] | None, options: Options) -> list[Any]:
 
     Raises:
         SpecError: where too few are asked for.
-        ExportError: where there are fewer than that.
+        ExportError: where too few are there.
     """
-    n_wanted = int(options["samples"])
-    if n_wanted < _FEWEST_SAMPLES:
-        raise SpecError(f"samples: expected at least {_FEWEST_SAMPLES} calibration chunks, got {n_wanted}")
-    found = list(itertools.islice(calibration or (), n_wanted))
-    if len(found) < n_wanted:
-        enough = len(found) >= _FEWEST_SAMPLES
-        fewer = f", or ask for fewer with the option samples={len(found)}" if enough else ""
+    at_most = int(options["samples"])
+    if at_most < _FEWEST_SAMPLES:
+        raise SpecError(f"samples: expected at least {_FEWEST_SAMPLES} calibration chunks, got {at_most}")
+    found = list(itertools.islice(calibration or (), at_most))
+    if len(found) < _FEWEST_SAMPLES:
         raise ExportError(
-            f"calibration: expected {n_wanted} chunks with sound in them, got {len(found)}: give more audio of the "
-            f"kind the model is for{fewer}"
+            f"calibration: expected at least {_FEWEST_SAMPLES} chunks with sound in them, got {len(found)}: give more "
+            "audio of the kind the model is for"
         )
     return found
 

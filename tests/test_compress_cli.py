@@ -1,0 +1,311 @@
+"""`dslite compress` on a real run of a small backbone: the whole grid, and what can go wrong in it."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import distributions
+import numpy as np
+import pytest
+from conftest import HEEDS_SIGINT, run_dslite
+from labelled import LABELS, table
+
+from dslite.deploy import manifest
+from dslite.report import document
+from dslite.report.columns import value
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+NETWORK = ("--backbone", "lab", "--weights", "none", "--chunk", 0.5, "--size", 32, "--hidden", 16, "--batch-size", 4)
+QUICK = ("--runs", 3, "--min-seconds", 0, "--warmup-seconds", 0)
+INT8 = "tflite-int8:samples=8"
+
+BREAKING = """
+from dslite import hookimpl
+from dslite.records import Compressor, Option
+
+
+def compress(model, finetune, options):
+    import numpy as np
+    how = options["how"]
+    if how == "raises":
+        raise RuntimeError("no such luck")
+    if how == "dies":
+        import os
+        os._exit(7)
+    if how == "nan":
+        model.get_layer("output").kernel.assign(np.full(model.get_layer("output").kernel.shape, np.nan))
+    return "nothing" if how == "nothing" else model
+
+
+@hookimpl
+def dslite_compressors():
+    return [Compressor("breaking", compress, "a test", (Option("how", "nan", "It breaks."),))]
+"""
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory, site: dict[str, str]) -> dict[str, str]:
+    """The backbone `lab`, and a compressor that breaks models; a cache of its own."""
+    folder = tmp_path_factory.mktemp("breaking")
+    distributions.install(folder, "breaking", BREAKING)
+    return {
+        "PYTHONPATH": os.pathsep.join([str(folder), site["PYTHONPATH"]]),
+        "DSLITE_CACHE": str(tmp_path_factory.mktemp("cache")),
+    }
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, labels_csv: Path, environment: dict[str, str]) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    words = (
+        *NETWORK,
+        "--learning-rate",
+        0.02,
+        "--head-epochs",
+        5,
+        "--finetune-epochs",
+        6,
+        "--augment",
+        "cutmix:size=16",
+    )
+    done = run_dslite("train", labels_csv, *words, "-o", folder, environment=environment)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def experiment(run: Path, labels_csv: Path, environment: dict[str, str]) -> tuple[Path, str]:
+    """The folder of an experiment that nothing disturbed, and its table."""
+    chains = ("channels:macs=0.6,steps=1,epochs=2", "prune:sparsity=0.7,epochs=2+qat:epochs=1")
+    words = [word for chain in chains for word in ("--compressor", chain)]
+    done = run_dslite(
+        *("compress", run, labels_csv, *words, "--exporter", f"tflite-float32,{INT8},tflite-float16", *QUICK),
+        environment=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return run.with_name("first-compressed"), done.stdout
+
+
+def test_every_row_is_a_file_that_can_be_shipped(experiment: tuple[Path, str], environment: dict[str, str]) -> None:
+    folder, _ = experiment
+    report = document.read(folder / "report.json")
+    assert [run.error for run in report.runs] == [None] * 9
+    for run in report.runs:
+        artifact = manifest.read(folder / run.artifact.path)
+        assert artifact.labels == LABELS
+        assert artifact.compressors == run.artifact.compressors
+        assert artifact.input.kind == "audio"
+        assert (artifact.n_calibration == 8) is (artifact.exporter == INT8)
+    sound = next(Path(environment["DSLITE_CACHE"]).rglob("*.tflite"))
+    assert sound.exists()
+
+
+def test_the_rows_are_scored_measured_and_compared(experiment: tuple[Path, str]) -> None:
+    folder, shown = experiment
+    report = document.read(folder / "report.json")
+    base, *others = report.runs
+    assert (base.artifact.compressors, base.artifact.exporter) == ((), "tflite-float32")
+    for run in report.runs:
+        metrics = {m.metric: m for m in run.measurements}
+        wanted = {"uar", "size", "gzip_size", "sparsity", "parameters", "macs", "latency", "memory_delta", "speed_up"}
+        assert wanted <= set(metrics)
+        assert metrics["uar"].statistics["low"] <= metrics["uar"].value <= metrics["uar"].statistics["high"]
+        assert metrics["gzip_size"].value < metrics["size"].value
+    for run in others:
+        difference = next(m for m in run.measurements if m.metric == "uar_difference")
+        assert difference.value == pytest.approx((value(run, "uar") or 0) - (value(base, "uar") or 0), abs=1e-12)
+        assert difference.statistics["low"] <= difference.value <= difference.statistics["high"]
+    pruned = [run for run in report.runs if run.artifact.compressors[:1] == ("prune:sparsity=0.7,epochs=2",)]
+    for run in pruned:
+        assert (value(run, "sparsity") or 0) > 0.5
+        (flag,) = [flag for flag in run.flags if flag.code == "zeros_not_faster"] or [None]
+        assert flag is None or "no faster" in flag.message
+    smaller = [run for run in report.runs if "channels" in "".join(run.artifact.compressors)]
+    assert all((value(run, "macs") or 0) < (value(base, "macs") or 0) for run in smaller)
+    for chain in ("none", "channels:macs=0.6,steps=1,epochs=2", "prune:sparsity=0.7,epochs=2+qat:epochs=1"):
+        assert f"{chain}, tflite-float16" in shown
+
+
+def test_the_folder_has_tables_plots_and_predictions(experiment: tuple[Path, str]) -> None:
+    folder, _ = experiment
+    with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 9
+    assert {row["compressors"] for row in rows} >= {"none", "prune:sparsity=0.7,epochs=2+qat:epochs=1"}
+    assert any(row["pareto"] == "yes" for row in rows)
+    assert float(rows[1]["uar_difference_low"]) <= float(rows[1]["uar_difference"])
+    text = (folder / "table.md").read_text(encoding="utf-8")
+    assert text.count("\n| ") == 9
+    assert "    dslite compress " in text
+    assert "paired" in text
+    for name in ("uar-latency", "uar-size"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (folder / f"{name}.svg").read_text(encoding="utf-8")
+    for row in rows:
+        with (folder / "predictions" / f"{row['file']}.test.csv").open(encoding="utf-8", newline="") as file:
+            predicted = list(csv.DictReader(file))
+        assert len(predicted) == 7
+        recalls = [[p["predicted"] == p["label"] for p in predicted if p["label"] == label] for label in LABELS]
+        assert float(row["uar"]) == pytest.approx(np.mean([np.mean(hits) for hits in recalls]))
+
+
+def test_scores_are_those_of_evaluate(
+    experiment: tuple[Path, str], labels_csv: Path, environment: dict[str, str], dslite_command: Command
+) -> None:
+    folder, _ = experiment
+    for run in document.read(folder / "report.json").runs[:2]:
+        done = dslite_command("evaluate", folder / run.artifact.path, labels_csv, "--json", environment=environment)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)["file_level"]
+        assert found["uar"] == value(run, "uar")
+
+
+def test_the_same_command_takes_the_models_from_the_cache_and_gives_the_same(
+    experiment: tuple[Path, str], run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    folder, _ = experiment
+    words = ("--compressor", "channels:macs=0.6,steps=1,epochs=2", "--exporter", "tflite-float32", *QUICK)
+    done = run_dslite("compress", run, labels_csv, *words, "-o", tmp_path / "again", environment=environment)
+    assert done.returncode == 0, done.stderr
+    for name in ("first-none-tflite-float32.tflite",):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+    elsewhere = {**environment, "DSLITE_CACHE": str(tmp_path / "cache")}  # all is made again
+    done = run_dslite("compress", run, labels_csv, *words, "-o", tmp_path / "anew", environment=elsewhere)
+    assert done.returncode == 0, done.stderr
+    one, other = (sorted((tmp_path / name).glob("*channels*.tflite")) for name in ("again", "anew"))
+    assert one[0].read_bytes() == other[0].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("nan", "compressor breaking:how=nan broke the model: it gives NaN or infinite values"),
+        ("raises", "compressor breaking failed: RuntimeError: no such luck (plugin breaking of breaking"),
+        ("nothing", "compressor breaking:how=nothing: expected a model"),
+        ("dies", "exit code 7"),
+    ],
+)
+def test_a_compressor_that_breaks_is_a_row_and_the_others_survive(
+    how: str, message: str, run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    words = ("--compressor", f"breaking:how={how},prune:sparsity=1,cluster:epochs=1", "--exporter", "tflite-float32")
+    done = run_dslite("compress", run, labels_csv, *words, *QUICK, "-o", tmp_path / "out", environment=environment)
+    assert done.returncode == 1, done.stderr
+    base, broken, refused, fine = document.read(tmp_path / "out" / "report.json").runs
+    assert message in (broken.error or "")
+    assert "sparsity: expected above 0 and below 1, got 1" in (refused.error or "")
+    assert (base.error, fine.error) == (None, None)
+    assert "failed: breaking" in done.stdout
+    assert (tmp_path / "out" / "table.csv").exists()
+
+
+def test_an_experiment_that_is_interrupted_goes_on_where_it_was(
+    run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    words = ["compress", run, labels_csv, "--compressor", "qat:epochs=1,qat:epochs=2", "--exporter", "tflite-float32"]
+    words += [*QUICK, "-o", tmp_path / "out"]
+    process = subprocess.Popen(
+        [*HEEDS_SIGINT, *map(str, words)],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    report = tmp_path / "out" / "report.json"
+    deadline = time.monotonic() + 240
+    while not (report.exists() and len(document.read(report).runs) >= 2) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    shown, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "none, tflite-float32" in shown  # what there is
+    assert "the same command goes on after" in told
+    done = run_dslite(*words, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "were measured before this bench was stopped" in done.stderr
+    assert len(document.read(report).runs) == 3
+
+
+def test_what_cannot_be_compressed_is_one_line(
+    run: Path, data: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    other = table(data, "two.csv", lambda row: row if row["label"] != "hum" else None)
+    no_test = table(data, "no_test.csv", lambda row: row if row["split"] != "test" else None)
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "thesis.txt").write_text("mine", encoding="utf-8")
+    for words, message in (
+        ((run, other), "the run knows hiss, hum, tone, the table has hiss, tone"),
+        ((run, no_test), "expected a test split, the table has none"),
+        ((tmp_path, labels_csv), "expected the folder of a run"),
+        ((run, labels_csv, "--compressor", "prone"), "did you mean 'prune'"),
+        ((run, labels_csv, "--compressor", "prune+none"), "none stands alone"),
+        ((run, labels_csv, "--compressor", "prune:sparsty=1"), "prune has no option 'sparsty'"),
+        ((run, labels_csv, "--exporter", "tflite-int4"), "no exporter is named 'tflite-int4'"),
+        ((run, labels_csv, "--target", "host-tensorflow"), "no target among host-tensorflow runs .tflite"),
+        ((run, labels_csv, "-o", full), "no earlier experiment"),
+    ):
+        done = run_dslite("compress", *words, environment=environment)
+        assert (done.returncode, done.stdout) == (2, ""), (words, done.stderr)
+        assert message in done.stderr, words
+    assert [path.name for path in full.iterdir()] == ["thesis.txt"]
+
+
+def test_too_little_audio_to_calibrate_with_is_a_row(
+    run: Path, data: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    few = table(data, "few.csv", lambda row: None if row["split"] == "train" and int(row["file"][:-4]) > 5 else row)
+    done = run_dslite(
+        *("compress", run, few, "--exporter", "tflite-float32,tflite-int8", *QUICK, "-o", tmp_path / "out"),
+        environment=environment,
+    )
+    assert done.returncode == 1, done.stderr
+    base, short = document.read(tmp_path / "out" / "report.json").runs
+    assert base.error is None
+    assert "expected at least 8 chunks with sound in them, got 6: give more audio" in (short.error or "")
+
+
+def test_a_table_that_cannot_be_written_is_told_and_shown(
+    experiment: tuple[Path, str], run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    (out / "table.csv").mkdir(parents=True)  # where a file is to go; root may write anywhere
+    (out / "table.csv" / "mine").touch()
+    shutil.copy(experiment[0] / "report.json", out)
+    words = ("--exporter", "tflite-float32", *QUICK, "-o", out)
+    done = run_dslite("compress", run, labels_csv, *words, environment=environment)
+    assert done.returncode == 1
+    assert "none, tflite-float32" in done.stdout
+    assert "table.csv" in done.stderr.splitlines()[-1]
+    assert (out / "table.csv" / "mine").exists()
+
+
+def test_json_is_the_report(run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    words = ("--exporter", "tflite-float32", "--split", "devel", "--json", *QUICK, "-o", tmp_path / "out")
+    done = run_dslite("compress", run, labels_csv, *words, environment=environment)
+    assert done.returncode == 0, done.stderr
+    report = document.from_text(done.stdout)
+    assert report.runs == document.read(tmp_path / "out" / "report.json").runs
+    (uar,) = [m for m in report.runs[0].measurements if m.metric == "uar"]
+    assert "6 devel files" in uar.method
+
+
+def test_a_regression_is_refused(
+    data: Path, environment: dict[str, str], tmp_path: Path, dslite_command: Command
+) -> None:
+    numbers = table(data, "degrees.csv", lambda row: row | {"label": f"{LABELS.index(row['label'])}.5"})
+    folder: Any = tmp_path / "numbers"
+    words = ("--head-epochs", 1, "--finetune-epochs", 1)
+    done = dslite_command("train", numbers, *NETWORK, *words, "-o", folder, environment=environment)
+    assert done.returncode == 0, done.stderr
+    done = dslite_command("compress", folder, numbers, environment=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a regression has no UAR to compare" in done.stderr

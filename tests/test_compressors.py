@@ -1,0 +1,284 @@
+"""What each compressor promises, on small networks and on the real ones."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dslite.errors import SpecError
+from dslite.model.assembly import build_cnn
+from dslite.model.keras import keras
+from dslite.model.surgery import backbone_of, folded, set_weights, with_backbone
+from dslite.recipe import HeadSpec
+from dslite.records import Backbone
+from dslite.registry import get_with_options, registry
+from dslite_plugins.compressors import coupling
+from dslite_plugins.compressors.state import is_clustered, kernels_of, sparsity_of
+
+SIZE_PX = 64
+QUICK = ["densenet121", "mobilenet_v2", "squeezenet_v1"]
+
+
+@dataclass
+class Finetune:
+    """Trains on noise with `fit`, and notes how it was called."""
+
+    n: int = 16
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+    def __call__(self, model: Any, *, epochs: int = 1, rate: float = 1.0, training: bool = False) -> None:
+        self.calls.append({"epochs": epochs, "rate": rate, "training": training})
+        x, y = self.pictures(self.n), np.eye(3)[np.arange(self.n) % 3]
+        model.compile(keras.optimizers.Adam(1e-3 * rate), "categorical_crossentropy")
+        model.fit(x, y, batch_size=4, epochs=epochs, shuffle=False, verbose=0)
+
+    def n_steps(self, epochs: int) -> int:
+        return epochs * -(-self.n // 4)
+
+    def pictures(self, n: int) -> Any:
+        images = np.random.default_rng(0).uniform(0, 120, (self.n, SIZE_PX, SIZE_PX, 3))
+        images[np.arange(self.n), :, :, np.arange(self.n) % 3] += 100
+        return images[:n].astype(np.float32)
+
+
+def residual(input_shape: Any, weights: Any, options: Any) -> Any:
+    """All that couples channels, in little: residual, concatenation, depthwise convolution, squeeze and excite."""
+    del weights, options
+    layers = keras.layers
+    image = keras.Input(input_shape)
+    x = layers.ReLU(6.0)(layers.BatchNormalization()(layers.Conv2D(16, 3, strides=2, use_bias=False)(image)))
+    inner = layers.ReLU(6.0)(layers.BatchNormalization()(layers.Conv2D(48, 1, use_bias=False)(x)))
+    inner = layers.ReLU(6.0)(layers.BatchNormalization()(layers.DepthwiseConv2D(3, padding="same")(inner)))
+    excited = layers.Reshape((1, 1, 48))(layers.GlobalAveragePooling2D()(inner))
+    excited = layers.Conv2D(48, 1, activation="sigmoid")(layers.Conv2D(8, 1, activation="relu")(excited))
+    inner = layers.Multiply()([inner, excited])
+    x = layers.Add()([x, layers.BatchNormalization()(layers.Conv2D(16, 1)(inner))])
+    x = layers.Concatenate()([x, layers.Conv2D(24, 3, padding="same")(x)])
+    x = layers.ReLU()(layers.BatchNormalization(name="lone")(x))
+    return keras.Model(image, layers.Conv2D(32, 1)(layers.AveragePooling2D()(x)), name="residual")
+
+
+def built(name: str = "") -> Any:
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(1)
+    backbone, options = get_with_options("backbones", name) if name else (_RESIDUAL, {})
+    return build_cnn(backbone, options, max(SIZE_PX, backbone.min_size_px), HeadSpec(n_hidden=32, dropout=0.0), 3, None)
+
+
+_RESIDUAL = Backbone("residual", residual, "tf", 32, 32, "Apache-2.0", "tests")
+
+
+def compressed(text: str, cnn: Any, finetune: Any = None) -> Any:
+    compressor, options = get_with_options("compressors", text)
+    return compressor.compress(cnn, finetune or Finetune(), options)
+
+
+def outputs(cnn: Any) -> Any:
+    return np.asarray(cnn(Finetune().pictures(8), training=False))
+
+
+# -- prune --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sparsity", [0.3, 0.9])
+def test_pruning_leaves_the_share_of_zeros_in_every_kernel(sparsity: float) -> None:
+    new = compressed(f"prune:sparsity={sparsity},epochs=3", built())
+    for kernel in kernels_of(new):
+        assert np.mean(kernel == 0) == pytest.approx(sparsity, abs=1 / kernel.size + 0.01)
+
+
+def test_pruning_reaches_its_share_in_a_single_step() -> None:
+    new = compressed("prune:sparsity=0.5,epochs=1", built(), Finetune(n=4))
+    assert sparsity_of(new) == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("text", ["prune:sparsity=0", "prune:sparsity=1", "channels:macs=0", "channels:macs=1"])
+def test_shares_of_all_or_nothing_are_refused_before_any_training(text: str) -> None:
+    finetune = Finetune()
+    with pytest.raises(SpecError, match=r"expected above 0 and below 1, got [01]: it is the share"):
+        compressed(text, built(), finetune)
+    assert not finetune.calls
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("prune:epochs=0", "epochs: expected 1 or more, got 0"),
+        ("cluster:clusters=2", "clusters: expected 3 to 256, got 2"),
+        ("cluster:clusters=300", "clusters: expected 3 to 256, got 300"),
+        ("qat:epochs=-1", "epochs: expected 1 or more, got -1"),
+        ("channels:steps=4,epochs=3", "steps: expected 1 to 3, as there are epochs, got 4"),
+        ("channels:multiple=0", "multiple: expected 1 or more, got 0"),
+    ],
+)
+def test_other_settings_out_of_range_are_refused(text: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        compressed(text, built())
+
+
+# -- cluster ------------------------------------------------------------------------------------------
+
+
+def test_clustering_leaves_so_many_values_in_every_kernel() -> None:
+    new = compressed("cluster:clusters=8,epochs=1", built())
+    sizes = [np.unique(kernel).size for kernel in kernels_of(new)]
+    assert max(sizes) <= 8
+    assert is_clustered(new, at_most=8)
+
+
+# -- qat ----------------------------------------------------------------------------------------------
+
+
+def on_grid(kernel: Any) -> bool:
+    """Whether every output channel of a kernel holds whole multiples, of at most 127, of one number."""
+    flat = kernel.reshape(-1, kernel.shape[-1])
+    steps = np.abs(flat).max(axis=0) / 127
+    levels = flat / np.where(steps > 0, steps, 1)
+    return bool(np.abs(levels - np.round(levels)).max() < 1e-3)
+
+
+def test_quantisation_aware_training_gives_weights_that_int8_holds_exactly() -> None:
+    finetune = Finetune()
+    before = built()
+    assert not all(map(on_grid, kernels_of(before)))
+    new = compressed("qat:epochs=2", before, finetune)
+    assert all(map(on_grid, kernels_of(new)))
+    depthwise = [layer for layer in backbone_of(new).layers if isinstance(layer, keras.layers.DepthwiseConv2D)]
+    assert all(on_grid(layer.depthwise_kernel.numpy()[..., 0]) for layer in depthwise)
+    assert not any(isinstance(layer, keras.layers.Wrapper) for layer in (*new.layers, *backbone_of(new).layers))
+    assert finetune.calls == [{"epochs": 2, "rate": 0.3, "training": True}]
+
+
+@pytest.mark.parametrize(
+    ("chain", "sparse", "clustered"),
+    [
+        (["prune:sparsity=0.6,epochs=1", "qat:epochs=1"], 0.6, False),
+        (["cluster:clusters=8,epochs=1", "qat:epochs=1"], 0.0, True),
+        (["prune:sparsity=0.6,epochs=1", "cluster:clusters=8,epochs=1", "qat:epochs=1"], 0.6, True),
+        (["channels:macs=0.6,steps=1,epochs=1", "prune:sparsity=0.6,epochs=1"], 0.6, False),
+    ],
+)
+def test_zeros_and_shared_values_survive_what_comes_after(chain: list[str], sparse: float, clustered: bool) -> None:
+    cnn = built()
+    for text in chain:
+        cnn = compressed(text, cnn)
+    assert sparsity_of(cnn) >= sparse - 0.02
+    if not clustered:
+        return
+    for kernel in kernels_of(cnn):
+        # Each output channel is rounded on a grid of its own, so values are shared within a channel.
+        flat = kernel.reshape(-1, kernel.shape[-1])
+        assert max(np.unique(column).size for column in flat.T) <= 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("text", ["qat:epochs=1", "prune:epochs=1", "cluster:epochs=1"])
+def test_real_backbones_can_be_compressed(name: str, text: str) -> None:
+    new = compressed(text, built(name), Finetune(n=4))
+    assert np.isfinite(outputs(new)).all()
+    if text.startswith("qat"):
+        assert all(map(on_grid, kernels_of(new)))
+
+
+# -- channels -----------------------------------------------------------------------------------------
+
+
+def silenced(network: Any, of: Any, gone: set[int], seen: Any) -> Any:
+    """The network with all its channels, of which those that are gone give their mean, whatever they are given.
+
+    The reference that taking channels out is compared with: what reads them is given a constant.
+    """
+    image = keras.Input(network.input_shape[1:])
+    known = {id(network.input): image}
+    for layer in network.layers[1:]:
+        args = layer.input if isinstance(layer.input, list) else [layer.input]
+        given = [known[id(tensor)] for tensor in args]
+        if coupling._reads(layer):
+            away = np.array([int(unit) in gone for unit in of.reads[layer.name]], np.float32)
+            mean = seen[layer.name].mean.astype(np.float32) * away
+            given = [given[0] * (1 - away) + mean]
+        known[id(layer.output)] = layer(given[0] if len(given) == 1 else given)
+    return keras.Model(image, known[id(network.output)])
+
+
+def names(quick: list[str]) -> list[Any]:
+    known = ["", *registry().names("backbones")]
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in known]
+
+
+@pytest.mark.parametrize("name", names(["", "mobilenet_v2", "squeezenet_v1"]))
+def test_what_stays_computes_as_if_what_is_gone_were_constant(name: str) -> None:
+    cnn = folded(built(name))
+    network = backbone_of(cnn)
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (4, *network.input_shape[1:])).astype(np.float32)
+    of = coupling.coupling(network)
+    seen = coupling.watch(network, x)
+    hidden = cnn.get_layer("hidden").kernel.numpy()
+    whole = coupling.count_macs(of, network, set())
+    gone = coupling.weakest(of, network, coupling.importance(of, network, hidden, seen), int(0.6 * whole), 8)
+    assert gone
+    small = coupling.without(of, network, gone, seen)
+    assert coupling.count_macs(coupling.coupling(small), small, set()) == coupling.count_macs(of, network, gone)
+    assert coupling.count_macs(of, network, gone) <= 0.66 * whole
+    stays = np.array([int(unit) not in gone for unit in of.output])
+    got, expected = np.asarray(small(x)), np.asarray(silenced(network, of, gone, seen)(x))[..., stays]
+    # Padding is zero, not the mean, so that at borders the two differ; the centre of a feature map is far from them
+    # only in small networks. Where they are constant to begin with, borders are right as well.
+    scale = np.abs(expected).max()
+    assert np.corrcoef(got.ravel(), expected.ravel())[0, 1] > 0.98
+    assert np.median(np.abs(got - expected)) <= 0.05 * scale
+
+
+def test_channels_that_are_constant_go_without_a_trace() -> None:
+    cnn = folded(built())
+    network = backbone_of(cnn)
+    dead = np.arange(16)  # of the 48 channels between the residual's ends
+    conv = next(layer for layer in network.layers if layer.output_shape[-1] == 48)
+    kernel, bias = conv.get_weights()
+    kernel[..., dead], bias[dead] = 0, -1
+    set_weights(network, {conv.name: [kernel, bias]})
+    depthwise = next(layer for layer in network.layers if isinstance(layer, keras.layers.DepthwiseConv2D))
+    expected = outputs(cnn)
+    of = coupling.coupling(network)
+    x = cnn.get_layer("scaling")(Finetune().pictures(8))
+    seen = coupling.watch(network, x)
+    gone = {int(of.makes[conv.name][i]) for i in dead}
+    assert gone == {int(of.makes[depthwise.name][i]) for i in dead}  # carried along
+    new = with_backbone(cnn, coupling.without(of, network, gone, seen))
+    assert np.allclose(outputs(new), expected, atol=1e-5)
+    assert new.count_params() < cnn.count_params()
+
+
+def test_channels_that_meet_in_a_residual_are_one() -> None:
+    network = backbone_of(folded(built()))
+    of = coupling.coupling(network)
+    first, *_, last = [
+        layer.name for layer in network.layers if layer.output_shape[-1] == 16 and "conv2d" in layer.name
+    ]
+    assert np.array_equal(of.makes[first], of.makes[last])
+    (joined,) = [layer.name for layer in network.layers if type(layer).__name__ == "Concatenate"]
+    assert np.array_equal(of.makes[joined][:16], of.makes[first])
+    assert len(set(map(int, of.makes[joined]))) == 40
+
+
+def test_fewer_channels_make_a_smaller_model_of_about_the_share_of_macs() -> None:
+    before = folded(built())
+    finetune = Finetune()
+    new = compressed("channels:macs=0.5,steps=2,epochs=5,multiple=4", built(), finetune)
+    macs = [coupling.count_macs(coupling.coupling(b), b, set()) for b in (backbone_of(before), backbone_of(new))]
+    assert 0.3 <= macs[1] / macs[0] <= 0.56
+    assert new.count_params() < 0.8 * before.count_params()
+    assert [call["epochs"] for call in finetune.calls] == [2, 3]
+    # Multiples of 4, or of 2 where fewer than 8 are left to choose from.
+    assert all(layer.output_shape[-1] % 2 == 0 for layer in backbone_of(new).layers if "conv2d" in layer.name)
+    assert (new.input_shape, new.output_shape) == (before.input_shape, before.output_shape)
+
+
+def test_a_network_that_is_not_understood_is_left_whole() -> None:
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Lambda(lambda y: y[..., ::-1])(keras.layers.Conv2D(16, 1)(image))
+    network = keras.Model(image, keras.layers.Lambda(lambda y: y * 2)(keras.layers.Conv2D(16, 1)(x)))
+    assert coupling.groups(coupling.coupling(network), network) == []

@@ -1,0 +1,135 @@
+"""Graphs of Keras models, changed."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dslite.errors import ExportError
+from dslite.model.assembly import build_cnn
+from dslite.model.graph import count_macs, trace
+from dslite.model.keras import keras
+from dslite.model.layers import ChannelAffine
+from dslite.model.surgery import backbone_of, copied, folded, rebuilt, with_backbone
+from dslite.recipe import HeadSpec
+from dslite.registry import get_with_options, registry
+
+QUICK = ["mobilenet_v2", "squeezenet_v1"]
+SIZE_PX = 96
+
+
+def built(name: str) -> Any:
+    """A system with a backbone whose batch normalisation does something."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(1)
+    backbone, options = get_with_options("backbones", name)
+    cnn = build_cnn(backbone, options, max(SIZE_PX, backbone.min_size_px), HeadSpec(n_hidden=16), 3, None)
+    rng = np.random.default_rng(0)
+    for layer in backbone_of(cnn).layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            near_one = [any(part in weight.name for part in ("gamma", "variance")) for weight in layer.weights]
+            shapes = [weight.shape for weight in layer.weights]
+            layer.set_weights(
+                [
+                    rng.uniform(0.8, 1.2, s) if one else rng.normal(0, 0.05, s)
+                    for s, one in zip(shapes, near_one, strict=True)
+                ]
+            )
+    return cnn
+
+
+def pictures(cnn: Any) -> Any:
+    return np.random.default_rng(0).uniform(0, 255, (2, *cnn.input_shape[1:])).astype(np.float32)
+
+
+def features(cnn: Any, x: Any) -> Any:
+    return np.asarray(keras.Model(cnn.input, cnn.get_layer("pooling").output)(x, training=False))
+
+
+def backbones() -> list[Any]:
+    names = registry().names("backbones")
+    return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", backbones())
+def test_a_folded_model_computes_the_same_without_batch_normalisation(name: str) -> None:
+    cnn = built(name)
+    x = pictures(cnn)
+    expected = features(cnn, x)
+    new = folded(cnn)
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in backbone_of(new).layers)
+    # Float32 sums in another order; in deep networks with random weights and swish that grows.
+    assert np.allclose(features(new, x), expected, rtol=1e-2, atol=1e-2 * np.abs(expected).max())
+    assert count_macs(trace(new)) == count_macs(trace(cnn))
+    assert new.count_params() <= cnn.count_params()
+    assert np.array_equal(features(cnn, x), expected)  # the old one is as it was
+
+
+def test_normalisation_behind_a_concatenation_becomes_a_scale_and_an_offset() -> None:
+    image = keras.Input((8, 8, 3))
+    both = keras.layers.Concatenate()([keras.layers.Conv2D(4, 3)(image), keras.layers.Conv2D(5, 3)(image)])
+    backbone = keras.Model(image, keras.layers.ReLU()(keras.layers.BatchNormalization(name="bn")(both)), name="back")
+    x = keras.layers.GlobalAveragePooling2D(name="pooling")(backbone(image))
+    cnn = keras.Model(image, keras.layers.Dense(2, name="hidden")(x))
+    backbone.get_layer("bn").set_weights([np.arange(1, 10), np.ones(9), np.linspace(-1, 1, 9), np.full(9, 4.0)])
+    new = folded(cnn)
+    assert isinstance(backbone_of(new).get_layer("bn"), ChannelAffine)
+    probe = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)
+    assert np.allclose(new(probe), cnn(probe, training=False), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        keras.layers.Conv2D(6, 3, activation="relu"),  # the activation stands between
+        keras.layers.Conv2D(6, 3, groups=3),
+    ],
+)
+def test_what_cannot_be_folded_stays_right(before: Any) -> None:
+    image = keras.Input((8, 8, 6))
+    normalisation = keras.layers.BatchNormalization(name="bn")
+    backbone = keras.Model(image, normalisation(copied(before)(image)), name="back")
+    normalisation.set_weights([np.full(6, 2.0), np.ones(6), np.full(6, 0.3), np.full(6, 0.5)])
+    cnn = keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pooling")(backbone(image)))
+    probe = np.random.default_rng(0).normal(size=(1, 8, 8, 6)).astype(np.float32)
+    assert np.allclose(folded(cnn)(probe), cnn(probe, training=False), atol=1e-5)
+
+
+def test_a_convolution_that_others_read_too_is_not_folded() -> None:
+    image = keras.Input((8, 8, 3))
+    shared = keras.layers.Conv2D(4, 1)(image)
+    normalised = keras.layers.BatchNormalization(name="bn")(shared)
+    backbone = keras.Model(image, keras.layers.Add()([shared, normalised]), name="back")
+    backbone.get_layer("bn").set_weights([np.full(4, 3.0), np.ones(4), np.zeros(4), np.ones(4)])
+    cnn = keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pooling")(backbone(image)))
+    probe = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)
+    assert np.allclose(folded(cnn)(probe), cnn(probe, training=False), atol=1e-5)
+
+
+def test_layers_can_be_replaced_and_taken_out() -> None:
+    image = keras.Input((4, 4, 3))
+    x = keras.layers.ReLU(name="relu")(keras.layers.Conv2D(2, 1, name="conv")(image))
+    model = keras.Model(image, keras.layers.Conv2D(2, 1, name="last")(x))
+    new = rebuilt(model, {"relu": None, "last": keras.layers.Conv2D(5, 3, name="other")})
+    assert [layer.name for layer in new.layers[1:]] == ["conv", "other"]
+    assert new.output_shape == (None, 2, 2, 5)
+    assert np.array_equal(new.get_layer("conv").kernel, model.get_layer("conv").kernel)
+    assert new.get_layer("conv") is not model.get_layer("conv")
+
+
+def test_a_layer_that_is_used_twice_is_named() -> None:
+    image = keras.Input((4, 4, 3))
+    twice = keras.layers.Conv2D(3, 1, name="twice")
+    with pytest.raises(ExportError, match=r"layer twice of .* is used 2 times"):
+        rebuilt(keras.Model(image, twice(twice(image))), {})
+
+
+def test_another_backbone_and_hidden_layer_can_be_put_in() -> None:
+    cnn = built("squeezenet_v1")
+    backbone = backbone_of(cnn)
+    image = keras.Input(backbone.input_shape[1:])
+    new = with_backbone(
+        cnn, keras.Model(image, keras.layers.Conv2D(7, 3)(image)), keras.layers.Dense(16, name="hidden")
+    )
+    assert new.get_layer("hidden").kernel.shape == (7, 16)
+    assert new.input_shape == cnn.input_shape
