@@ -285,6 +285,10 @@ def test_a_table_that_cannot_be_written_is_told_and_shown(
     assert done.returncode == 1
     assert "none, tflite-float32" in done.stdout
     assert "table.csv" in done.stderr.splitlines()[-1]
+    # What is kept of it is of the test split: the same rows on devel are none of it.
+    done = run_dslite("compress", run, labels_csv, *words, "--split", "devel", "--json", environment=environment)
+    assert "taken over" not in done.stderr
+    assert "6 devel files" in done.stdout
     assert (out / "table.csv" / "mine").exists()
 
 

@@ -76,6 +76,10 @@ class Case:
         of_export = building.export_key(self.system, self.part, self.exporter, self.sounds)
         return identity.key([of_export, trials.key(self.system, self.trial)]) if self.trial else of_export
 
+    def made(self, file: Path) -> list[Path]:
+        """Give the files of a run that was measured: the exported one, and in an experiment its predictions."""
+        return [file, trials.predictions_path(file, self.trial.split)] if self.trial else [file]
+
     @property
     def sounds(self) -> list[Path]:
         """Give the audio files to calibrate with."""

@@ -24,6 +24,7 @@ class Kept:
     """The kept runs of one bench; while another process is at the same bench, they are that process's."""
 
     def __init__(self, cases: Sequence[Case], keys: Sequence[str]) -> None:
+        self._cases = cases
         self._keys = keys
         self._folder = cache.entry_folder("runs", identity.key([[case.title, case.file_name] for case in cases]))
         self.owner = owners.living_owner(self._folder)
@@ -41,7 +42,8 @@ class Kept:
         with contextlib.suppress(OSError, WriteError):
             self._folder.mkdir(exist_ok=True)
             owners.claim(self._folder)
-        found = {i: read for i, key in enumerate(self._keys) if (read := _read(self._folder / f"{key}.json"))}
+        places = [self._folder / f"{key}.json" for key in self._keys]
+        found = {i: read for i, place in enumerate(places) if (read := _read(place, self._cases[i]))}
         if not found:
             return {}
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(min(at for _, at in found.values())))
@@ -65,11 +67,11 @@ class Kept:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _read(path: Path) -> tuple[Run, float] | None:
-    """Give a run and when it was kept; nothing where it is not whole, or its exported file has gone."""
+def _read(path: Path, case: Case) -> tuple[Run, float] | None:
+    """Give a run and when it was kept; nothing where it is not whole, or a file that it made has gone."""
     try:
         run = from_json(Run, json.loads(path.read_text(encoding="utf-8")))
         at = path.stat().st_mtime
     except (OSError, SpecError, ValueError):
         return None
-    return (run, at) if Path(run.artifact.path).exists() else None
+    return (run, at) if all(place.exists() for place in case.made(Path(run.artifact.path))) else None

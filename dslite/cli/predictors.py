@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
+from dslite.errors import AudioError
+from dslite.learn.dataset import Example
 from dslite.records import Progress as Report
 
 if TYPE_CHECKING:
@@ -36,6 +41,46 @@ class Predictor:
     def names(self) -> Sequence[str]:
         """Name the outputs."""
         return self.labels or [f"value_{i}" for i in range(self.n_outputs)]
+
+
+def score(
+    model: Predictor, examples: Sequence[Example], report: Report
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Let a model predict every chunk of audio files.
+
+    Args:
+        model: what predicts.
+        examples: the files.
+        report: told how far it is.
+
+    Returns:
+        Outputs of all chunks, float32 ``(chunks, k)``, and of each the position of its file; files shorter than a chunk
+        have none where the model's settings drop such.
+
+    Raises:
+        DataError: where files cannot be decoded; they are listed on standard error.
+    """
+    from dslite.audio.load import chunks, load
+    from dslite.cli.data import print_problems
+    from dslite.learn.pictures import undecodable
+
+    outputs = [np.zeros((0, model.n_outputs), np.float32)]
+    n_chunks: list[int] = []
+    problems: list[tuple[str, str]] = []
+    for i, example in enumerate(examples):
+        report(example.name, i / len(examples))
+        try:
+            pieces = chunks(load(example.path, model.sample_rate_hz), model.chunk, model.sample_rate_hz)
+        except AudioError as error:
+            problems.append((example.name, str(error)))
+            continue
+        outputs += [model.session.run(piece[np.newaxis]) for piece in pieces]
+        n_chunks.append(len(pieces))
+    if problems:
+        unusable = undecodable(problems, len(examples))
+        print_problems(unusable)
+        raise unusable
+    return np.concatenate(outputs), np.repeat(np.arange(len(n_chunks)), n_chunks)
 
 
 def opened(path: Path, threads: int, report: Report) -> Predictor:

@@ -111,7 +111,7 @@ def _costs(cases: Sequence[Case]) -> list[float]:
 def _content(case: Case) -> str:
     if case.system is None:
         return identity.file_key(Path(case.file or ""))
-    return case.key
+    return identity.key([case.key, case.trial.split]) if case.trial else case.key
 
 
 # -- processes ----------------------------------------------------------------------------------------

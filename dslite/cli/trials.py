@@ -4,7 +4,6 @@ All of it is done in the worker process. A compressed model is kept in the cache
 ``prune+qat`` begins with the model of ``prune``.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from dslite.codec import to_json
 from dslite.deploy.contents import contents
 from dslite.errors import DsliteError, ModelFileError, PluginError, RunError, in_words
 from dslite.learn import run
-from dslite.learn.dataset import DataSet, Example, Split
+from dslite.learn.dataset import DataSet, Split
 from dslite.records import Compressor, Measurement, Options, Progress
 from dslite.registry import get_with_options
 
@@ -202,11 +201,12 @@ def figures(file: Path, trial: Trial, data: DataSet, threads: int, report: Progr
         ModelFileError: where its runtime refuses it.
         RunError: where its outputs are not finite.
     """
+    from dslite.cli.predictors import opened, score
     from dslite.learn.evaluation import judged
     from dslite.learn.metrics import Classification
 
     examples = [example for example in data.examples if example.split == trial.split]
-    outputs, file_index = _outputs(file, examples, threads, report)
+    outputs, file_index = score(opened(file, threads, report), examples, report)
     found = judged(trial.split, examples, data.labels, outputs, file_index, predictions_path(file, trial.split))
     level = found.file_level
     if not isinstance(level, Classification):
@@ -218,18 +218,3 @@ def figures(file: Path, trial: Trial, data: DataSet, threads: int, report: Progr
     )
     statistics = {"low": low, "high": high, "n": float(level.n), "chance": level.chance}
     return [Measurement("uar", level.uar, "ratio", method, statistics=statistics), *contents(file)]
-
-
-def _outputs(file: Path, examples: Sequence[Example], threads: int, report: Progress) -> Any:
-    from dslite.audio.load import chunks, load
-    from dslite.cli.predictors import opened
-
-    model = opened(file, threads, report)
-    outputs, n_chunks = [], []
-    for i, example in enumerate(examples):
-        if i % 10 == 0:
-            report(f"scoring: {i} of {len(examples)} files", i / len(examples))
-        pieces = chunks(load(example.path, model.sample_rate_hz), model.chunk, model.sample_rate_hz)
-        outputs += [model.session.run(piece[np.newaxis]) for piece in pieces]
-        n_chunks.append(len(pieces))
-    return np.concatenate(outputs), np.repeat(np.arange(len(n_chunks)), n_chunks)

@@ -11,15 +11,14 @@ import numpy.typing as npt
 
 from dslite.cli import building, caching, learning
 from dslite.cli.console import json_option, out, print_json, progress
-from dslite.cli.data import DataRequest, origin, print_problems, table_options
+from dslite.cli.data import DataRequest, origin, table_options
 from dslite.cli.options import OUTPUT, PATH, given
-from dslite.cli.predictors import opened
+from dslite.cli.predictors import opened, score
 from dslite.codec import to_json
-from dslite.errors import AudioError, DataError, SpecError
+from dslite.errors import DataError, SpecError
 from dslite.learn import run
 from dslite.learn.dataset import Example
 from dslite.learn.evaluation import judged
-from dslite.learn.pictures import undecodable
 from dslite.learn.splits import SPLITS
 from dslite.measure.environment import cpu_count
 from dslite.native import native_output_hidden
@@ -139,28 +138,11 @@ def _by_run(folder: Path, examples: Sequence[Example], chosen: npt.NDArray[np.bo
 
 def _by_file(path: Path, examples: Sequence[Example], threads: int) -> Outputs:
     """Give outputs of the examples' chunks, and of each chunk the position of its file."""
-    from dslite.audio.load import chunks, load
-
-    outputs: list[npt.NDArray[Any]] = []
-    n_chunks: list[int] = []
-    problems: list[tuple[str, str]] = []
-    with progress(len(examples) + 1) as steps:
+    with progress([1.0, 5.0]) as steps:
         model = opened(path, threads, steps.start(f"opening {path.name}"))
-        for example in examples:
-            steps.start(example.name)
-            try:
-                pieces = chunks(load(example.path, model.sample_rate_hz), model.chunk, model.sample_rate_hz)
-            except AudioError as error:
-                problems.append((example.name, str(error)))
-                continue
-            outputs += [model.session.run(piece[np.newaxis]) for piece in pieces]
-            n_chunks.append(len(pieces))
-    if problems:
-        unusable = undecodable(problems, len(examples))
-        print_problems(unusable)
-        raise unusable
+        outputs, file_index = score(model, examples, steps.start("predicting"))
     _check_chunks(len(outputs))
-    return np.concatenate(outputs), np.repeat(np.arange(len(n_chunks)), n_chunks)
+    return outputs, file_index
 
 
 def _check_chunks(n_chunks: int) -> None:
