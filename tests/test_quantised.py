@@ -1,5 +1,6 @@
 """The exporters of files with fewer bits."""
 
+import gzip
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +13,10 @@ from ai_edge_litert.interpreter import Interpreter
 
 from dslite.audio.load import synthetic_chunk
 from dslite.deploy import calibration, manifest, tflite_file
+from dslite.deploy.contents import contents
 from dslite.deploy.export import Provenance, export
-from dslite.deploy.runtime import open_session
-from dslite.errors import ExportError, SpecError
+from dslite.deploy.runtime import litert_coverage, open_session
+from dslite.errors import ExportError, ModelFileError, SpecError
 from dslite.model.assembly import build_part
 from dslite.recipe import ChunkSpec, Recipe
 from dslite.registry import registry
@@ -130,6 +132,58 @@ def test_too_few_samples_are_refused(
     with pytest.raises(error, match=message):
         exporter.export(small_system.cnn, str(tmp_path / "x.tflite"), sounds(n_given), {"samples": n_wanted})
     assert not list(tmp_path.iterdir())
+
+
+# -- what is in the files -----------------------------------------------------------------------------
+
+
+def test_zeros_are_counted_whatever_the_bits(small_system: Any, tmp_path: Path) -> None:
+    """Half of the kernels' weights are set to zero, so half of each file's are."""
+    from dslite.model.keras import keras
+    from dslite.model.surgery import backbone_of
+
+    cnn = keras.models.clone_model(small_system.cnn)
+    layers = [x for x in (*backbone_of(cnn).layers, *cnn.layers) if getattr(x, "get_weights", list)() and x.weights]
+    n_zeros = n_weights = 0
+    for layer in layers:
+        for weight in layer.weights:
+            if "kernel" in weight.name and not isinstance(layer, keras.Model):
+                values = np.random.default_rng(len(layer.name)).choice([-1.0, 1.0], weight.shape)
+                values[..., ::2] = 0
+                weight.assign(values)
+                n_zeros, n_weights = n_zeros + int((values == 0).sum()), n_weights + values.size
+    model = build_part("whole", small_system.recipe, cnn)
+    for name in ("tflite-float32", "tflite-float16", "tflite-dynamic", "tflite-int8"):
+        path = tmp_path / f"{name}.tflite"
+        exporter = registry().get("exporters", name)
+        samples = sounds(N_SAMPLES) if exporter.needs_calibration else None
+        exporter.export(model, str(path), samples, {"samples": N_SAMPLES})
+        metrics = {m.metric: m.value for m in contents(path)}
+        assert metrics["sparsity"] == pytest.approx(n_zeros / n_weights), name
+        assert metrics["gzip_size"] == pytest.approx(len(gzip.compress(path.read_bytes(), 9)), abs=32)
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_weights_that_stand_behind_the_flatbuffer_are_counted_and_missed(
+    made: dict[str, Path], exporter: str, tmp_path: Path
+) -> None:
+    content = made[exporter].read_bytes()
+    more = (tflite_file.read(made[exporter]).params or 0) - (tflite_file.read(made["tflite-float32"]).params or 0)
+    assert more in (0, 8)  # two biases of eight zeros are one tensor, but for their scales
+    short = tmp_path / "short.tflite"
+    short.write_bytes(content[:-4096])
+    with pytest.raises(ModelFileError, match=f"a broken TFLite file, maybe truncated to its {len(content) - 4096} b"):
+        tflite_file.read(short)
+
+
+def test_which_nodes_xnnpack_takes(made: dict[str, Path]) -> None:
+    for name in ("tflite-float32", "tflite-int8"):
+        found = litert_coverage(made[name], 1)
+        assert found.n_nodes == sum(tflite_file.read(made[name]).operators.values())
+        assert found.n_nodes - found.n_delegated == sum(found.others.values())
+        assert not {"CONV_2D", "DEPTHWISE_CONV_2D"} & set(found.others)
+    of_int16 = litert_coverage(made["tflite-int16x8"], 1)
+    assert {"CONV_2D", "DEPTHWISE_CONV_2D"} <= set(of_int16.others)  # it has no such kernels for int16
 
 
 # -- where the samples come from ----------------------------------------------------------------------

@@ -18,13 +18,14 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from dslite.errors import ModelFileError, RunError
 from dslite.learn import checkpoint, policy
+from dslite.learn.finetuning import Finetuner
 from dslite.learn.history import Epoch, Phase, best_epoch, next_epoch
 from dslite.learn.network import Network, predict, take_apart
 from dslite.learn.pictures import Pictures
 from dslite.learn.training import Lesson, Scale, State, _Loss, class_weights, in_users_unit, scale_of, train
 from dslite.model.assembly import build_cnn
 from dslite.model.keras import keras
-from dslite.recipe import AugmentSpec, FrontendSpec, HeadSpec, Losses, Optimizer, TrainSpec
+from dslite.recipe import AugmentSpec, FrontendSpec, HeadSpec, Losses, Optimizer, TrainingRecipe, TrainSpec
 from dslite.records import Augmenter
 from dslite.registry import get_with_options
 
@@ -470,3 +471,51 @@ def test_a_network_that_learned_scaled_numbers_gives_them_in_the_users_unit() ->
     scaled = predict(network, lesson.pictures, lesson.devel, told)
     in_users_unit(network, Scale(mean=40.0, std=12.0))
     assert predict(network, lesson.pictures, lesson.devel, told) == pytest.approx(scaled * 12 + 40, rel=1e-5)
+
+
+# -- the loop as compressors have it ----------------------------------------------------------------------
+
+
+def _finetuner(spec: TrainSpec, begun: list[str]) -> tuple[Any, Lesson, Finetuner]:
+    """A model, what it learned from, and its second phase to be had again."""
+    network = network_of()
+    lesson = lesson_of(network)
+    recipe = TrainingRecipe(frontend=FRONTEND, training=spec)
+
+    def start(name: str) -> Callable[[str, float], None]:
+        begun.append(name)
+        return lambda *_: None
+
+    return network.cnn, lesson, Finetuner(lesson, recipe, [], start)
+
+
+def test_finetuning_trains_the_whole_model_with_the_rate_of_the_second_phase() -> None:
+    begun: list[str] = []
+    spec = dataclasses.replace(QUICK, finetune_rate=0.5, patience=1, keep="best")
+    cnn, lesson, finetune = _finetuner(spec, begun)
+    before = {layer.name: layer.get_weights() for layer in cnn.layers}
+    finetune(cnn, epochs=3, rate=0.2)
+    assert len(begun) == 3  # neither devel nor patience ends it
+    after = {layer.name: layer.get_weights() for layer in cnn.layers}
+    assert not equal(before["hidden"], after["hidden"])
+    (backbone,) = (layer for layer in cnn.layers if isinstance(layer, keras.Model))
+    assert not equal(before[backbone.name], after[backbone.name])
+
+    # The same by the training itself, with all that is asked for written out.
+    network = network_of()
+    spec = dataclasses.replace(QUICK, head_epochs=0, finetune_epochs=3, finetune_layers=1000, finetune_rate=0.1)
+    spec = dataclasses.replace(spec, keep="last")
+    learned = dataclasses.replace(lesson, devel=lesson.devel[:0])
+    weights = tuple(network.cnn.get_weights())
+    losses = np.full(len(lesson.train), np.inf, np.float32)
+    assert list(states(network, learned, spec, state=State((), weights, (), weights, losses)))
+    assert equal(network.cnn.get_weights(), cnn.get_weights())
+
+
+def test_finetuning_counts_steps_and_gives_pictures_of_the_training_alone() -> None:
+    _, lesson, finetune = _finetuner(QUICK, [])
+    assert finetune.n_steps(3) == 3 * -(-len(lesson.train) // QUICK.batch_size)
+    pictures = finetune.pictures(5)
+    assert (pictures.shape, pictures.dtype) == ((5, 16, 16, 3), np.float32)
+    assert np.array_equal(pictures, finetune.pictures(5))
+    assert len(finetune.pictures(10_000)) == len(lesson.train)

@@ -156,7 +156,7 @@ def _apply(name: str, cnn: Any, system: building.System, data: DataSet, pictures
         # How many epochs there will be is the compressor's affair: the bar comes ever closer to its end.
         return lambda what, share: report(f"{name}: {epoch}, {what}", 1 - 1 / (1 + (done - 1 + share) / 10))
 
-    finetune = Finetuner(lesson, info.recipe, augmenters, None, start)
+    finetune = Finetuner(lesson, info.recipe, augmenters, start)
     shapes = cnn.input_shape, cnn.output_shape
     report(f"{name}", 0.0)
     result = _guarded(compressor, cnn, finetune, options)

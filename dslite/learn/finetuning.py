@@ -8,7 +8,7 @@ import numpy as np
 
 from dslite.audio.frontend import coloured
 from dslite.learn.network import take_apart
-from dslite.learn.training import Lesson, Scale, State, Tell, in_users_unit, train
+from dslite.learn.training import Lesson, State, Tell, train
 from dslite.recipe import TrainingRecipe
 from dslite.records import Augmenter, Options
 
@@ -23,14 +23,12 @@ class Finetuner:
         lesson: what is learned from; devel is not looked at.
         recipe: of the run.
         augmenters: of the run.
-        scale: of a regression, whose model gives numbers in the user's unit; else None.
         start: called with the name of an epoch as it begins; what it returns is told how far it is.
     """
 
     lesson: Lesson
     recipe: TrainingRecipe
     augmenters: Sequence[tuple[Augmenter, Options]]
-    scale: Scale | None
     start: Callable[[str], Tell]
 
     def __call__(self, model: Any, *, epochs: int = 1, rate: float = 1.0, training: bool = False) -> None:
@@ -46,14 +44,10 @@ class Finetuner:
         )
         network = take_apart(model, self.recipe.frontend, training=training)
         lesson = replace(self.lesson, devel=self.lesson.devel[:0])
-        if self.scale:
-            in_users_unit(network, Scale(-self.scale.mean / self.scale.std, 1 / self.scale.std))
         weights = tuple(model.get_weights())
         begin = State((), weights, (), weights, np.full(len(lesson.train), np.inf, np.float32))
         for _ in train(network, lesson, spec, self.recipe.augmentation, self.augmenters, begin, self.start):
             pass
-        if self.scale:
-            in_users_unit(network, self.scale)
 
     def pictures(self, n: int) -> Any:
         """See `dslite.records.Finetune`."""

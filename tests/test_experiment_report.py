@@ -1,0 +1,204 @@
+"""The table, CSV, Markdown and plots of an experiment, of runs with known figures."""
+
+import csv
+import io
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.image import imread
+from rich.console import Console
+
+from dslite.learn.metrics import Difference
+from dslite.measure.bench import undescribed
+from dslite.records import BenchReport, Measurement, Plan, Run
+from dslite.report import document
+from dslite.report.experiment import as_csv, best, experiment_table, markdown, with_comparison, with_flags
+from dslite.report.experiment_plots import draw
+
+ENVIRONMENT = {"cpu": "a processor", "cpus": 2, "system": "Linux"}
+
+
+def _run(
+    chain: Sequence[str] = (),
+    exporter: str = "tflite-float32",
+    *,
+    uar: float = 0.8,
+    seconds: float = 0.004,
+    n_bytes: float = 4e6,
+    sparsity: float = 0.0,
+    delegated: float = 95.0,
+    target: str = "host-litert",
+) -> Run:
+    artifact = replace(undescribed(Path("m.tflite"), "small", exporter, "whole"), compressors=tuple(chain))
+    found = (
+        Measurement("latency", seconds, "s", "clock", (seconds,), {"p50": seconds, "p90": 2 * seconds, "n": 1.0}),
+        Measurement("size", n_bytes, "bytes", "disk"),
+        Measurement("uar", uar, "ratio", "m", statistics={"low": uar - 0.1, "high": uar + 0.1, "chance": 0.1}),
+        Measurement("sparsity", sparsity, "ratio", "zeros"),
+        Measurement("nodes", 100.0, "", "listing"),
+        Measurement("delegated_nodes", delegated, "", "listing; LiteRT's own kernels run 30 CONV_2D"),
+    )
+    return Run(artifact, target, None, Plan(2), found)
+
+
+FAILED = replace(_run(["prune:sparsity=1"]), measurements=(), error="sparsity: [expected] below 1, got 1")
+
+
+def _report(*runs: Run) -> BenchReport:
+    return document.report(runs, "dslite compress run data.csv", ENVIRONMENT)
+
+
+def _text(report: BenchReport, width: int = 200) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(experiment_table(report, width))
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def _codes(runs: Sequence[Run]) -> list[list[str]]:
+    return [[flag.code for flag in run.flags] for run in with_flags(runs)]
+
+
+def test_a_row_is_compared_with_the_float32_file_in_uar_and_with_that_of_its_target_in_speed() -> None:
+    base, elsewhere = _run(seconds=0.004), _run(seconds=0.040, target="phone")
+    ours = _run((), "tflite-int8", seconds=0.010, target="phone")
+    found = with_comparison(ours, base, elsewhere, Difference(40, 0.82, 0.8, 0.02, (-0.01, 0.05), 1000, 0.95))
+    metrics = {m.metric: m for m in found.measurements}
+    assert metrics["speed_up"].value == pytest.approx(4)
+    assert "none, tflite-float32" in metrics["speed_up"].method
+    assert "40 files" in metrics["uar_difference"].method
+    assert metrics["uar_difference"].statistics == {"low": -0.01, "high": 0.05, "n": 40.0}
+    without = with_comparison(ours, base, None, None)
+    assert without.measurements == ours.measurements
+
+
+def _with_speed(run: Run, base: Run) -> Run:
+    return with_comparison(run, base, base, None)
+
+
+def test_zeros_that_are_no_faster_are_told_and_those_that_are_faster_not() -> None:
+    base = _run()
+    for seconds, expected in ((0.004, ["zeros_not_faster"]), (0.0038, ["zeros_not_faster"]), (0.002, [])):
+        pruned = _with_speed(_run(["prune"], sparsity=0.8, seconds=seconds), base)
+        assert _codes([base, pruned]) == [[], expected]
+    (message,) = [flag.message for flag in with_flags([base, _run(["prune"], sparsity=0.8)])[1].flags]
+    assert message == (
+        "prune, tflite-float32: 80% of its weights are zero, and it is no faster: host-litert computes with zeros as "
+        "with any weight"
+    )
+
+
+def test_zeros_are_judged_against_the_file_of_the_same_exporter() -> None:
+    """An int8 file is faster than float32 by its bits, and its zeros have no part in that."""
+    base, int8 = _run(), _run((), "tflite-int8", seconds=0.002)
+    pruned = _with_speed(_run(["prune"], "tflite-int8", sparsity=0.8, seconds=0.002), base)
+    assert _codes([base, int8, pruned]) == [[], [], ["zeros_not_faster"]]
+
+
+def test_what_became_slower_is_told_and_what_is_as_fast_not() -> None:
+    base = _run()
+    for seconds, expected in ((0.008, ["slower"]), (0.0041, [])):
+        assert _codes([base, _with_speed(_run((), "tflite-int16x8", seconds=seconds), base)]) == [[], expected]
+    slow = _with_speed(_run((), "tflite-int16x8", seconds=0.008), base)
+    assert "slower than float32, 2.00 times its latency" in with_flags([base, slow])[1].flags[0].message
+
+
+def test_a_delegate_that_takes_a_part_is_told_with_what_it_leaves() -> None:
+    assert _codes([_run()]) == [[]]  # the front end is never taken
+    (run,) = with_flags([_run(delegated=70)])
+    assert run.flags[0].message == (
+        "none, tflite-float32: XNNPACK takes 70 of 100 nodes; LiteRT's own kernels run 30 CONV_2D"
+    )
+
+
+_FEW = st.integers(1, 4)
+
+
+@given(st.lists(st.tuples(_FEW, _FEW, _FEW), min_size=1, max_size=8))
+def test_a_row_is_marked_where_no_other_beats_it(points: list[tuple[int, int, int]]) -> None:
+    runs = [_run([f"c{i}"], uar=p[0] / 4, seconds=p[1] / 100, n_bytes=p[2] * 1e6) for i, p in enumerate(points)]
+    marked = best(runs)
+    for i, mine in enumerate(points):
+        beaten = any(
+            theirs != mine and theirs[0] >= mine[0] and theirs[1] <= mine[1] and theirs[2] <= mine[2]
+            for theirs in points
+        )
+        assert (i in marked) == (not beaten)
+
+
+def test_speeds_that_differ_by_less_than_the_noise_mark_nobody_down() -> None:
+    assert best([_run(seconds=0.0100), _run(["qat"], seconds=0.0104)]) == {0, 1}
+    assert best([_run(seconds=0.0100), _run(["qat"], seconds=0.0104, uar=0.7)]) == {0}
+    assert best([_run(seconds=0.0100), _run(seconds=0.02, target="phone"), FAILED]) == {0, 1}
+
+
+def test_the_table_names_rows_failures_and_what_the_figures_are() -> None:
+    base = _run()
+    pruned = _with_speed(_run(["prune", "qat"], sparsity=0.8), base)
+    text = _text(_report(*with_flags([base, pruned, FAILED])))
+    assert "* none, tflite-float32" in text
+    assert "prune+qat, tflite-float32" in text
+    assert "0.800 (0.700 to 0.900)" in text
+    assert "1.00x" in text
+    assert "80%" in text
+    assert "95/100" in text
+    flat = " ".join(text.split())
+    assert "failed: prune:sparsity=1, tflite-float32: sparsity: [expected] below 1, got 1" in flat
+    assert "80% of its weights are zero, and it is no faster" in flat
+    assert "a processor, 2 cores, Linux; 2 threads" in flat
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_a_narrow_table_leaves_columns_out_and_says_which(width: int) -> None:
+    text = _text(_report(_run(), _run(["channels"], uar=0.9)), width)
+    assert all(len(line) <= width for line in text.splitlines())
+    assert "UAR (95 % CI)" in text
+    assert "left out for want of width: p90" in " ".join(text.split())
+    assert "left out" not in _text(_report(_run()), 250)
+
+
+def test_csv_has_si_units_and_no_figure_where_there_is_none() -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(_report(_run(), _run(["a", "b"], uar=0.1), FAILED)))))
+    assert [row["compressors"] for row in rows] == ["none", "a+b", "prune:sparsity=1"]
+    assert (rows[0]["latency_p50_s"], rows[0]["latency_p90_s"], rows[0]["size_bytes"]) == ("0.004", "0.008", "4000000")
+    assert (rows[0]["uar"], rows[0]["uar_low"], rows[0]["uar_difference"]) == ("0.8", "0.7", "")
+    assert [row["pareto"] for row in rows] == ["yes", "no", "no"]
+    assert (rows[2]["uar"], rows[2]["error"]) == ("", FAILED.error)
+
+
+def test_markdown_has_a_line_a_row_and_the_command() -> None:
+    text = markdown(_report(_run(), FAILED))
+    assert text.count("\n| ") == 2
+    assert "- failed: prune:sparsity=1, tflite-float32: sparsity" in text
+    assert text.endswith("\n    dslite compress run data.csv\n")
+
+
+def test_plots_are_the_same_bytes_for_the_same_figures_(tmp_path: Path) -> None:
+    chains = [(), *((f"c{i}",) for i in range(14))]  # more than there are markers
+    runs = [
+        _run(chain, exporter, uar=0.5 + i / 50, seconds=0.001 * (i + 1))
+        for i, chain in enumerate(chains)
+        for exporter in ("tflite-float32", "tflite-int8")
+    ]
+    (tmp_path / "again").mkdir()
+    paths = draw(_report(*runs, FAILED), tmp_path)
+    assert sorted(path.name for path in paths) == [
+        "uar-latency.png",
+        "uar-latency.svg",
+        "uar-size.png",
+        "uar-size.svg",
+    ]
+    for path in draw(_report(*runs, FAILED), tmp_path / "again"):
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+    assert imread(tmp_path / "uar-latency.png").shape[1] > 800
+    assert ET.parse(tmp_path / "uar-size.svg").getroot().tag.endswith("svg")  # noqa: S314 - our own
+
+
+def test_nothing_is_drawn_of_rows_that_all_failed(tmp_path: Path) -> None:
+    assert draw(_report(FAILED), tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+    assert "failed: prune:sparsity=1" in _text(_report(FAILED))
