@@ -112,10 +112,15 @@ def _ranges(whole: bytes, manager: Any, samples: dict[str, Any]) -> Any:
 
     `Quantizer.calibrate` averages them with a weight that decays: the order of the samples would then decide.
     """
-    from ai_edge_quantizer.calibrator import Calibrator
+    from ai_edge_quantizer.calibrator import CalibrationMode, Calibrator
     from ai_edge_quantizer.utils.qsv_utils import min_max_update
 
-    calibrator = Calibrator(whole, num_threads=os.cpu_count() or 1, qsv_update_func=min_max_update)
+    calibrator = Calibrator(
+        whole,
+        num_threads=os.cpu_count() or 1,
+        mode=CalibrationMode.CALIBRATION_PROFILER_BASED,  # the same ranges in a quarter of the time: noted within LiteRT
+        qsv_update_func=min_max_update,
+    )
     calibrator.calibrate(samples, manager)
     return calibrator.get_model_qsvs()
 
