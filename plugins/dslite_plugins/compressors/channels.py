@@ -72,7 +72,7 @@ def dslite_compressors() -> Iterable[Compressor]:
                 Option("macs", 0.5, "Share of the backbone's multiply-accumulates that is left, above 0 and below 1."),
                 Option("steps", 3, "In which channels are taken out, each followed by its part of the epochs."),
                 Option("multiple", 8, "Of which the number of a layer's channels is one: what processors do at once."),
-                Option("epochs", 15, "Of fine-tuning, over all steps."),
+                Option("epochs", 12, "Of fine-tuning, over all steps."),
                 Option("rate", 1.0, "Learning rate, as a share of that of the run's second phase."),
             ),
         )

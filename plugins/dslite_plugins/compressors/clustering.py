@@ -48,8 +48,8 @@ def dslite_compressors() -> Iterable[Compressor]:
             _cluster,
             source="https://arxiv.org/abs/1510.00149",
             options=(
-                Option("clusters", 16, "Different values each kernel may have, 3 to 256."),
-                Option("epochs", 5, "Of fine-tuning."),
+                Option("clusters", 32, "Different values each kernel may have, 3 to 256."),
+                Option("epochs", 3, "Of fine-tuning."),
                 Option("rate", 0.5, "Learning rate, as a share of that of the run's second phase."),
             ),
         )

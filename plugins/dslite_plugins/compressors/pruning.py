@@ -60,8 +60,8 @@ def dslite_compressors() -> Iterable[Compressor]:
             _prune,
             source="https://arxiv.org/abs/1710.01878",
             options=(
-                Option("sparsity", 0.8, "Share of each kernel's weights that become zero, above 0 and below 1."),
-                Option("epochs", 10, "Of fine-tuning."),
+                Option("sparsity", 0.5, "Share of each kernel's weights that become zero, above 0 and below 1."),
+                Option("epochs", 8, "Of fine-tuning."),
                 Option("rate", 0.5, "Learning rate, as a share of that of the run's second phase."),
             ),
         )

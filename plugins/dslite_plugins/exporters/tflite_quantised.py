@@ -118,7 +118,7 @@ def _ranges(whole: bytes, manager: Any, samples: dict[str, Any]) -> Any:
     calibrator = Calibrator(
         whole,
         num_threads=os.cpu_count() or 1,
-        mode=CalibrationMode.CALIBRATION_PROFILER_BASED,  # the same ranges in a quarter of the time: noted within LiteRT
+        mode=CalibrationMode.CALIBRATION_PROFILER_BASED,  # LiteRT notes them itself: the same in a quarter of the time
         qsv_update_func=min_max_update,
     )
     calibrator.calibrate(samples, manager)
