@@ -40,7 +40,7 @@ EPOCHS = {"mobilenet_v2": 20, "squeezenet_v1": 30, "densenet121": 25}
 TITLES = {"esc10": "ESC-10", "emodb": "EMO-DB"}
 CHAINS = (
     "channels",
-    "channels:macs=0.3,epochs=16",
+    "channels:macs=0.25,epochs=20,steps=4",
     "prune",
     "cluster",
     "qat",
