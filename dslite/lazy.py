@@ -12,7 +12,6 @@ from dslite.errors import PluginError
 HEAVY = (
     "ai_edge_litert",
     "ai_edge_quantizer",
-    "ai_edge_quantizer",
     "jax",
     "keras",
     "librosa",
@@ -22,7 +21,6 @@ HEAVY = (
     "scipy",
     "sklearn",
     "tensorflow",
-    "tensorflow_model_optimization",
     "tensorflow_model_optimization",
     "tf_keras",
     "torch",

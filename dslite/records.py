@@ -48,8 +48,9 @@ class Finetune(Protocol):
         """Train a model in place.
 
         Args:
-            model: the image model, or one with wrappers around its layers; it keeps the layers ``pooling``, ``hidden``,
-                ``arelu``, ``dropout`` and ``output``, of which a wrapper's name ends with the name of what it wraps.
+            model: the image model, or one with wrappers around its layers; it keeps the layers ``scaling``,
+                ``pooling``, ``hidden``, ``arelu``, ``dropout`` and ``output``, of which a wrapper's name ends with the
+                name of what it wraps.
             epochs: times that all training chunks are seen.
             rate: learning rate, as a share of that of the training's second phase.
             training: call the backbone and the hidden layer in training mode, as wrappers want it that observe ranges
@@ -292,13 +293,15 @@ class Measurement:
 
     Attributes:
         metric: one of ``latency``, ``first_latency``, ``init_time`` (s), ``memory_delta``,
-            ``memory_anonymous_delta``, ``memory_process``, ``size`` (bytes), ``parameters``, ``macs``, ``flops``
-            (counts); plugins may add their own.
+            ``memory_anonymous_delta``, ``memory_process``, ``size``, ``gzip_size`` (bytes), ``parameters``, ``macs``,
+            ``flops``, ``nodes``, ``delegated_nodes`` (counts), ``uar``, ``uar_difference``, ``sparsity``, ``speed_up``
+            (ratios); plugins may add their own.
         value: of a series, its median.
-        unit: ``s``, ``bytes`` or ``count``.
+        unit: ``s``, ``bytes``, ``count`` or ``ratio``.
         method: one sentence a reader can repeat the measurement from.
         samples: every sample taken, in order; empty for what is counted, not sampled.
-        statistics: of the samples: n, mean, std, min, p50, p90, max; empty without samples.
+        statistics: of the samples: n, mean, std, min, p50, p90, max; of a score: n, chance, and low and high, the ends
+            of its confidence interval, where there is one.
     """
 
     metric: str
@@ -332,7 +335,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class BenchReport:
-    """What ``dslite bench -o`` writes. `schema` counts up with every change old readers would stumble over."""
+    """What ``dslite bench -o`` and ``dslite compress`` write.
+
+    `schema` counts up with every change old readers would stumble over.
+    """
 
     schema: int
     created: str

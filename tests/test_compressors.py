@@ -78,6 +78,74 @@ def outputs(cnn: Any) -> Any:
     return np.asarray(cnn(Finetune().pictures(8), training=False))
 
 
+# -- backbones of others ------------------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Composite(keras.layers.Layer):  # type: ignore[misc]
+    """A layer that makes what it needs when it is called first."""
+
+    inner: Any = None
+
+    def call(self, x: Any) -> Any:
+        if self.inner is None:
+            self.inner = keras.layers.Conv2D(8, 1)
+        return self.inner(x)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Own(keras.layers.Wrapper):  # type: ignore[misc]
+    """A wrapper that is none of TFMOT's."""
+
+    def call(self, x: Any) -> Any:
+        return 2 * self.layer(x)
+
+
+def odd(input_shape: Any, weights: Any, options: Any) -> Any:
+    """What authors of plugins may have: names of the head's layers, wrappers, groups, layers that build others."""
+    del weights, options
+    layers = keras.layers
+    image = keras.Input(input_shape)
+    x = layers.Normalization(mean=[0.1, 0.2, 0.3], variance=[1.0, 2.0, 3.0])(image)
+    x = layers.Normalization(name="adapted")(x)
+    x = layers.ReLU()(layers.Conv2D(16, 3, strides=2, name="first")(x))
+    x = layers.ReLU()(layers.Conv2D(16, 3, groups=4, name="grouped")(x))
+    x = layers.ReLU()(layers.SeparableConv2D(24, 3, depth_multiplier=2, name="separable")(x))
+    x = Own(layers.Conv2D(16, 1, name="inside"), name="own")(x)
+    x = Composite(name="composite")(x)
+    x = layers.Conv2D(16, 3, activation="relu", name="hidden")(x)
+    return keras.Model(image, layers.Conv2D(32, 1, name="output")(x), name="odd")
+
+
+_ODD = Backbone("odd", odd, "none", 32, 32, "Apache-2.0", "tests")
+
+
+@pytest.mark.parametrize("text", ["prune:epochs=1", "cluster:epochs=1,clusters=8", "qat:epochs=1"])
+def test_backbones_of_others_can_be_compressed(text: str) -> None:
+    keras.utils.set_random_seed(1)
+    cnn = build_cnn(_ODD, {}, SIZE_PX, HeadSpec(n_hidden=32, dropout=0.0), 3, None)
+    new = compressed(text, cnn)
+    backbone = backbone_of(new)
+    for name in ("first", "grouped", "separable", "hidden", "output"):
+        kernel = backbone.get_layer(name).kernel.numpy()
+        if text.startswith("prune"):
+            assert np.mean(kernel == 0) == pytest.approx(0.5, abs=0.03), name
+        elif text.startswith("cluster"):
+            assert np.unique(kernel).size <= 8, name
+        else:
+            assert on_grid(kernel), name
+    assert np.isfinite(outputs(new)).all()
+
+
+def test_channels_of_a_grouped_convolution_stay() -> None:
+    keras.utils.set_random_seed(1)
+    cnn = build_cnn(_ODD, {}, SIZE_PX, HeadSpec(n_hidden=32, dropout=0.0), 3, None)
+    before = backbone_of(folded(cnn))
+    new = backbone_of(compressed("channels:macs=0.9,steps=1,epochs=1,multiple=2", cnn))
+    assert new.get_layer("grouped").kernel.shape == before.get_layer("grouped").kernel.shape
+    assert new.get_layer("output").kernel.shape != before.get_layer("output").kernel.shape
+
+
 # -- prune --------------------------------------------------------------------------------------------
 
 
@@ -105,6 +173,11 @@ def test_shares_of_all_or_nothing_are_refused_before_any_training(text: str) -> 
     ("text", "message"),
     [
         ("prune:epochs=0", "epochs: expected 1 or more, got 0"),
+        ("prune:sparsity=0.05", "sparsity: expected 0.1 or more, got 0.05: so few zeros save nothing"),
+        ("prune:rate=0", "rate: expected above 0 to 10, got 0"),
+        ("qat:rate=-1", "rate: expected above 0 to 10, got -1"),
+        ("cluster:rate=11", "rate: expected above 0 to 10, got 11"),
+        ("channels:rate=0", "rate: expected above 0 to 10, got 0"),
         ("cluster:clusters=2", "clusters: expected 3 to 256, got 2"),
         ("cluster:clusters=300", "clusters: expected 3 to 256, got 300"),
         ("qat:epochs=-1", "epochs: expected 1 or more, got -1"),
@@ -170,6 +243,26 @@ def test_zeros_and_shared_values_survive_what_comes_after(chain: list[str], spar
         # Each output channel is rounded on a grid of its own, so values are shared within a channel.
         flat = kernel.reshape(-1, kernel.shape[-1])
         assert max(np.unique(column).size for column in flat.T) <= 8
+
+
+class Untrained(Finetune):
+    """Runs the model once, in place of training."""
+
+    def __call__(self, model: Any, *, epochs: int = 1, rate: float = 1.0, training: bool = False) -> None:
+        del epochs, rate
+        model(np.zeros((1, *model.input_shape[1:]), np.float32), training=training)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", registry().names("backbones"))
+def test_every_backbone_is_given_back_whole_by_training_in_wrappers(name: str) -> None:
+    cnn = built(name)
+    new = compressed("qat:epochs=1", cnn, Untrained())
+    expected = folded(cnn)
+    assert [layer.name for layer in backbone_of(new).layers] == [layer.name for layer in backbone_of(expected).layers]
+    for got, wanted in zip(kernels_of(new), kernels_of(expected), strict=True):
+        assert on_grid(got)
+        assert np.abs(got - wanted).max() <= np.abs(wanted).max() / 127
 
 
 @pytest.mark.slow
@@ -262,6 +355,14 @@ def test_channels_that_meet_in_a_residual_are_one() -> None:
     (joined,) = [layer.name for layer in network.layers if type(layer).__name__ == "Concatenate"]
     assert np.array_equal(of.makes[joined][:16], of.makes[first])
     assert len(set(map(int, of.makes[joined]))) == 40
+
+
+def test_the_aim_is_met_whatever_the_number_of_steps() -> None:
+    before = backbone_of(folded(built()))
+    whole = coupling.count_macs(coupling.coupling(before), before, set())
+    for steps in (1, 4):
+        new = backbone_of(compressed(f"channels:macs=0.5,steps={steps},epochs=4,multiple=2", built()))
+        assert coupling.count_macs(coupling.coupling(new), new, set()) <= 0.55 * whole
 
 
 def test_fewer_channels_make_a_smaller_model_of_about_the_share_of_macs() -> None:

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import soundfile
 from ai_edge_litert.interpreter import Interpreter
+from conftest import small_backbone
 
-from dslite.audio.load import synthetic_chunk
+from dslite.audio.load import load, synthetic_chunk
 from dslite.deploy import calibration, manifest, tflite_file
 from dslite.deploy.contents import contents
 from dslite.deploy.export import Provenance, export
 from dslite.deploy.runtime import litert_coverage, open_session
 from dslite.errors import ExportError, ModelFileError, SpecError
-from dslite.model.assembly import build_part
-from dslite.recipe import ChunkSpec, Recipe
+from dslite.model.assembly import build_cnn, build_part
+from dslite.recipe import ChunkSpec, HeadSpec, Recipe
 from dslite.registry import registry
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -106,6 +107,16 @@ def test_int8_weights_have_a_scale_for_every_channel(made: dict[str, Path]) -> N
     kernels = [d for d in tensors(made["tflite-int8"]).values() if d["dtype"] == np.int8 and len(d["shape"]) == 4]
     scales = [len(d["quantization_parameters"]["scales"]) for d in kernels]
     assert scales.count(8) == 2  # eight channels of the convolution, and of the depthwise one
+
+
+def test_a_regression_is_not_rounded_to_256_numbers(small_system: Any, tmp_path: Path) -> None:
+    cnn = build_cnn(small_backbone(), {}, 64, HeadSpec(8, 0.0, "linear"), 1, None)
+    model = build_part("whole", small_system.recipe, cnn)
+    exporter = registry().get("exporters", "tflite-int8")
+    exporter.export(model, str(tmp_path / "x.tflite"), sounds(N_SAMPLES), {"samples": N_SAMPLES})
+    session = open_session(tmp_path / "x.tflite", 1)
+    found = {float(session.run(audio)[0, 0]) for audio in sounds(400)}
+    assert len(found) > 256
 
 
 def test_the_order_of_calibration_samples_decides_nothing(small_system: Any, tmp_path: Path) -> None:
@@ -213,6 +224,14 @@ def test_every_file_gives_a_chunk_before_any_gives_two_and_silence_none(folder: 
     assert len({sample.tobytes() for sample in given}) == 6  # no chunk twice
     again = list(calibration.samples(folder, recipe, "whole"))
     assert all(map(np.array_equal, given, again))
+
+
+def test_a_recording_is_decoded_once(folder: list[Path], small_system: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+    monkeypatch.setattr(calibration, "load", lambda path, rate: decoded.append(path) or load(path, rate))
+    recipe = Recipe(ChunkSpec(length_s=0.25, hop_s=0.25), small_system.recipe.frontend, small_system.recipe.head)
+    assert len(list(calibration.samples(folder, recipe, "whole"))) == 24
+    assert sorted(decoded) == folder
 
 
 def test_the_cnn_alone_is_calibrated_with_pictures(folder: list[Path], small_system: Any) -> None:

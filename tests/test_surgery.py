@@ -78,6 +78,33 @@ def test_normalisation_behind_a_concatenation_becomes_a_scale_and_an_offset() ->
     assert np.allclose(new(probe), cnn(probe, training=False), atol=1e-5)
 
 
+@pytest.mark.parametrize("multiplier", [1, 2])
+def test_a_separable_convolution_becomes_two_and_takes_the_normalisation_behind_it(multiplier: int) -> None:
+    image = keras.Input((9, 9, 3))
+    separable = keras.layers.SeparableConv2D(
+        5, 3, strides=2, padding="same", depth_multiplier=multiplier, use_bias=False, name="separable"
+    )
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization(name="bn")(separable(image)))
+    backbone = keras.Model(image, x, name="back")
+    backbone.get_layer("bn").set_weights([np.arange(1, 6), np.ones(5), np.linspace(-1, 1, 5), np.full(5, 4.0)])
+    cnn = keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pooling")(backbone(image)))
+    probe = np.random.default_rng(0).normal(size=(2, 9, 9, 3)).astype(np.float32)
+    new = folded(cnn)
+    kinds = [type(layer).__name__ for layer in backbone_of(new).layers]
+    assert kinds == ["InputLayer", "DepthwiseConv2D", "Conv2D", "ReLU"]
+    assert np.allclose(new(probe), cnn(probe, training=False), atol=1e-5)
+
+
+def test_a_model_inside_a_backbone_is_refused_by_name() -> None:
+    image = keras.Input((8, 8, 3))
+    block = keras.Sequential([keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization()], name="stem")
+    cnn = keras.Model(
+        image, keras.layers.GlobalAveragePooling2D()(keras.Model(image, block(image), name="mine")(image))
+    )
+    with pytest.raises(ExportError, match="backbone mine: expected layers, got a model inside, stem: "):
+        folded(cnn)
+
+
 @pytest.mark.parametrize(
     "before",
     [

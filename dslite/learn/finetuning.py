@@ -38,7 +38,7 @@ class Finetuner:
             head_epochs=0,
             finetune_epochs=epochs,
             finetune_layers=_ALL_LAYERS,
-            finetune_rate=min(1.0, self.recipe.training.finetune_rate * rate),
+            learning_rate=self.recipe.training.learning_rate * rate,
             keep="last",
             patience=0,
         )

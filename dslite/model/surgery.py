@@ -25,8 +25,9 @@ def rebuilt(model: Any, replacements: Mapping[str, Any]) -> Any:
 
     Args:
         model: a functional Keras model in which no layer is used twice.
-        replacements: by the name of a layer, what comes in its place: a layer or model that was not called yet, or None
-            to take it out, which only a layer with one input can be. They keep the weights they bring along, if any.
+        replacements: by the name of a layer, what comes in its place: a layer or model that was not called yet, a
+            function of tensors that calls such, or None to take it out, which only a layer with one input can be. They
+            keep the weights they bring along, if any.
 
     Returns:
         A new model; layers that are not replaced are copies with the same names and weights.
@@ -67,22 +68,26 @@ def copied(layer: Any, **changes: Any) -> Any:
     return type(layer).from_config({**layer.get_config(), **changes})
 
 
-# -- batch normalisation ------------------------------------------------------------------------------
+# -- as it runs on a phone ----------------------------------------------------------------------------
 
 
 def folded(cnn: Any) -> Any:
-    """Give an image model whose backbone has no batch normalisation left: it computes the same, as a phone will.
+    """Give an image model that computes the same with the layers that run on a phone.
 
-    Behind a convolution or a dense layer whose output nothing else reads, it is folded into kernel and bias; elsewhere
-    (DenseNet has it behind concatenations) it becomes `dslite.model.layers.ChannelAffine`.
+    A separable convolution becomes a depthwise and a pointwise one, as TFLite has them. Batch normalisation behind a
+    convolution or a dense layer whose output nothing else reads is folded into kernel and bias; elsewhere (DenseNet has
+    it behind concatenations) it becomes `dslite.model.layers.ChannelAffine`.
 
     Args:
         cnn: from `dslite.model.assembly.build_cnn`.
 
     Returns:
         A new model, which shares nothing with `cnn`.
+
+    Raises:
+        ExportError: where the backbone has a model inside, or uses a layer twice.
     """
-    backbone = backbone_of(cnn)
+    backbone = _split(backbone_of(cnn))
     replacements: dict[str, Any] = {}
     weights: dict[str, list[Any]] = {}
     for layer in backbone.layers:
@@ -100,6 +105,35 @@ def folded(cnn: Any) -> Any:
             replacements[layer.name] = ChannelAffine(name=layer.name)
             weights[layer.name] = [scale, offset]
     return with_backbone(cnn, set_weights(rebuilt(backbone, replacements), weights))
+
+
+def _split(backbone: Any) -> Any:
+    """Make two layers of each separable convolution; the second, which is a plain one, has its name."""
+    replacements: dict[str, Any] = {}
+    weights: dict[str, list[Any]] = {}
+    for layer in backbone.layers:
+        if isinstance(layer, keras.Model):
+            raise ExportError(
+                f"backbone {backbone.name}: expected layers, got a model inside, {layer.name}: what is in it cannot be "
+                "compressed; call its layers in the backbone itself"
+            )
+        if type(layer) is keras.layers.SeparableConv2D:
+            first = keras.layers.DepthwiseConv2D(
+                layer.kernel_size,
+                strides=layer.strides,
+                padding=layer.padding,
+                dilation_rate=layer.dilation_rate,
+                depth_multiplier=layer.depth_multiplier,
+                use_bias=False,
+                name=f"{layer.name}_depthwise",
+            )
+            second = keras.layers.Conv2D(
+                layer.filters, 1, activation=layer.activation, use_bias=layer.use_bias, name=layer.name
+            )
+            replacements[layer.name] = lambda x, first=first, second=second: second(first(x))
+            depthwise, *others = layer.get_weights()
+            weights |= {first.name: [depthwise], second.name: others}
+    return set_weights(rebuilt(backbone, replacements), weights)
 
 
 def with_backbone(cnn: Any, backbone: Any, hidden: Any | None = None) -> Any:
@@ -123,12 +157,8 @@ def _affine(layer: Any) -> tuple[Any, Any]:
 
 
 def _folds_into(before: Any, normalisation: Any) -> bool:
-    kinds = (
-        *(keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D),
-        keras.layers.Dense,
-    )
     return (
-        type(before) in kinds
+        type(before) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
         and len(before.outbound_nodes) == 1
         and before.activation is keras.activations.linear
         and getattr(before, "groups", 1) == 1

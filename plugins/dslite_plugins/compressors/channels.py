@@ -11,7 +11,7 @@ from typing import Any
 from dslite import hookimpl
 from dslite.errors import ExportError, SpecError
 from dslite.records import Compressor, Finetune, Option, Options
-from dslite_plugins.compressors.common import check_between, check_epochs
+from dslite_plugins.compressors.common import check_between, check_epochs, check_rate
 
 _MOST_ABOVE = 1.1
 """The aim is met, but for what rounding to whole multiples of channels costs."""
@@ -19,24 +19,29 @@ _N_PICTURES = 128
 
 
 def _channels(model: Any, finetune: Finetune, options: Options) -> Any:
-    from dslite.model.surgery import folded
+    from dslite.model.surgery import backbone_of, folded
+    from dslite_plugins.compressors import coupling
 
     share = check_between(options, "macs", 0, 1, "it is the share of the backbone's multiply-accumulates that is left")
     steps, epochs, multiple = int(options["steps"]), check_epochs(options), int(options["multiple"])
+    rate = check_rate(options)
     if not 1 <= steps <= epochs:
         raise SpecError(f"steps: expected 1 to {epochs}, as there are epochs, got {steps}")
     if multiple < 1:
         raise SpecError(f"multiple: expected 1 or more, got {multiple}")
     cnn = folded(model)
+    backbone = backbone_of(cnn)
+    whole = coupling.count_macs(coupling.coupling(backbone), backbone, set())
     for step in range(steps):
-        cnn = _shrunk(cnn, finetune.pictures(_N_PICTURES), share ** (1 / steps), multiple)
+        aim = int(whole * share ** ((step + 1) / steps))
+        cnn = _shrunk(cnn, finetune.pictures(_N_PICTURES), aim, multiple)
         n_epochs = (step + 1) * epochs // steps - step * epochs // steps
-        finetune(cnn, epochs=n_epochs, rate=float(options["rate"]))
+        finetune(cnn, epochs=n_epochs, rate=rate)
     return cnn
 
 
-def _shrunk(cnn: Any, images: Any, share: float, multiple: int) -> Any:
-    """Take out channels so that about a share of the backbone's multiply-accumulates is left."""
+def _shrunk(cnn: Any, images: Any, aim: int, multiple: int) -> Any:
+    """Take out channels so that about so many of the backbone's multiply-accumulates are left."""
     import numpy as np
 
     from dslite.model.surgery import backbone_of, copied, set_weights, with_backbone
@@ -46,7 +51,6 @@ def _shrunk(cnn: Any, images: Any, share: float, multiple: int) -> Any:
     units = coupling.coupling(backbone)
     seen = coupling.watch(backbone, cnn.get_layer("scaling")(images))
     scores = coupling.importance(units, backbone, hidden.kernel.numpy(), seen)
-    aim = int(share * coupling.count_macs(units, backbone, set()))
     gone = coupling.weakest(units, backbone, scores, aim, multiple)
     if coupling.count_macs(units, backbone, gone) > _MOST_ABOVE * aim:
         raise ExportError(

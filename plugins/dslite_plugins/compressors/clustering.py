@@ -10,7 +10,14 @@ from typing import Any
 from dslite import hookimpl
 from dslite.errors import SpecError
 from dslite.records import Compressor, Finetune, Option, Options
-from dslite_plugins.compressors.common import check_epochs, is_kernel_layer, with_weights_of, wrapped
+from dslite_plugins.compressors.common import (
+    Wrap,
+    check_epochs,
+    check_rate,
+    is_kernel_layer,
+    with_weights_of,
+    wrapped,
+)
 from dslite_plugins.compressors.state import LEAST_SPARSE, sparsity_of
 
 
@@ -22,20 +29,20 @@ def _cluster(model: Any, finetune: Finetune, options: Options) -> Any:
 
     from dslite.model.surgery import folded
 
-    n_clusters, epochs = int(options["clusters"]), check_epochs(options)
+    n_clusters, epochs, rate = int(options["clusters"]), check_epochs(options), check_rate(options)
     if not 3 <= n_clusters <= 256:  # noqa: PLR2004 - the zero and two more; an index of a byte
         raise SpecError(f"clusters: expected 3 to 256, got {n_clusters}")
     base = folded(model)
     sparse = sparsity_of(base) >= LEAST_SPARSE
     initial = tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
 
-    def wrap(layer: Any, new: Any) -> Any:
+    def wrap(layer: Any) -> Wrap | None:
         if not is_kernel_layer(layer) or layer.kernel.shape.num_elements() <= n_clusters:
             return None
-        return cluster_weights(new, n_clusters, initial, preserve_sparsity=sparse)
+        return lambda new: cluster_weights(new, n_clusters, initial, preserve_sparsity=sparse)
 
     clustered = wrapped(base, wrap)
-    finetune(clustered, epochs=epochs, rate=float(options["rate"]), training=True)
+    finetune(clustered, epochs=epochs, rate=rate, training=True)
     return with_weights_of(base, clustered)
 
 

@@ -31,13 +31,28 @@ def check_epochs(options: Options) -> int:
     return epochs
 
 
-def wrapped(cnn: Any, wrap: Callable[[Any, Any], Any | None]) -> Any:
+def check_rate(options: Options) -> float:
+    """Give the learning rate, as a share of that of the run's second phase.
+
+    Raises:
+        SpecError: where it is not above 0, or above 10.
+    """
+    rate = float(options["rate"])
+    if not 0 < rate <= 10:  # noqa: PLR2004 - beyond that there is a mistake
+        raise SpecError(f"rate: expected above 0 to 10, got {rate:g}: it is a share of the run's learning rate")
+    return rate
+
+
+Wrap = Callable[[Any], Any]
+"""Gives the wrapper of a layer that was not called yet, but has its weights."""
+
+
+def wrapped(cnn: Any, wrap: Callable[[Any], Wrap | None]) -> Any:
     """Put layers of the backbone, and the hidden layer, into wrappers.
 
     Args:
         cnn: the image model.
-        wrap: of a layer, and of a copy of it with its weights that was not called yet, the wrapper of the copy; None to
-            leave the layer as it is.
+        wrap: of a layer, what wraps a copy of it; None to leave it as it is.
 
     Returns:
         A new model with the same weights.
@@ -46,8 +61,8 @@ def wrapped(cnn: Any, wrap: Callable[[Any, Any], Any | None]) -> Any:
     from dslite.model.surgery import backbone_of, rebuilt, with_backbone
 
     def wrappers(layers: Iterable[Any]) -> dict[str, Any]:
-        found = {x.name: wrap(x, _twin(x)) for x in layers if not isinstance(x, keras.layers.InputLayer)}
-        return {name: wrapper for name, wrapper in found.items() if wrapper is not None}
+        chosen = [(x, how) for x in layers if not isinstance(x, keras.layers.InputLayer) and (how := wrap(x))]
+        return {layer.name: how(_twin(layer)) for layer, how in chosen}
 
     backbone = backbone_of(cnn)
     new = rebuilt(backbone, wrappers(backbone.layers))
@@ -55,7 +70,7 @@ def wrapped(cnn: Any, wrap: Callable[[Any, Any], Any | None]) -> Any:
 
 
 def is_kernel_layer(layer: Any) -> bool:
-    """Tell whether a layer is a convolution, but for depthwise ones, or dense: most weights are in these."""
+    """Tell whether a layer is a convolution, but for depthwise ones, or dense: in a folded model most weights are."""
     from dslite.model.keras import keras
 
     return type(layer) in (keras.layers.Conv2D, keras.layers.Dense)
@@ -72,10 +87,9 @@ def _twin(layer: Any) -> Any:
 
 def wrappers_in(cnn: Any) -> list[Any]:
     """Give the wrappers that `wrapped` made."""
-    from dslite.model.keras import keras
     from dslite.model.surgery import backbone_of
 
-    return [layer for layer in (*backbone_of(cnn).layers, *cnn.layers) if isinstance(layer, keras.layers.Wrapper)]
+    return [layer for layer in (*backbone_of(cnn).layers, *cnn.layers) if _is_wrapper(layer)]
 
 
 def with_weights_of(cnn: Any, trained: Any) -> Any:
@@ -85,25 +99,34 @@ def with_weights_of(cnn: Any, trained: Any) -> Any:
     """
     import numpy as np
 
+    from dslite.model.surgery import backbone_of
+
     trained(np.zeros((1, *trained.input_shape[1:]), np.float32), training=False)
-    there = _inner_layers(trained)
-    for name, layer in _inner_layers(cnn).items():
-        layer.set_weights([np.asarray(getattr(there[name], _attribute(weight))) for weight in layer.weights])
+    for new, old in ((backbone_of(cnn), backbone_of(trained)), (cnn, trained)):
+        there = {(layer.layer if _is_wrapper(layer) else layer).name: layer for layer in old.layers}
+        for layer in new.layers:
+            if layer.weights and layer is not backbone_of(cnn):
+                layer.set_weights(_weights(there[layer.name], layer))
     return cnn
 
 
-def _inner_layers(model: Any) -> dict[str, Any]:
-    """Give all layers with weights, those of models inside too, by their names; of a wrapper, what is in it."""
+def _weights(trained: Any, layer: Any) -> list[Any]:
+    """Give what a layer is to have: the weights of the trained one or, of that in a wrapper, its attributes."""
+    import numpy as np
+
+    if not _is_wrapper(trained):
+        return list(trained.get_weights())
+    return [np.asarray(getattr(trained.layer, _attribute(weight))) for weight in layer.weights]
+
+
+def _is_wrapper(layer: Any) -> bool:
+    """Tell TFMOT's wrappers from those that a backbone may have of its own."""
     from dslite.model.keras import keras
 
-    found: dict[str, Any] = {}
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found |= _inner_layers(layer)
-        elif layer.weights:
-            inner = layer.layer if isinstance(layer, keras.layers.Wrapper) else layer
-            found[inner.name] = inner
-    return found
+    return isinstance(layer, keras.layers.Wrapper) and type(layer).__module__.startswith(_TFMOT)
+
+
+_TFMOT = "tensorflow_model_optimization."
 
 
 def _attribute(weight: Any) -> str:

@@ -4,7 +4,7 @@ A channel that a layer makes is a unit. It goes along with the feature map throu
 depthwise convolutions; concatenation puts units side by side; where feature maps are added or multiplied, the units
 that meet become one (residuals of MobileNetV2 and ResNet); a convolution or dense layer reads units and makes new ones.
 To take a unit out is to take its weights out of every layer that makes, carries or reads it. Units that meet something
-not understood here stay.
+not understood here stay. Models are as `dslite.model.surgery.folded` gives them.
 """
 
 from collections import defaultdict
@@ -15,12 +15,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dslite.model.keras import keras
+from dslite.model.layers import ChannelAffine
+
 Units = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
 
+_layers = keras.layers
 _CARRYING = (
-    *("Activation", "AveragePooling2D", "ChannelAffine", "Cropping2D", "Dropout", "ELU", "GlobalAveragePooling2D"),
-    *("GlobalMaxPooling2D", "LeakyReLU", "MaxPooling2D", "ReLU", "SpatialDropout2D", "UpSampling2D", "ZeroPadding2D"),
+    _layers.Activation,
+    _layers.AveragePooling2D,
+    ChannelAffine,
+    _layers.Cropping2D,
+    _layers.Dropout,
+    _layers.ELU,
+    _layers.GlobalAveragePooling2D,
+    _layers.GlobalMaxPooling2D,
+    _layers.LeakyReLU,
+    _layers.MaxPooling2D,
+    _layers.ReLU,
+    _layers.SpatialDropout2D,
+    _layers.UpSampling2D,
+    _layers.ZeroPadding2D,
 )
 """Layers that do to every channel the same, or something of its own."""
 _TINY = 1e-30
@@ -28,7 +44,14 @@ _TINY = 1e-30
 _AT_ONCE = 8
 OUTPUT = ""
 """What the network's pooled output is called among the layers that read."""
-_MEETING = ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
+_MEETING = (
+    _layers.Add,
+    _layers.Average,
+    _layers.Maximum,
+    _layers.Minimum,
+    _layers.Multiply,
+    _layers.Subtract,
+)
 
 
 @dataclass(slots=True)
@@ -104,14 +127,13 @@ def coupling(network: Any) -> Coupling:
 
 def _through(layer: Any, given: Sequence[Units], table: _Table) -> Units | None:
     """Give the units a layer makes of those it is given; None where that is not understood."""
-    kind = type(layer).__name__
     made: Units | None = None
-    if kind in ("Conv2D", "Dense", "SeparableConv2D"):
-        understood = getattr(layer, "groups", 1) == 1 and getattr(layer, "depth_multiplier", 1) == 1
-        made = table.new(int(layer.output_shape[-1])) if understood else None
+    kind = type(layer)
+    if _reads(layer):
+        made = table.new(int(layer.output_shape[-1]))
     elif _carries(layer):
         made = given[0]
-    elif kind == "Concatenate" and layer.axis in (-1, len(layer.output_shape) - 1):
+    elif kind is _layers.Concatenate and layer.axis in (-1, len(layer.output_shape) - 1):
         made = np.concatenate(given)
     elif kind in _MEETING and len({len(units) for units in given}) == 1:
         for units in given[1:]:
@@ -122,17 +144,17 @@ def _through(layer: Any, given: Sequence[Units], table: _Table) -> Units | None:
 
 def _carries(layer: Any) -> bool:
     """Tell whether a layer gives the channels it is given, in their order, none of them changed by another."""
-    kind = type(layer).__name__
-    if kind == "DepthwiseConv2D":
+    kind = type(layer)
+    if kind is _layers.DepthwiseConv2D:
         return bool(layer.depth_multiplier == 1)
-    if kind == "Reshape":  # of ``(n, channels)``, as squeeze-and-excitation has it
+    if kind is _layers.Reshape:  # of ``(n, channels)``, as squeeze-and-excitation has it
         return tuple(layer.output_shape) == (None, 1, 1, layer.input_shape[-1])
     mixes = getattr(getattr(layer, "activation", None), "__name__", "") in ("softmax", "log_softmax")
     return kind in _CARRYING and not mixes
 
 
 def _is_input(layer: Any) -> bool:
-    return type(layer).__name__ == "InputLayer"
+    return isinstance(layer, _layers.InputLayer)
 
 
 def _as_list(tensors: Any) -> list[Any]:
@@ -215,27 +237,20 @@ def importance(of: Coupling, network: Any, hidden: Any, seen: Mapping[str, Seen]
 
 
 def _reads(layer: Any) -> bool:
-    return _has_kernel(layer) and type(layer).__name__ != "DepthwiseConv2D"
+    """Tell whether a layer makes every channel of all it is given."""
+    return type(layer) is _layers.Dense or (type(layer) is _layers.Conv2D and layer.groups == 1)
 
 
 def _strength(layer: Any) -> Floats:
     """Give the squared norm of the weights that read each channel."""
-    kernels = [np.asarray(kernel, np.float64) for kernel in layer.get_weights()]
-    if type(layer).__name__ == "SeparableConv2D":
-        return np.asarray((kernels[0] ** 2).sum(axis=(0, 1, 3)) * (kernels[1] ** 2).sum(axis=(0, 1, 3)))
-    return np.asarray((kernels[0] ** 2).sum(axis=(*range(kernels[0].ndim - 2), -1)))
+    kernel = np.asarray(layer.kernel, np.float64)
+    return np.asarray((kernel**2).sum(axis=(*range(kernel.ndim - 2), -1)))
 
 
 def _constant(layer: Any, means: Floats) -> Floats:
     """Give what a layer makes of channels that are constant, at places away from the borders: ``(channels out,)``."""
-    kernels = [np.asarray(kernel, np.float64) for kernel in layer.get_weights()]
-    if type(layer).__name__ == "SeparableConv2D":
-        return np.asarray((means * kernels[0].sum(axis=(0, 1, 3))) @ kernels[1][0, 0])
-    return np.asarray(means @ kernels[0].reshape(-1, *kernels[0].shape[-2:]).sum(axis=0))
-
-
-def _has_kernel(layer: Any) -> bool:
-    return type(layer).__name__ in ("Conv2D", "Dense", "DepthwiseConv2D", "SeparableConv2D")
+    kernel = np.asarray(layer.kernel, np.float64)
+    return np.asarray(means @ kernel.reshape(-1, *kernel.shape[-2:]).sum(axis=0))
 
 
 def weakest(of: Coupling, network: Any, scores: Mapping[int, float], aim: int, multiple: int) -> set[int]:
@@ -289,16 +304,13 @@ def count_macs(of: Coupling, network: Any, gone: set[int]) -> int:
     """Count the multiply-accumulates of the network without some units."""
     total = 0
     for layer in network.layers:
-        if not _has_kernel(layer):
+        if type(layer) not in (_layers.Conv2D, _layers.Dense, _layers.DepthwiseConv2D):
             continue
-        kind = type(layer).__name__
-        places = int(np.prod(layer.output_shape[1:-1]))
         n_in, n_out = (sum(int(u) not in gone for u in what[layer.name]) for what in (of.reads, of.makes))
+        places = int(np.prod(layer.output_shape[1:-1]))
         taps = int(np.prod(getattr(layer, "kernel_size", (1,))))
-        if kind == "SeparableConv2D":
-            total += places * n_in * (taps + n_out)
-        else:
-            total += places * taps * (n_out if kind == "DepthwiseConv2D" else n_in * n_out)
+        n_read = 1 if type(layer) is _layers.DepthwiseConv2D else n_in // getattr(layer, "groups", 1)
+        total += places * taps * n_read * n_out
     return total
 
 
@@ -315,11 +327,13 @@ def without(of: Coupling, network: Any, gone: set[int], seen: Mapping[str, Seen]
     replacements: dict[str, Any] = {}
     weights: dict[str, list[Any]] = {}
     for layer in network.layers:
-        stays = of.reads.get(layer.name, of.output), of.makes[layer.name]
-        n_in, n_out = (np.array([int(unit) not in gone for unit in units]) for units in stays)
+        if layer.name not in of.reads:  # the image, or where feature maps meet: nothing in it counts channels
+            continue
+        read, made = of.reads[layer.name], of.makes[layer.name]
+        n_in, n_out = (np.array([int(unit) not in gone for unit in units]) for units in (read, made))
+        kind = type(layer)
         if n_in.all() and n_out.all():
             continue
-        kind = type(layer).__name__
         if kind in _SLICED:
             changes, slices = _SLICED[kind]
             settings: dict[str, Any] = dict.fromkeys(changes, int(n_out.sum()))
@@ -330,7 +344,7 @@ def without(of: Coupling, network: Any, gone: set[int], seen: Mapping[str, Seen]
                 values.append(bias + _constant(layer, np.where(n_in, 0.0, seen[layer.name].mean)).astype(np.float32))
             replacements[layer.name] = copied(layer, **settings)
             weights[layer.name] = [cut(w, n_in, n_out) for cut, w in zip(slices, values, strict=False)]
-        elif kind == "Reshape":
+        elif kind is _layers.Reshape:
             replacements[layer.name] = copied(layer, target_shape=(1, 1, int(n_out.sum())))
     return set_weights(rebuilt(network, replacements), weights)
 
@@ -353,11 +367,10 @@ def _of_carried(weight: Any, read: Mask, made: Mask) -> Any:
     return weight[..., read, :]
 
 
-_SLICED: dict[str, tuple[tuple[str, ...], tuple[_Cut, ...]]] = {
-    "Conv2D": (("filters",), (_both, _of_made)),
-    "Dense": (("units",), (_both, _of_made)),
-    "SeparableConv2D": (("filters",), (_of_carried, _both, _of_made)),
-    "DepthwiseConv2D": ((), (_of_carried, _of_made)),
-    "ChannelAffine": ((), (_of_made, _of_made)),
+_SLICED: dict[Any, tuple[tuple[str, ...], tuple[_Cut, ...]]] = {
+    _layers.Conv2D: (("filters",), (_both, _of_made)),
+    _layers.Dense: (("units",), (_both, _of_made)),
+    _layers.DepthwiseConv2D: ((), (_of_carried, _of_made)),
+    ChannelAffine: ((), (_of_made, _of_made)),
 }
 """Of each kind of layer with weights: the settings that say how many channels it makes, and how weights are cut."""

@@ -6,18 +6,22 @@ kernels and only there.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from dslite import hookimpl
+from dslite.errors import SpecError
 from dslite.records import Compressor, Finetune, Option, Options
 from dslite_plugins.compressors.common import (
     check_between,
     check_epochs,
+    check_rate,
     is_kernel_layer,
     with_weights_of,
     wrapped,
     wrappers_in,
 )
+from dslite_plugins.compressors.state import LEAST_SPARSE
 
 _RAMP = 0.7
 """Share of the steps after which all zeros are there; in the others the rest of the weights learns to do without."""
@@ -32,7 +36,9 @@ def _prune(model: Any, finetune: Finetune, options: Options) -> Any:
     sparsity = check_between(
         options, "sparsity", 0, 1, "it is the share of weights that become zero; 0 leaves all, 1 leaves none"
     )
-    epochs = check_epochs(options)
+    if sparsity < LEAST_SPARSE:
+        raise SpecError(f"sparsity: expected {LEAST_SPARSE} or more, got {sparsity:g}: so few zeros save nothing")
+    epochs, rate = check_epochs(options), check_rate(options)
     # Steps are counted from 1. A mask changes every so many of them until `end`, which must be such a step.
     ramp = int(_RAMP * finetune.n_steps(epochs))
     every = max(1, ramp // _N_UPDATES)
@@ -40,14 +46,11 @@ def _prune(model: Any, finetune: Finetune, options: Options) -> Any:
     schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, sparsity, begin_step=0, end_step=end, frequency=every)
     base = folded(model)
 
-    def wrap(layer: Any, new: Any) -> Any:
-        prunes = is_kernel_layer(layer)
-        return tfmot.sparsity.keras.prune_low_magnitude(new, pruning_schedule=schedule) if prunes else None
-
-    pruned = wrapped(base, wrap)
+    prune = partial(tfmot.sparsity.keras.prune_low_magnitude, pruning_schedule=schedule)
+    pruned = wrapped(base, lambda layer: prune if is_kernel_layer(layer) else None)
     for wrapper in wrappers_in(pruned):
         wrapper.pruning_step.assign(0)  # as TFMOT's callback for `fit` would: from here on the wrapper counts itself
-    finetune(pruned, epochs=epochs, rate=float(options["rate"]), training=True)
+    finetune(pruned, epochs=epochs, rate=rate, training=True)
     return with_weights_of(base, pruned)
 
 
@@ -60,7 +63,11 @@ def dslite_compressors() -> Iterable[Compressor]:
             _prune,
             source="https://arxiv.org/abs/1710.01878",
             options=(
-                Option("sparsity", 0.5, "Share of each kernel's weights that become zero, above 0 and below 1."),
+                Option(
+                    "sparsity",
+                    0.5,
+                    "Share of each convolution's and dense layer's weights that become zero, 0.1 to below 1.",
+                ),
                 Option("epochs", 8, "Of fine-tuning."),
                 Option("rate", 0.5, "Learning rate, as a share of that of the run's second phase."),
             ),

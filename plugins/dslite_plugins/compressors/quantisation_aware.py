@@ -1,8 +1,9 @@
 """Quantisation-aware training: the model learns with the rounding of int8 weights and activations in its way.
 
 B. Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference", 2018,
-by the wrappers and quantisers of tensorflow-model-optimization. What comes back has no wrappers, and weights that int8
-holds exactly: an exporter that quantises them loses nothing more, and calibrates the ranges of activations itself.
+by the wrappers and quantisers of tensorflow-model-optimization. What comes back has no wrappers, and but for the last
+layer, which int8 files have in float, weights that int8 holds exactly: an exporter that quantises them loses nothing
+more, and calibrates the ranges of activations itself.
 Zeros and shared values that a compressor before has left are kept (TFMOT's collaborative optimisation).
 """
 
@@ -11,7 +12,7 @@ from typing import Any
 
 from dslite import hookimpl
 from dslite.records import Compressor, Finetune, Option, Options
-from dslite_plugins.compressors.common import check_epochs, with_weights_of, wrapped
+from dslite_plugins.compressors.common import Wrap, check_epochs, check_rate, with_weights_of, wrapped
 from dslite_plugins.compressors.state import LEAST_SPARSE, is_clustered, sparsity_of
 
 
@@ -21,16 +22,16 @@ def _qat(model: Any, finetune: Finetune, options: Options) -> Any:
     from dslite.model.surgery import folded
     from dslite_plugins.compressors.quantisers import config_for
 
-    epochs = check_epochs(options)
+    epochs, rate = check_epochs(options), check_rate(options)
     base = folded(model)
     sparse, clustered = sparsity_of(base) >= LEAST_SPARSE, is_clustered(base)
 
-    def wrap(layer: Any, new: Any) -> Any:
+    def wrap(layer: Any) -> Wrap | None:
         config = config_for(layer, sparse=sparse, clustered=clustered)
-        return config and tfmot.quantization.keras.QuantizeWrapperV2(new, config)
+        return config and (lambda new: tfmot.quantization.keras.QuantizeWrapperV2(new, config))
 
     trained = wrapped(base, wrap)
-    finetune(trained, epochs=epochs, rate=float(options["rate"]), training=True)
+    finetune(trained, epochs=epochs, rate=rate, training=True)
     return with_weights_of(base, trained)
 
 

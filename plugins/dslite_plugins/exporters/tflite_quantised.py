@@ -2,7 +2,7 @@
 
 The float32 file is quantised by ai-edge-quantizer, which takes seconds: the converter's own quantisation takes the
 Keras model through its interpreter, operator by operator, and would quantise the spectrogram front end too. What stays
-in float: the front end, ImageNet scaling, and the last activation (a softmax of 8 bits has but 256 probabilities).
+in float: the front end, ImageNet scaling, and the last layer (of 8 bits it would have but 256 values to give).
 """
 
 import contextlib
@@ -18,8 +18,9 @@ from dslite import hookimpl
 from dslite.errors import ExportError, SpecError
 from dslite.records import Exporter, Option, Options
 
-_CNN = r"^(?!.*\b(frontend|scaling)/)"
-"""Operators, by the names of their outputs, that are in neither front end nor scaling."""
+_CNN = r"^(?!Identity\b|.*\b(frontend|scaling|output)/)"
+"""Operators, by the names of their outputs, that are in neither front end nor scaling nor the last layer; what gives the
+output of the graph is called ``Identity``."""
 _FEWEST_SAMPLES = 8
 _SOURCE = "https://ai.google.dev/edge/litert/conversion/tensorflow/quantization"
 _SAMPLES = Option("samples", 64, "Chunks that activations are calibrated with, at most; 8 or more.")
@@ -95,7 +96,7 @@ def _write(model: Any, path: str, recipe: list[dict[str, Any]], samples: list[An
     whole = to_tflite(model)
     manager = recipe_manager.RecipeManager()
     manager.load_quantization_recipe([{**entry, "regex": _CNN} for entry in recipe])
-    for operation in ("INPUT", "OUTPUT", "SOFTMAX"):
+    for operation in ("INPUT", "OUTPUT"):
         manager.add_quantization_config(".*", operation, algorithm_key="no_quantize")
     quantizer = Quantizer(whole)
     quantizer.load_quantization_recipe(manager.get_quantization_recipe())
