@@ -9,7 +9,7 @@ import pytest
 from dslite.errors import SpecError
 from dslite.model.assembly import build_cnn
 from dslite.model.keras import keras
-from dslite.model.surgery import backbone_of, folded, set_weights, with_backbone
+from dslite.model.surgery import backbone_of, folded, rebuilt, set_weights, with_backbone
 from dslite.recipe import HeadSpec
 from dslite.records import Backbone
 from dslite.registry import get_with_options, registry
@@ -283,17 +283,12 @@ def silenced(network: Any, of: Any, gone: set[int], seen: Any) -> Any:
 
     The reference that taking channels out is compared with: what reads them is given a constant.
     """
-    image = keras.Input(network.input_shape[1:])
-    known = {id(network.input): image}
-    for layer in network.layers[1:]:
-        args = layer.input if isinstance(layer.input, list) else [layer.input]
-        given = [known[id(tensor)] for tensor in args]
-        if coupling._reads(layer):
-            away = np.array([int(unit) in gone for unit in of.reads[layer.name]], np.float32)
-            mean = seen[layer.name].mean.astype(np.float32) * away
-            given = [given[0] * (1 - away) + mean]
-        known[id(layer.output)] = layer(given[0] if len(given) == 1 else given)
-    return keras.Model(image, known[id(network.output)])
+    replacements = {}
+    for layer in filter(coupling._reads, network.layers):
+        away = np.array([int(unit) in gone for unit in of.reads[layer.name]], np.float32)
+        mean = seen[layer.name].mean.astype(np.float32) * away
+        replacements[layer.name] = lambda x, layer=layer, away=away, mean=mean: layer(x * (1 - away) + mean)
+    return rebuilt(network, replacements)
 
 
 def names(quick: list[str]) -> list[Any]:

@@ -17,6 +17,7 @@ from dslite_plugins.compressors.state import LEAST_SPARSE, is_clustered, sparsit
 
 
 def _qat(model: Any, finetune: Finetune, options: Options) -> Any:
+    import numpy as np
     import tensorflow_model_optimization as tfmot
 
     from dslite.model.surgery import folded
@@ -32,6 +33,8 @@ def _qat(model: Any, finetune: Finetune, options: Options) -> Any:
 
     trained = wrapped(base, wrap)
     finetune(trained, epochs=epochs, rate=rate, training=True)
+    # Ranges are those of the weights before the last step: one call more, and they are those of the weights there are.
+    trained(np.zeros((1, *trained.input_shape[1:]), np.float32), training=True)
     return with_weights_of(base, trained)
 
 

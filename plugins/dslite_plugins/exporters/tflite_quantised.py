@@ -19,8 +19,8 @@ from dslite.errors import ExportError, SpecError
 from dslite.records import Exporter, Option, Options
 
 _CNN = r"^(?!Identity\b|.*\b(frontend|scaling|output)/)"
-"""Operators, by the names of their outputs, that are in neither front end nor scaling nor the last layer; what gives the
-output of the graph is called ``Identity``."""
+"""Operators, by the names of their outputs, that are in neither front end nor scaling nor the last layer; what gives
+the output of the graph is called ``Identity``."""
 _FEWEST_SAMPLES = 8
 _SOURCE = "https://ai.google.dev/edge/litert/conversion/tensorflow/quantization"
 _SAMPLES = Option("samples", 64, "Chunks that activations are calibrated with, at most; 8 or more.")
