@@ -170,6 +170,11 @@ def _shape(tensor: Any) -> list[int]:
     return [int(tensor.Shape(i)) for i in range(tensor.ShapeLength())]
 
 
+def _widened(named: Sequence[tuple[tuple[str, bool], Any]]) -> dict[int, int]:
+    """Give, of each tensor that DEQUANTIZE makes, the one it is made of: that holds the weights."""
+    return {operator.Outputs(0): operator.Inputs(0) for (name, _), operator in named if name == "DEQUANTIZE"}
+
+
 def _inputs(graph: Any, operator: Any) -> list[Any]:
     return [graph.Tensors(i) if i >= 0 else None for i in operator.InputsAsNumpy().tolist()]
 
@@ -195,7 +200,7 @@ _LOOK_UPS = frozenset(["EMBEDDING_LOOKUP", "GATHER"])
 
 
 def _params(data: Sequence[Bytes | None], graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> int:
-    through = {o.Outputs(0): o.Inputs(0) for (name, _), o in named if name == "DEQUANTIZE"}
+    through = _widened(named)
     constants = set()
     for (name, _), operator in named:
         if name in _WITH_WEIGHTS or name in _LOOK_UPS:
@@ -217,7 +222,7 @@ _FRONT_END = "frontend/"
 
 
 def _sparsity(data: Sequence[Bytes | None], graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> float | None:
-    through = {o.Outputs(0): o.Inputs(0) for (name, _), o in named if name == "DEQUANTIZE"}
+    through = _widened(named)
     kernels = {
         through.get(operator.Inputs(1), operator.Inputs(1))
         for (name, _), operator in named
