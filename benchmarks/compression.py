@@ -4,8 +4,8 @@
                                                                     [--runs FOLDER] [--output FOLDER]
 
 Everything is a command of dslite; the tables name them. Settings of the compressors are their defaults, or were chosen
-on devel. What the same command of the same source has left in the folder of runs is not done again, so a benchmark that
-was stopped goes on; the experiments themselves do that too.
+on devel. A run in the folder of runs that was trained with the same command is taken as it is, and so are results of
+the same commands and the same source: a benchmark that was stopped goes on, as experiments do themselves.
 """
 
 import argparse
@@ -19,10 +19,12 @@ from pathlib import Path
 
 from figures import RESULTS, Figure, Results
 
-from dslite.learn.run import is_complete
+from dslite.cli.identity import source
+from dslite.learn.run import is_complete, is_run, read
 from dslite.records import Run
 from dslite.report import document, experiment
 from dslite.report.columns import find, value
+from dslite.report.comparison import name
 
 COMMON = "--schedule cosine --label-smoothing 0.1 --keep last --precision bfloat16"
 IMAGENET = f"{COMMON} --finetune-rate 0.5 --head-epochs 10"
@@ -89,85 +91,103 @@ class Experiment:
 
     def do(self) -> Sequence[Run]:
         """Run the commands and give the rows."""
-        report = self.runs / f"{self.name}-compressed" / "report.json"
-        done = self.runs / f"{self.name}-compressed" / "done"
-        weights = os.environ["DSLITE_TEST_DATA"] + "/weights/imagenet_keras"
-        asked = self.shown()
+        results = self.runs / f"{self.name}-compressed"
+        done = results / "done"
+        asked = f"{self.shown()}\n{source('dslite')} {source('dslite_plugins')}\n"
         if not (done.is_file() and done.read_text(encoding="utf-8") == asked):
-            for words in self.commands()[is_complete(self.runs / self.name) :]:
-                line = shlex.join(["dslite", *words])
-                print(line, file=sys.stderr, flush=True)
-                filled = [
-                    word.replace("$DSLITE_TEST_DATA", os.environ["DSLITE_TEST_DATA"])
-                    .replace("$W", weights)
-                    .replace("runs/", f"{self.runs}/")
-                    for word in words
-                ]
-                subprocess.run([sys.executable, "-m", "dslite", *filled], check=False, stdout=subprocess.DEVNULL)
+            training, compressing = (self._filled(words) for words in self.commands())
+            if not _was_trained_by(self.runs / self.name, training):
+                _run(training)
+            _run(compressing)
             done.write_text(asked, encoding="utf-8")
-        return document.read(report).runs
+        return document.read(results / "report.json").runs
+
+    def _filled(self, words: Sequence[str]) -> list[str]:
+        data = os.environ["DSLITE_TEST_DATA"]
+        return [
+            word.replace("$DSLITE_TEST_DATA", data)
+            .replace("$W", f"{data}/weights/imagenet_keras")
+            .replace("runs/", f"{self.runs}/")
+            for word in words
+        ]
+
+
+def _was_trained_by(folder: Path, words: Sequence[str]) -> bool:
+    """Tell whether a run is complete, and of a command with the same options, in any order and wherever files are."""
+    if not (is_run(folder) and is_complete(folder)):
+        return False
+    recorded = shlex.split(read(folder).command)
+    return sorted(map(_bare, recorded)) == sorted(map(_bare, ["dslite", *words]))
+
+
+def _bare(word: str) -> str:
+    return Path(word).name if Path(word).is_absolute() else word
+
+
+def _run(words: Sequence[str]) -> None:
+    """Run a command of dslite; where it fails, so does the benchmark, and goes on there the next time."""
+    print(shlex.join(["dslite", *words]), file=sys.stderr, flush=True)
+    ended = subprocess.run([sys.executable, "-m", "dslite", *words], check=False, stdout=subprocess.DEVNULL)
+    if ended.returncode:
+        sys.exit(f"exit code {ended.returncode}: dslite {shlex.join(words)}")
 
 
 def figures_of(title: str, runs: Sequence[Run]) -> list[Figure]:
-    """Hold the rows against what is asked for."""
+    """Hold the rows against what is asked for.
+
+    Of the rows that fit, the first one is quoted: the table begins with the plainest, and nothing is chosen by its UAR
+    on test.
+    """
     base = runs[0]
-    small = [
-        run
-        for run in runs
-        if (value(base, "size") or 0) >= SMALLER * (value(run, "size") or float("inf")) and _interval(run)[1] >= 0
-    ]
+    small = [run for run in runs if (value(base, "size") or 0) >= SMALLER * (value(run, "size") or float("inf"))]
     fast = [
         run
         for run in runs
         if run.artifact.exporter == "tflite-float32"
-        and any(name.startswith("channels") for name in run.artifact.compressors)
+        and any(chain.startswith("channels") for chain in run.artifact.compressors)
         and (value(run, "speed_up") or 0) >= FASTER
     ]
-    kept = [run for run in fast if (value(run, "uar_difference") or -1.0) >= -MOST_LOST]
-    by_name = {experiment.name(run): run for run in runs}
-    plain, trained = (by_name[f"{chain}, tflite-int8"] for chain in ("none", "qat"))
-    smallest = max(small, key=lambda run: value(run, "uar") or 0, default=None)
-    fastest = max(kept or fast, key=lambda run: value(run, "uar") or 0, default=None)
+    no_loss_shown = [run for run in small if (ends := _interval(run)) and ends[1] >= 0]
+    little_lost = [run for run in fast if (lost := value(run, "uar_difference")) is not None and lost >= -MOST_LOST]
+    by_name = {name(run): run for run in runs}
+    plain, trained = (value(by_name[f"{chain}, tflite-int8"], "uar") or 0.0 for chain in ("none", "qat"))
     return [
         Figure(
-            f"{title}: a file {SMALLER} times smaller than float32 without a loss that is shown",
-            "its interval holds 0",
-            _told(smallest, "size", base),
-            smallest is not None,
-            f"{len(small)} of {len(runs)} rows are; this one has the highest UAR",
+            f"{title}: a file {SMALLER} times smaller than float32",
+            "a loss whose interval holds 0",
+            _told((no_loss_shown or small or [None])[0], "size", base),
+            bool(no_loss_shown),
+            f"{len(no_loss_shown)} of {len(small)} rows as small; the first of them",
         ),
         Figure(
             f"{title}: a structured-pruned float32 file {FASTER} times faster",
             "a loss of at most 2 points",
-            _told(fastest, "speed", base),
-            bool(kept),
-            f"{len(kept)} rows are; this one has the highest UAR",
+            _told((little_lost or fast or [None])[0], "speed", base),
+            bool(little_lost),
+            f"{len(little_lost)} of {len(fast)} rows as fast; the first of them",
         ),
         Figure(
             f"{title}: QAT against post-training int8",
             "at least as good",
-            f"UAR {value(trained, 'uar'):.3f} against {value(plain, 'uar'):.3f}",
-            (value(trained, "uar") or 0) >= (value(plain, "uar") or 1),
+            f"UAR {trained:.3f} against {plain:.3f}",
+            trained >= plain,
             "tflite-int8 of both",
         ),
     ]
 
 
-def _interval(run: Run) -> tuple[float, float]:
+def _interval(run: Run) -> tuple[float, float] | None:
     found = find(run, "uar_difference")
-    return (found.statistics["low"], found.statistics["high"]) if found else (-1.0, -1.0)
+    return (found.statistics["low"], found.statistics["high"]) if found else None
 
 
 def _told(run: Run | None, what: str, base: Run) -> str:
     if run is None:
         return "none"
-    low, high = _interval(run)
+    low, high = _interval(run) or (0.0, 0.0)
     times = (value(base, "size") or 0) / (value(run, "size") or 1) if what == "size" else value(run, "speed_up") or 0
     word = "smaller" if what == "size" else "faster"
-    return (
-        f"{experiment.name(run)}: {times:.2f} times {word}, UAR {value(run, 'uar_difference'):+.3f} "
-        f"({low:+.3f} to {high:+.3f})"
-    )
+    return f"{name(run)}: {times:.2f} times {word}, UAR {value(run, 'uar_difference'):+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def main() -> None:

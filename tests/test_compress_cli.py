@@ -230,7 +230,7 @@ def test_an_experiment_that_is_interrupted_goes_on_where_it_was(
     assert "the same command goes on after" in told
     done = run_dslite(*words, environment=environment)
     assert done.returncode == 0, done.stderr
-    assert "were measured before this bench was stopped" in done.stderr
+    assert "were measured before this command was stopped" in done.stderr
     assert len(document.read(report).runs) == 3
 
 

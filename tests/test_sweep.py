@@ -248,14 +248,14 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(
 
     done = dslite_command(*words, environment=lab)
     assert done.returncode == 0
-    assert "1 of 3 cases were measured before this bench was stopped" in done.stderr
+    assert "1 of 3 cases were measured before this command was stopped" in done.stderr
     assert _built(lab) == ["t_a", "t_waits", "t_waits", "t_b"]
     runs = document.read(report).runs
     assert [run.artifact.backbone for run in runs] == ["t_a", "t_waits", "t_b"]
     assert [[flag.code for flag in run.flags] for run in runs] == [["measured_before"], [], []]
 
     again = dslite_command(*words, environment=lab)  # complete, so the next one measures anew
-    assert "before this bench was stopped" not in again.stderr
+    assert "before this command was stopped" not in again.stderr
     assert [flag.code for run in document.read(report).runs for flag in run.flags] == []
 
 
@@ -271,7 +271,7 @@ def test_fresh_measures_all_again(lab: dict[str, str], dslite_command: Command) 
     assert process.returncode == 128 + signal.SIGTERM
     assert len(list((Path(lab["DSLITE_CACHE"]) / "runs").glob("*/*.json"))) == 1
     done = dslite_command("bench", *words, "--fresh", "--json", environment=lab)
-    assert "before this bench was stopped" not in done.stderr
+    assert "before this command was stopped" not in done.stderr
     assert [flag.code for run in _report(done.stdout).runs for flag in run.flags] == []
     assert list((Path(lab["DSLITE_CACHE"]) / "runs").iterdir()) == []
 
@@ -503,7 +503,7 @@ def test_what_could_not_be_delivered_is_kept(lab: dict[str, str], dslite_command
     assert "/dev/full" in lost.stderr
     again = dslite_command(*words, "--json", environment=lab)
     assert again.returncode == 0
-    assert "1 of 1 cases were measured before this bench was stopped" in again.stderr
+    assert "1 of 1 cases were measured before this command was stopped" in again.stderr
     assert _built(lab) == ["t_a"]
 
 
@@ -517,11 +517,11 @@ def test_one_model_under_two_names_is_two_rows_also_when_a_bench_goes_on(
     with _started(lab, words) as process:
         _until(lambda: "t_waits" in _built(lab))
         meanwhile = dslite_command("bench", "--backbone", "t_a", *words[3:], environment=lab)
-        assert "before this bench was stopped" not in meanwhile.stderr  # another bench takes nothing over
+        assert "before this command was stopped" not in meanwhile.stderr  # another bench takes nothing over
         process.send_signal(signal.SIGINT)
     wait.unlink()
     done = dslite_command(*words, "--json", environment=lab)
-    assert "1 of 3 cases were measured before this bench was stopped" in done.stderr
+    assert "1 of 3 cases were measured before this command was stopped" in done.stderr
     assert _backbones(_report(done.stdout)) == ["t_a", "t_waits", "t_a:width=1.0"]
 
 
@@ -537,7 +537,7 @@ def test_a_bench_that_is_running_is_not_taken_for_one_that_was_stopped(
         wait.unlink()
         second = dslite_command(*words, "--json", environment=lab)
         process.send_signal(signal.SIGTERM)
-    assert f"process {process.pid} is at the same bench" in second.stderr
+    assert f"process {process.pid} measures the same" in second.stderr
     assert [flag.code for run in _report(second.stdout).runs for flag in run.flags] == []
     third = dslite_command(*words, "--json", environment=lab)
-    assert "1 of 2 cases were measured before this bench was stopped" in third.stderr
+    assert "1 of 2 cases were measured before this command was stopped" in third.stderr

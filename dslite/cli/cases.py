@@ -51,6 +51,13 @@ class Case:
         return ", ".join(filter(None, [self._run, self.backbone, self.part, f"{self.exporter} on {self.target}"]))
 
     @property
+    def place(self) -> tuple[object, ...]:
+        """Give what tells it from the cases of other benches, whatever it depends on has in it."""
+        of_trial = (self.trial.split, self.trial.data_key) if self.trial else ()
+        run = self.system.model.run if self.system else ""
+        return self.title, self.file_name, run and str(Path(run).resolve()), *of_trial
+
+    @property
     def group(self) -> tuple[object, ...]:
         """Give what cases have in common that one worker does in turn, as they share a model, or a kind of export."""
         if self.trial:

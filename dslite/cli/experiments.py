@@ -16,16 +16,15 @@ from dslite.cli.console import command_line, out
 from dslite.cli.data import DataRequest
 from dslite.cli.trials import Trial, predictions_path
 from dslite.deploy import manifest
-from dslite.errors import SpecError, WriteError
+from dslite.errors import ReportError, SpecError, WriteError
 from dslite.learn.dataset import Split
 from dslite.learn.metrics import Difference, paired_difference
 from dslite.measure.environment import environment
 from dslite.records import BenchReport, Run
 from dslite.report import document, experiment
+from dslite.report.comparison import BASE, compared, name
 from dslite.report.experiment_plots import draw
 
-BASE = "tflite-float32"
-"""What every row is compared with, as the model was trained."""
 _REPORT, _CSV, _MARKDOWN, _PREDICTIONS = "report.json", "table.csv", "table.md", "predictions"
 
 
@@ -50,8 +49,12 @@ def trial_cases(
         split: to be scored.
 
     Raises:
-        SpecError: where no target runs what an exporter makes.
+        SpecError: where no target runs what an exporter makes, or the float32 file that all is compared with.
     """
+    try:
+        cases.targets_for(building.get_exporter(BASE)[0].suffix, targets)
+    except SpecError as error:
+        raise SpecError(f"{error}; rows are compared with the {BASE} file: name --target host-litert too") from None
     audio_dir = None if data.audio_dir is None else str(data.audio_dir)
     found = []
     for chain in [(), *(chain for chain in chains if chain)]:
@@ -90,8 +93,11 @@ class Folder:
     def _copy(self, file: Path) -> None:
         manifest.copy_export(file, self.path)
         source = predictions_path(file, self.split)
-        with files.written_whole(self.path / _PREDICTIONS / source.name) as place:
+        with files.written_whole(self._predictions(file)) as place:
             shutil.copyfile(source, place)
+
+    def _predictions(self, file: Path) -> Path:
+        return self.path / _PREDICTIONS / predictions_path(file, self.split).name
 
     def give(self, runs: Sequence[Run], *, as_json: bool) -> None:
         """Write report, tables and plots, and show the table, or the report as JSON.
@@ -117,39 +123,60 @@ class Folder:
             raise self.problems[0]
 
     def _report(self, runs: Sequence[Run]) -> BenchReport:
-        compared = experiment.with_flags([self._compared(run, runs) for run in runs])
-        return document.report(compared, command_line(), self.environment)
+        return document.report(compared(runs, self._difference), command_line(), self.environment)
 
-    def _compared(self, run: Run, runs: Sequence[Run]) -> Run:
-        bases = [each for each in runs if not each.artifact.compressors and not each.error]
-        plain = [each for each in bases if each.artifact.exporter == BASE]
-        of_target = [each for each in (*plain, *bases) if each.target == run.target]
-        if run.error or not plain:
-            return run
-        difference = None
-        if run.artifact.path != plain[0].artifact.path:
-            difference = _difference(
-                *(_read(predictions_path(Path(r.artifact.path), self.split)) for r in (run, plain[0]))
-            )
-        return experiment.with_comparison(run, plain[0], of_target[0] if of_target else None, difference)
+    def _difference(self, run: Run, base: Run) -> Difference | None:
+        """Compare two files by what is kept of them here; what could not be kept was told."""
+        try:
+            ours, theirs = (_read(self._predictions(Path(each.artifact.path))) for each in (run, base))
+        except OSError:
+            return None
+        return _paired(ours, theirs)
 
 
-def made(path: Path, split: Split) -> Folder:
-    """Make the folder of an experiment, or take that of an earlier one.
+def made(path: Path, split: Split, wanted: Sequence[Case], *, fresh: bool) -> Folder:
+    """Make the folder of an experiment, or take that of an earlier one with rows that are all wanted again.
+
+    Args:
+        path: of the folder.
+        split: to be scored.
+        wanted: what the folder is to have.
+        fresh: take a folder with other rows too.
 
     Raises:
-        SpecError: where there is something else.
+        SpecError: where there is something else, or rows that would be lost.
         WriteError: where it cannot be made.
     """
     if path.exists() and not path.is_dir():
         raise SpecError(f"{path} is a file, expected a folder: name another with -o")
-    if path.is_dir() and any(path.iterdir()) and not (path / _REPORT).is_file():
+    there = {each.name for each in path.iterdir()} if path.is_dir() else set()
+    if _REPORT in there and not fresh:
+        _check_rows(path, split, wanted)
+    elif there - {_PREDICTIONS} and _REPORT not in there:
         raise SpecError(f"{path} is a folder with other files, and no earlier experiment: name another with -o")
+    folder = Folder(path, split)
     try:
         (path / _PREDICTIONS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"cannot make the folder {path}: {error.strerror}") from None
-    return Folder(path, split)
+    return folder
+
+
+def _check_rows(path: Path, split: Split, wanted: Sequence[Case]) -> None:
+    """Refuse to replace an experiment by one that has not all of its rows."""
+    cure = "name another folder with -o, or replace it with --fresh"
+    try:
+        runs = document.read(path / _REPORT).runs
+    except ReportError as error:
+        raise SpecError(f"{error}: {cure}") from None
+    known = {(case.file_name, case.target) for case in wanted}
+    lost = [run for run in runs if (Path(run.artifact.path).name, run.target) not in known]
+    if lost:
+        raise SpecError(
+            f"{path} has {len(lost)} rows of an earlier experiment that this one has not ({name(lost[0])}): {cure}"
+        )
+    if runs and not any((path / _PREDICTIONS).glob(f"*.{split}.csv")) and any((path / _PREDICTIONS).glob("*.csv")):
+        raise SpecError(f"{path} has an experiment that was scored on another split: {cure}")
 
 
 def _read(path: Path) -> dict[str, tuple[str, str]]:
@@ -158,7 +185,7 @@ def _read(path: Path) -> dict[str, tuple[str, str]]:
         return {row["file"]: (row["label"], row["predicted"]) for row in csv.DictReader(file)}
 
 
-def _difference(ours: dict[str, tuple[str, str]], theirs: dict[str, tuple[str, str]]) -> Difference:
+def _paired(ours: dict[str, tuple[str, str]], theirs: dict[str, tuple[str, str]]) -> Difference:
     labels = sorted({label for pair in (*ours.values(), *theirs.values()) for label in pair})
     true, a, b = (
         [labels.index(label) for label in column]

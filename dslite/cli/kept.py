@@ -21,12 +21,12 @@ from dslite.records import Flag, Run
 
 
 class Kept:
-    """The kept runs of one bench; while another process is at the same bench, they are that process's."""
+    """The kept runs of one bench; while another process measures the same, they are that process's."""
 
     def __init__(self, cases: Sequence[Case], keys: Sequence[str]) -> None:
         self._cases = cases
         self._keys = keys
-        self._folder = cache.entry_folder("runs", identity.key([[case.title, case.file_name] for case in cases]))
+        self._folder = cache.entry_folder("runs", identity.key([case.place for case in cases]))
         self.owner = owners.living_owner(self._folder)
 
     def begin(self, *, fresh: bool) -> dict[int, Run]:
@@ -47,7 +47,9 @@ class Kept:
         if not found:
             return {}
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(min(at for _, at in found.values())))
-        message = f"{len(found)} of {len(self._keys)} cases were measured from {when} on, before this bench was stopped"
+        message = (
+            f"{len(found)} of {len(self._keys)} cases were measured from {when} on, before this command was stopped"
+        )
         flag = Flag("measured_before", message)
         return {i: replace(run, flags=(*run.flags, flag)) for i, (run, _) in found.items()}
 

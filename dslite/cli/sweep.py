@@ -58,10 +58,10 @@ class Sweep:
             self.kept = Kept(self.cases, self._keys())
             self.done |= self.kept.begin(fresh=fresh)
             if self.kept.owner:
-                told = f"process {self.kept.owner} is at the same bench: each disturbs the figures of the other"
+                told = f"process {self.kept.owner} measures the same: each disturbs the figures of the other"
                 click.echo(f"note: {told}; nothing is kept of this one", err=True)
             if self.done:
-                told = f"{len(self.done)} of {len(self.cases)} cases were measured before this bench was stopped"
+                told = f"{len(self.done)} of {len(self.cases)} cases were measured before this command was stopped"
                 click.echo(f"{told}, and are taken over (--fresh measures them again)", err=True)
             for new in list(self.done.values()):
                 add(self.runs(), new)

@@ -95,11 +95,12 @@ def compressed(system: building.System, trial: Trial, data: DataSet, report: Pro
         DsliteError: where a compressor fails, or gives what is no such model any more.
     """
     n = len(trial.compressors)
-    kept = next((i for i in range(n, 0, -1) if _place(system, trial, i).is_file()), 0)
-    if kept:
-        report(f"reading {'+'.join(trial.compressors[:kept])}", 0.0)
-        cnn = _read(_place(system, trial, kept))
-    else:
+    report(f"looking for {trial.name}", 0.0)
+    cnn, kept = None, n
+    while kept and cnn is None:
+        cnn = _read(_place(system, trial, kept), system)
+        kept -= cnn is None
+    if cnn is None:
         cnn = building.build(system, lambda text: report(text, 0.0))
     if kept == n:
         return cnn
@@ -111,21 +112,37 @@ def compressed(system: building.System, trial: Trial, data: DataSet, report: Pro
     pictures = learning.pictures(data.examples, system.recipe, report)
     for i in range(kept, n):
         keras.utils.set_random_seed(system.model.seed)
-        cnn = _apply(trial.compressors[i], cnn, system, data, pictures, report)
+        cnn = _apply(trial.compressors[i], cnn, system, data, pictures, _part_of(report, i - kept, n - kept))
         _keep(cnn, _place(system, trial, i + 1))
     return cnn
+
+
+def _part_of(report: Progress, n_done: int, n: int) -> Progress:
+    """Report the progress of one of n parts that come in turn."""
+    return lambda what, share: report(what, (n_done + share) / n)
 
 
 def _place(system: building.System, trial: Trial, n_compressors: int) -> Path:
     return cache.entry_folder("compressed", key(system, trial, n_compressors)) / _MODEL
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, system: building.System) -> Any | None:
+    """Give a kept model; None where there is none, or one with layers that only its compressor knows."""
     from dslite.model import layers  # noqa: F401 - a file names them
     from dslite.model.keras import keras
 
+    if not path.is_file():
+        return None
     cache.mark_used(path.parent)
-    return keras.models.load_model(path, compile=False)
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception:  # noqa: BLE001 - Keras has no error of its own for a layer it does not know
+        built = building.build(system, lambda _: None)
+    known = {type(layer).__name__: type(layer) for layer in built.submodules if isinstance(layer, keras.layers.Layer)}
+    try:
+        return keras.models.load_model(path, known, compile=False)
+    except Exception:  # noqa: BLE001 - it is made again
+        return None
 
 
 def _keep(cnn: Any, path: Path) -> None:
@@ -147,14 +164,19 @@ def _apply(name: str, cnn: Any, system: building.System, data: DataSet, pictures
     augmenters = [get_with_options("augmenters", each) for each in info.recipe.augmentation.augmenters]
     policy.check(augmenters, system.recipe.frontend.size_px, len(data.labels))
     lesson = runner.lesson(data, pictures, None, learned(info), devel=False)
-    n_begun = 0
+    n_begun, told = 0, options.get("epochs")
+    n_epochs = float(told) if isinstance(told, int | float) and told > 0 else None
 
     def start(epoch: str) -> Any:
         nonlocal n_begun
-        n_begun += 1
-        done = n_begun
-        # How many epochs there will be is the compressor's affair: the bar comes ever closer to its end.
-        return lambda what, share: report(f"{name}: {epoch}, {what}", 1 - 1 / (1 + (done - 1 + share) / 10))
+        done, n_begun = n_begun, n_begun + 1
+
+        def tell(what: str, share: float) -> None:
+            passed = done + share
+            # Without that option, how many epochs there will be is the compressor's affair: ever closer to the end.
+            report(f"{name}: {epoch}, {what}", min(1.0, passed / n_epochs) if n_epochs else 1 - 1 / (1 + passed / 10))
+
+        return tell
 
     finetune = Finetuner(lesson, info.recipe, augmenters, start)
     shapes = cnn.input_shape, cnn.output_shape
@@ -175,12 +197,22 @@ def _guarded(compressor: Compressor, cnn: Any, finetune: Any, options: Options) 
 
 
 def _check(name: str, result: Any, shapes: Any, lesson: Any, system: building.System) -> None:
+    """Refuse what is no image model any more, or none that predicts.
+
+    Raises:
+        PluginError: where it has other shapes, or lacks a layer that the training loop and other compressors need.
+        RunError: where it gives no finite numbers.
+    """
     from dslite.audio.frontend import coloured
     from dslite.model.keras import keras
+    from dslite.model.surgery import missing_parts
 
     if not isinstance(result, keras.Model) or (result.input_shape, result.output_shape) != shapes:
         became = f"{result.input_shape} -> {result.output_shape}" if isinstance(result, keras.Model) else type(result)
         raise PluginError(f"compressor {name}: expected a model {shapes[0]} -> {shapes[1]}, it gave {became}")
+    missing = missing_parts(result)
+    if missing:
+        raise PluginError(f"compressor {name}: it gave a model that lacks {', '.join(missing)}: it must keep them")
     pictures = coloured(lesson.pictures.levels[lesson.train[:_N_CHECKED]], system.recipe.frontend)
     if not np.isfinite(np.asarray(result(pictures, training=False))).all():
         raise RunError(f"compressor {name} broke the model: it gives NaN or infinite values; a lower rate may help")
@@ -211,10 +243,12 @@ def figures(file: Path, trial: Trial, data: DataSet, threads: int, report: Progr
     level = found.file_level
     if not isinstance(level, Classification):
         raise ModelFileError(f"{file}: expected a classification, got a regression")
-    low, high = level.uar_interval or (level.uar, level.uar)
     method = (
         f"unweighted average recall of {level.n} {trial.split} files, each the mean of its chunks, as the exported "
-        f"file predicts them; low and high: 95 % interval of {level.n_resamples} bootstrap resamples of files"
+        "file predicts them"
     )
-    statistics = {"low": low, "high": high, "n": float(level.n), "chance": level.chance}
+    statistics = {"n": float(level.n), "chance": level.chance}
+    if level.uar_interval:  # one file has none
+        method += f"; low and high: 95 % interval of {level.n_resamples} bootstrap resamples of files"
+        statistics |= dict(zip(("low", "high"), level.uar_interval, strict=True))
     return [Measurement("uar", level.uar, "ratio", method, statistics=statistics), *contents(file)]

@@ -21,6 +21,7 @@ from dslite.cli import building, end_by_unwinding, trials
 from dslite.cli.cases import Case, undescribed
 from dslite.codec import from_json, to_json
 from dslite.deploy import manifest
+from dslite.deploy.runtime import TENSORFLOW_SUFFIXES, set_tensorflow_threads
 from dslite.errors import MeasurementError, ModelFileError, in_words
 from dslite.learn.dataset import DataSet
 from dslite.measure import bench
@@ -32,10 +33,10 @@ from dslite.registry import get_with_options
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
 """For glibc, to give memory back: freezing and converting copy all weights several times, and what stays between the
 copies keeps their memory too, 1.6 GB of it after an export of nasnet_large."""
-_EXPORT_SHARE = 0.5
-"""Of a case's progress; measuring has the rest."""
-_MODEL_SHARE = 0.25
-"""Likewise, of what comes before the export."""
+_SHARES = 0.25, 0.5
+"""Of a case's progress, what is behind when its model is built, and when it is exported; measuring has the rest."""
+_SHARES_COMPRESSING = 0.9, 0.95
+"""Likewise, of the first case of a model that is compressed: `dslite.cli.sweep` estimates its cost alike."""
 _GRACE_S = 5.0
 
 
@@ -47,10 +48,12 @@ def main() -> None:
         os.environ.pop(name, None)
     request = take_request(_end)
     plan, audio = from_json(Plan, request["plan"]), [Path(path) for path in request["audio"]]
-    models = _Models()
+    cases, models = [from_json(Case, data) for data in request["cases"]], _Models()
+    if any(case.trial and building.get_exporter(case.exporter)[0].suffix in TENSORFLOW_SUFFIXES for case in cases):
+        set_tensorflow_threads(plan.threads)  # before a model is trained or built here: such files are scored here too
     try:
-        for data in request["cases"]:
-            say({"run": to_json(_measure(from_json(Case, data), plan, audio, models))})
+        for case in cases:
+            say({"run": to_json(_measure(case, plan, audio, models))})
     except KeyboardInterrupt:  # asked to end
         sys.exit(1)
 
@@ -71,11 +74,15 @@ class _Models:
         self._failed: Exception | SystemExit | None = None
         self._data: dict[str, DataSet] = {}
 
+    def at_hand(self, case: Case) -> bool:
+        """Tell whether the model of a case is there."""
+        return self._key == (case.system, case.trial and case.trial.compressors)
+
     def get(self, case: Case, share: float) -> Any:
         """Give the image model of a case; its making has a share of the case's progress."""
         assert case.system is not None  # noqa: S101 - only exported cases have a model
-        key = case.system, case.trial and case.trial.compressors
-        if key != self._key:
+        if not self.at_hand(case):
+            key = case.system, case.trial and case.trial.compressors
             self._key, self._made, self._failed = key, None, None
             try:
                 self._made = self._make(case, lambda what, done: say({"progress": [what, share * done]}))
@@ -102,11 +109,12 @@ class _Models:
 def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> Run:
     """Measure one case; a failure, whatever a plugin does, is a run with an error."""
     artifact = undescribed(case)
-    share = _EXPORT_SHARE if case.system else 0.0
+    shares = _SHARES_COMPRESSING if case.trial and case.trial.compressors and not models.at_hand(case) else _SHARES
+    share = shares[1] if case.system else 0.0
     scored: list[Measurement] = []
     try:
         if case.system:
-            artifact, broken = _exported(case, models), None
+            artifact, broken = _exported(case, models, shares[0]), None
         else:
             artifact, broken = bench.describe_file(Path(case.file or ""))
         if case.trial:
@@ -158,7 +166,7 @@ def _guarded(name: str) -> tuple[Target, Options]:
     return replace(target, name=name, devices=devices, run=run), options
 
 
-def _exported(case: Case, models: _Models) -> Artifact:
+def _exported(case: Case, models: _Models, model_share: float) -> Artifact:
     """Give the file of a case: the one in the cache, if it is there whole, else a new one."""
     system = case.system
     assert system is not None  # noqa: S101 - only exported cases come here
@@ -174,8 +182,8 @@ def _exported(case: Case, models: _Models) -> Artifact:
     cnn = None
     if case.part != "frontend":
         say({"progress": [f"building {system.name}", 0.0]})
-        cnn = models.get(case, _MODEL_SHARE)
-    say({"progress": ["exporting", _MODEL_SHARE]})
+        cnn = models.get(case, model_share)
+    say({"progress": ["exporting", model_share]})
     compressors: tuple[str, ...] = ()
     sounds = case.sounds
     if case.trial:

@@ -13,11 +13,22 @@ from dslite.errors import ExportError
 from dslite.model.keras import keras
 from dslite.model.layers import ChannelAffine
 
+PARTS = ("scaling", "pooling", "hidden", "arelu", "dropout", "output")
+"""Layers of an image model besides its backbone: the training loop and other compressors look for them."""
+
 
 def backbone_of(cnn: Any) -> Any:
     """Give the backbone inside an image model from `dslite.model.assembly.build_cnn`."""
     (backbone,) = (layer for layer in cnn.layers if isinstance(layer, keras.Model))
     return backbone
+
+
+def missing_parts(cnn: Any) -> list[str]:
+    """Name the parts of an image model from `dslite.model.assembly.build_cnn` that a model has not, if any."""
+    names = {layer.name for layer in cnn.layers}
+    missing = [name for name in PARTS if name not in names]
+    n_models = sum(isinstance(layer, keras.Model) for layer in cnn.layers)
+    return [*missing, *(["the backbone as a model inside"] if n_models != 1 else [])]
 
 
 def rebuilt(model: Any, replacements: Mapping[str, Any]) -> Any:

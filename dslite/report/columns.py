@@ -1,6 +1,6 @@
 """The columns of a bench table: what each shows, how it is written, and how rows are ordered by it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +9,15 @@ from dslite.records import Measurement, Run
 from dslite.report import paper
 from dslite.report.paper import PaperFigures
 
-_DASH = "-"
+DASH = "-"
+GAP = 3
+"""Characters a column needs besides its own: rich puts a blank on either side of a cell and one between columns."""
 
 
 def count(value: float | None) -> str:
     """Write a count with three or four digits and a prefix: ``2.83 G``, ``7.56 M``, ``146``."""
     if value is None:
-        return _DASH
+        return DASH
     for size, prefix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= size:
             return f"{value / size:.2f}{prefix}"
@@ -25,7 +27,7 @@ def count(value: float | None) -> str:
 def size(value: float | None) -> str:
     """Write bytes, decimal: ``29.9 MB``, ``146.7 kB``."""
     if value is None:
-        return _DASH
+        return DASH
     for unit_size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if abs(value) >= unit_size:
             return f"{value / unit_size:.1f} {unit}"
@@ -35,7 +37,7 @@ def size(value: float | None) -> str:
 def milliseconds(value: float | None) -> str:
     """Write seconds as milliseconds with three significant digits where they are small: ``1.33``, ``32.8``."""
     if value is None:
-        return _DASH
+        return DASH
     scaled = value * 1e3
     digits = 2 if scaled < 10 else 1 if scaled < 1000 else 0  # noqa: PLR2004 - three significant digits
     return f"{scaled:.{digits}f}"
@@ -61,6 +63,10 @@ class Column:
     def name(self) -> str:
         """Give the heading without its unit."""
         return self.title.splitlines()[0]
+
+    def cell(self, run: Run) -> str:
+        """Write what a run has here."""
+        return self.write(self.value(run))
 
 
 def find(run: Run, metric: str) -> Measurement | None:
@@ -91,7 +97,7 @@ def _spread(run: Run) -> float | None:
 
 
 def _megabytes(value: float | None) -> str:
-    return _DASH if value is None else f"{value / 1e6:.1f}"
+    return DASH if value is None else f"{value / 1e6:.1f}"
 
 
 COLUMNS = (
@@ -150,8 +156,38 @@ def ordered(runs: Sequence[Run], by: str, *, descending: bool = False) -> list[R
     return [runs[i] for i in (*there, *(i for i in range(len(runs)) if i not in set(there)))]
 
 
+def too_wide(widths: Mapping[str, int], first_to_go: Sequence[str], room: int) -> list[str]:
+    """Name the columns of a table that go, so that the others fit: no figure is ever cut.
+
+    Args:
+        widths: characters of the longest cell of each column, under its name.
+        first_to_go: names; those that are not among them stay.
+        room: characters there are for the columns.
+    """
+    needed = sum(width + GAP for width in widths.values())
+    gone = []
+    for name in first_to_go:
+        if needed <= room:
+            break
+        gone.append(name)
+        needed -= widths[name] + GAP
+    return gone
+
+
+def width_of(cell: str) -> int:
+    """Give the characters of the longest line of a cell."""
+    return max(map(len, cell.splitlines()), default=0)
+
+
+def flag_messages(runs: Sequence[Run]) -> list[str]:
+    """Give what a reader must know of the runs, each once."""
+    return list(dict.fromkeys(flag.message for run in runs for flag in run.flags))
+
+
 def in_short(run: Run) -> str:
     """Say in a few words what became of a run."""
     if run.error:
         return f"failed: {run.error}"
-    return f"{milliseconds(_latency('p50')(run))} ms, {size(value(run, 'size'))}"
+    uar = value(run, "uar")
+    scored = "" if uar is None else f"UAR {uar:.3f}, "
+    return f"{scored}{milliseconds(_latency('p50')(run))} ms, {size(value(run, 'size'))}"

@@ -1,13 +1,13 @@
 """What compression costs and gains: the rows of an experiment, as a table, CSV and Markdown.
 
 A report of an experiment is that of a bench (`dslite.report.document`) with more figures a run: ``uar``, ``gzip_size``,
-``sparsity`` and, against the uncompressed float32 file, ``uar_difference`` and ``speed_up``.
+``sparsity`` and what `dslite.report.comparison` adds.
 """
 
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rich import box
 from rich.console import Group
@@ -15,190 +15,94 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from dslite.learn.metrics import Difference
-from dslite.records import BenchReport, Flag, Measurement, Run
-from dslite.report.columns import count, find, milliseconds, size, value
+from dslite.records import BenchReport, Measurement, Run
+from dslite.report import columns
+from dslite.report.columns import DASH, GAP, Column, find, flag_messages, size, too_wide, value, width_of
+from dslite.report.comparison import SAME_SPEED, name
+from dslite.report.pareto import Objective, front
 
-_AS_FAST = 0.1
-"""Speeds within this share of each other are called the same: on a busy machine a repetition differs by as much."""
-_AS_SMALL = 0.01
-_SPARSE = 0.1
-_FRONT_END_NODES = 12
-"""LiteRT's own kernels run up to so many operators of any whole file: those of the front end, and around it."""
-
-
-def name(run: Run) -> str:
-    """Name a row: compressors and exporter."""
-    return f"{'+'.join(run.artifact.compressors) or 'none'}, {run.artifact.exporter}"
-
-
-def with_comparison(run: Run, base: Run, base_there: Run | None, difference: Difference | None) -> Run:
-    """Add to a run what it is against the uncompressed float32 file.
-
-    Args:
-        run: of a row.
-        base: of the uncompressed float32 file.
-        base_there: of the uncompressed file that the speed is compared with, on the same target.
-        difference: in UAR; None for the base itself.
-    """
-    found = list(run.measurements)
-    if difference:
-        low, high = difference.interval or (difference.difference, difference.difference)
-        method = (
-            f"UAR minus that of {name(base)} on the same {difference.n} files; low and high: 95 % interval of "
-            f"{difference.n_resamples} bootstrap resamples of files, the same for both (paired)"
-        )
-        statistics = {"low": low, "high": high, "n": float(difference.n)}
-        found.append(Measurement("uar_difference", difference.difference, "ratio", method, statistics=statistics))
-    ours, theirs = value(run, "latency"), base_there and value(base_there, "latency")
-    if base_there and ours and theirs:
-        method = f"median latency of {name(base_there)} by that of this file, both on {run.target}, one after the other"
-        found.append(Measurement("speed_up", theirs / ours, "ratio", method))
-    return replace(run, measurements=tuple(found))
-
-
-# -- truth --------------------------------------------------------------------------------------------
-
-
-def with_flags(runs: Sequence[Run]) -> list[Run]:
-    """Add what a reader must know of a row: zeros that are not faster, a file that became slower, half a delegate."""
-    plain = {(run.artifact.exporter, run.target): run for run in runs if not run.artifact.compressors}
-    return [
-        replace(run, flags=(*run.flags, *_flags(run, plain.get((run.artifact.exporter, run.target))))) for run in runs
-    ]
-
-
-def _flags(run: Run, plain: Run | None) -> list[Flag]:
-    found = []
-    speed_up, sparsity = value(run, "speed_up"), value(run, "sparsity")
-    if speed_up is not None and speed_up < 1 - _AS_FAST:
-        found.append(Flag("slower", f"{name(run)}: slower than float32, {1 / speed_up:.2f} times its latency"))
-    ours, theirs = value(run, "latency"), plain and value(plain, "latency")
-    if sparsity is not None and sparsity >= _SPARSE and ours and theirs and theirs / ours < 1 + _AS_FAST:
-        kernels = f"{run.target} computes with zeros as with any weight"
-        found.append(
-            Flag(
-                "zeros_not_faster",
-                f"{name(run)}: {sparsity:.0%} of its weights are zero, and it is no faster: {kernels}",
-            )
-        )
-    nodes, delegated = find(run, "nodes"), find(run, "delegated_nodes")
-    if nodes and delegated and nodes.value - delegated.value > _FRONT_END_NODES:
-        found.append(
-            Flag(
-                "partly_delegated",
-                f"{name(run)}: XNNPACK takes {delegated.value:.0f} of {nodes.value:.0f} nodes; "
-                f"{delegated.method.partition('; ')[2]}",
-            )
-        )
-    return found
-
-
-# -- columns ------------------------------------------------------------------------------------------
-
-Cells = Callable[[Run], str]
+OBJECTIVES = (Objective("uar", higher=True), Objective("latency", SAME_SPEED), Objective("size", 0.01))
+"""What rows are judged by."""
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One column.
+class Words:
+    """A column of more than one number.
 
     Attributes:
         title: its heading; the unit, if it has one, on a second line.
-        cell: of a run, as text.
+        cell: writes what a run has here.
     """
 
     title: str
-    cell: Cells
+    cell: Callable[[Run], str]
+
+    @property
+    def name(self) -> str:
+        """Give the heading without its unit."""
+        return self.title.splitlines()[0]
 
 
-def _uar(run: Run) -> str:
-    return _with_ends(find(run, "uar"), "{:.3f}")
-
-
-def _difference(run: Run) -> str:
-    return _with_ends(find(run, "uar_difference"), "{:+.3f}")
-
-
-def _with_ends(found: Measurement | None, form: str) -> str:
-    if found is None:
-        return "-"
-    low, high = (form.format(found.statistics[end]) for end in ("low", "high"))
-    return f"{form.format(found.value)} ({low} to {high})"
-
-
-def _latency(statistic: str) -> Cells:
+def _with_interval(metric: str, form: str) -> Callable[[Run], str]:
     def cell(run: Run) -> str:
-        found = find(run, "latency")
-        return milliseconds(found.statistics.get(statistic) if found else None)
+        found = find(run, metric)
+        if found is None:
+            return DASH
+        text = form.format(found.value)
+        ends = [form.format(found.statistics[end]) for end in ("low", "high") if end in found.statistics]
+        return f"{text} ({' to '.join(ends)})" if ends else text  # a score of one file has no interval
 
     return cell
 
 
-def _figure(metric: str, form: Callable[[float | None], str]) -> Cells:
-    return lambda run: form(value(run, metric))
+def _metric(metric: str) -> Callable[[Run], float | None]:
+    return lambda run: value(run, metric)
 
 
 def _times(number: float | None) -> str:
-    return "-" if number is None else f"{number:.2f}x"
+    return DASH if number is None else f"{number:.2f}x"
 
 
 def _percent(number: float | None) -> str:
-    return "-" if number is None else f"{number:.0%}"
+    return DASH if number is None else f"{number:.0%}"
 
 
 def _delegated(run: Run) -> str:
     nodes, delegated = value(run, "nodes"), value(run, "delegated_nodes")
-    return "-" if nodes is None or delegated is None else f"{delegated:.0f}/{nodes:.0f}"
+    return DASH if nodes is None or delegated is None else f"{delegated:.0f}/{nodes:.0f}"
 
 
-COLUMNS = (
-    Column("UAR (95 % CI)", _uar),
-    Column("against float32 (95 % CI)", _difference),
-    Column("size", _figure("size", size)),
-    Column("gzip", _figure("gzip_size", size)),
-    Column("p50\nms", _latency("p50")),
-    Column("p90\nms", _latency("p90")),
-    Column("speed-up", _figure("speed_up", _times)),
-    Column("memory", _figure("memory_delta", size)),
-    Column("MACs", _figure("macs", count)),
-    Column("params", _figure("parameters", count)),
-    Column("zeros", _figure("sparsity", _percent)),
-    Column("XNNPACK\nnodes", _delegated),
+_OF_BENCH = {column.name: column for column in columns.COLUMNS}
+COLUMNS: tuple[Column | Words, ...] = (
+    Words("UAR (95 % CI)", _with_interval("uar", "{:.3f}")),
+    Words("against float32 (95 % CI)", _with_interval("uar_difference", "{:+.3f}")),
+    _OF_BENCH["size"],
+    Column("gzip", _metric("gzip_size"), size),
+    _OF_BENCH["p50"],
+    _OF_BENCH["p90"],
+    Column("speed-up", _metric("speed_up"), _times),
+    _OF_BENCH["memory"],
+    _OF_BENCH["MACs"],
+    _OF_BENCH["params"],
+    Column("zeros", _metric("sparsity"), _percent),
+    Words("XNNPACK\nnodes", _delegated),
 )
 _LEFT_OUT_FIRST = ("p90", "params", "MACs", "memory", "XNNPACK", "zeros", "gzip")
-_GAP = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Point:
-    """What a row is judged by."""
-
-    uar: float
-    latency: float
-    size: float
-
-    def beats(self, other: "_Point") -> bool:
-        """Tell whether it is as good in all, and better in something; latency and size have a tolerance."""
-        if (
-            self.uar < other.uar
-            or self.latency > other.latency * (1 + _AS_FAST)
-            or self.size > other.size * (1 + _AS_SMALL)
-        ):
-            return False
-        faster = self.latency * (1 + _AS_FAST) < other.latency
-        return self.uar > other.uar or faster or self.size * (1 + _AS_SMALL) < other.size
 
 
 def best(runs: Sequence[Run]) -> set[int]:
-    """Find the Pareto-optimal rows: those that no other one of the same target beats in UAR, latency and size."""
-    points: dict[int, _Point] = {}
+    """Find the Pareto-optimal rows: no other of the same target is as good in all of `OBJECTIVES` and better in one."""
+    points: dict[int, list[float]] = {}
     for i, run in enumerate(runs):
-        uar, latency, n_bytes = (value(run, metric) for metric in ("uar", "latency", "size"))
-        if not run.error and uar is not None and latency is not None and n_bytes is not None:
-            points[i] = _Point(uar, latency, n_bytes)
-    rivals = {i: [points[j] for j in points if runs[j].target == runs[i].target] for i in points}
-    return {i for i, point in points.items() if not any(rival.beats(point) for rival in rivals[i])}
+        found = [v for objective in OBJECTIVES if (v := value(run, objective.metric)) is not None]
+        if not run.error and len(found) == len(OBJECTIVES):
+            points[i] = found
+    targets = {run.target for run in runs}
+    return {
+        number
+        for target in targets
+        for number in front({i: point for i, point in points.items() if runs[i].target == target}, OBJECTIVES)
+    }
 
 
 # -- table, CSV, Markdown -----------------------------------------------------------------------------
@@ -207,26 +111,20 @@ def best(runs: Sequence[Run]) -> set[int]:
 def experiment_table(report: BenchReport, width: int) -> Group:
     """Lay a report out for a terminal: columns that do not fit are left out, and that is said."""
     cells = [[column.cell(run) for column in COLUMNS] for run in report.runs]
-    widths = [
-        max(len(line) for text in (column.title, *(row[i] for row in cells)) for line in text.splitlines())
-        for i, column in enumerate(COLUMNS)
-    ]
+    widths = {
+        column.name: max(map(width_of, (column.title, *(row[i] for row in cells)))) for i, column in enumerate(COLUMNS)
+    }
     names = _marked(report.runs)
-    left_out: list[str] = []
-    for title in _LEFT_OUT_FIRST:
-        shown = [w + _GAP for w, column in zip(widths, COLUMNS, strict=True) if _short(column) not in left_out]
-        if sum(shown) + max(map(len, names), default=0) + _GAP <= width:
-            break
-        left_out.append(title)
+    left_out = too_wide(widths, _LEFT_OUT_FIRST, width - GAP - max(map(len, names), default=0))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("compressor, exporter", overflow="fold")
-    chosen = [i for i, column in enumerate(COLUMNS) if _short(column) not in left_out]
+    chosen = [i for i, column in enumerate(COLUMNS) if column.name not in left_out]
     for i in chosen:
         table.add_column(COLUMNS[i].title, justify="right", no_wrap=True)
     for title, row, run in zip(names, cells, report.runs, strict=True):
         table.add_row(escape(title), *(row[i] for i in chosen), style="red" if run.error else None)
     below = [Text(f"failed: {name(run)}: {run.error}", style="red") for run in report.runs if run.error]
-    below += [Text(f"note: {message}", style="yellow") for message in _messages(report.runs)]
+    below += [Text(f"note: {message}", style="yellow") for message in flag_messages(report.runs)]
     below += [Text(f"- {note}", style="dim") for note in notes(report)]
     if left_out:
         below.append(Text(f"- left out for want of width: {', '.join(left_out)}; the folder has all", style="dim"))
@@ -240,7 +138,7 @@ def markdown(report: BenchReport) -> str:
     for title, run in zip(_marked(report.runs), report.runs, strict=True):
         lines.append(f"| {' | '.join([title, *(column.cell(run) for column in COLUMNS)])} |")
     lines += ["", *(f"- failed: {name(run)}: {run.error}" for run in report.runs if run.error)]
-    lines += [f"- {message}" for message in (*_messages(report.runs), *notes(report))]
+    lines += [f"- {message}" for message in (*flag_messages(report.runs), *notes(report))]
     return "\n".join([*lines, "", f"    {report.command}", ""])
 
 
@@ -286,10 +184,6 @@ def _cell(found: Measurement | None, part: str) -> str:
     return "" if number is None else f"{number:.10g}"
 
 
-def _short(column: Column) -> str:
-    return column.title.splitlines()[0]
-
-
 def _marked(runs: Sequence[Run]) -> list[str]:
     optimal = best(runs)
     several = len({run.target for run in runs}) > 1
@@ -297,10 +191,6 @@ def _marked(runs: Sequence[Run]) -> list[str]:
         f"{'*' if i in optimal else ' '} {name(run)}{f', {run.target}' if several else ''}"
         for i, run in enumerate(runs)
     ]
-
-
-def _messages(runs: Sequence[Run]) -> list[str]:
-    return list(dict.fromkeys(flag.message for run in runs for flag in run.flags))
 
 
 def notes(report: BenchReport) -> list[str]:
@@ -312,14 +202,17 @@ def notes(report: BenchReport) -> list[str]:
     if uar:
         found.append(f"UAR: {uar.method}; chance {uar.statistics.get('chance', 0):.3f}")
     if difference:
-        found.append(f"against float32: {difference.method}; an interval with 0 in it shows no difference")
+        found.append(
+            f"against float32: {difference.method}; an interval with 0 in it shows no difference, and the loss may be "
+            "as large as its lower end"
+        )
     measured = [run for run in report.runs if find(run, "latency")]
     if measured:
-        machine, threads = report.environment, sorted({run.plan.threads for run in measured})
+        threads = sorted({run.plan.threads for run in measured})
         found.append(
-            f"latency: {machine['cpu']}, {machine['cpus']} cores, {machine['system']}; {'/'.join(map(str, threads))} "
-            f"thread{'s' if threads != [1] else ''}, batch 1, a fresh process each, front end "
-            "included; speed-up: of the median"
+            f"latency: {'; '.join(_machines(report, measured))}; {'/'.join(map(str, threads))} "
+            f"thread{'s' if threads != [1] else ''}, batch 1, a fresh process each, front end included; speed-up: of "
+            "the median, in turn and not interleaved"
         )
         found.append("memory: peak above the same process with the runtime ready but no model; MB = 10^6 bytes")
     if any(find(run, "sparsity") for run in report.runs):
@@ -328,8 +221,26 @@ def notes(report: BenchReport) -> list[str]:
             "count"
         )
     if best(report.runs):
+        _, latency, file_size = OBJECTIVES
         found.append(
             f"* Pareto-optimal: no other row is as good in UAR, p50 and size, and better in one of them; p50 within "
-            f"{_AS_FAST:.0%} and sizes within {_AS_SMALL:.0%} count as equal"
+            f"{latency.tolerance:.0%} and sizes within {file_size.tolerance:.0%} count as equal"
         )
     return found
+
+
+def _machines(report: BenchReport, runs: Sequence[Run]) -> list[str]:
+    """Describe what the runs were measured on, with the targets where there are several machines."""
+    here = report.environment
+    of_target = {}
+    for run in runs:
+        device = run.device
+        of_target[run.target] = (
+            f"{device.model}, {device.cpus} cores, {device.os}"
+            if device
+            else f"{here['cpu']}, {here['cpus']} cores, {here['system']}"
+        )
+    machines = dict.fromkeys(of_target.values())
+    if len(machines) == 1:
+        return list(machines)
+    return [f"{', '.join(t for t in of_target if of_target[t] == machine)} on {machine}" for machine in machines]

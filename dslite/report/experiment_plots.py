@@ -65,16 +65,17 @@ def _figure(runs: Sequence[Run], metric: str) -> Any:
         uar = find(run, "uar")
         assert uar is not None  # noqa: S101 - only such come here
         x = (value(run, metric) or 0.0) * scale
-        low, high = uar.statistics["low"], uar.statistics["high"]
+        low, high = (uar.statistics.get(end, uar.value) for end in ("low", "high"))
         points.append((x, uar.value))
+        colour = _COLOURS[exporters.index(run.artifact.exporter or "") % len(_COLOURS)]
         axes.errorbar(
             x,
             uar.value,
+            linestyle="",
             yerr=[[max(0.0, uar.value - low)], [max(0.0, high - uar.value)]],
-            fmt=_MARKERS[compressors.index(_compressors(run)) % len(_MARKERS)],
-            color=_COLOURS[exporters.index(run.artifact.exporter or "") % len(_COLOURS)],
+            color=colour,
             markersize=8,
-            markeredgecolor="white",
+            **_marker(compressors.index(_compressors(run)), colour),
             elinewidth=0.8,
             alpha=0.9,
         )
@@ -92,6 +93,19 @@ def _figure(runs: Sequence[Run], metric: str) -> Any:
     backbones = sorted({run.artifact.backbone or "" for run in runs})
     axes.set_title(f"{', '.join(backbones)}; chance {chance:.2f}" if chance else ", ".join(backbones), fontsize=10)
     return figure
+
+
+def _marker(number: int, colour: str) -> dict[str, Any]:
+    """Give what tells a chain of compressors: its form; in the second round it is hollow, then its edge thicker."""
+    rounds, form = divmod(number, len(_MARKERS))
+    if not rounds:
+        return {"marker": _MARKERS[form], "markeredgecolor": "white"}
+    return {
+        "marker": _MARKERS[form],
+        "markerfacecolor": "white",
+        "markeredgecolor": colour,
+        "markeredgewidth": 0.8 + rounds,
+    }
 
 
 def _compressors(run: Run) -> str:
@@ -116,7 +130,6 @@ def _legend(axes: "Axes", exporters: Sequence[str], compressors: Sequence[str]) 
         for i, name in enumerate(exporters)
     ]
     handles += [
-        Line2D([], [], linestyle="", marker=_MARKERS[i % len(_MARKERS)], color="0.4", label=name)
-        for i, name in enumerate(compressors)
+        Line2D([], [], linestyle="", color="0.4", label=name, **_marker(i, "0.4")) for i, name in enumerate(compressors)
     ]
     axes.legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)

@@ -1,16 +1,38 @@
 """Which rows of a report are Pareto-optimal: no other is at least as good in everything and better in something."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from dslite.records import Run
 from dslite.report.columns import value
 
-OBJECTIVES = ("latency", "memory_delta", "size")
-"""What should be low; of latency, the median."""
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What rows are judged by.
+
+    Attributes:
+        metric: of a measurement; of latency, the median.
+        tolerance: values within this share of the lower one count as equal.
+        higher: whether a high value is good.
+    """
+
+    metric: str
+    tolerance: float = 0.0
+    higher: bool = False
+
+    def beats(self, one: float, other: float) -> bool:
+        """Tell whether a value is better than another one."""
+        low, high = (other, one) if self.higher else (one, other)
+        return low + abs(low) * self.tolerance < high
 
 
-def optimal(runs: Sequence[Run]) -> tuple[set[int], tuple[str, ...]]:
+OBJECTIVES = (Objective("latency"), Objective("memory_delta"), Objective("size"))
+"""Of a bench."""
+
+
+def optimal(runs: Sequence[Run]) -> tuple[set[int], tuple[Objective, ...]]:
     """Find the Pareto-optimal runs among those that do the same: the same part, on the same target.
 
     Returns:
@@ -22,15 +44,30 @@ def optimal(runs: Sequence[Run]) -> tuple[set[int], tuple[str, ...]]:
         if not run.error:
             groups[run.artifact.part, run.target].append(i)
     compared = [group for group in groups.values() if len(group) > 1]
-    if not compared:
+    members = [runs[i] for group in compared for i in group]
+    measured = tuple(o for o in OBJECTIVES if all(value(run, o.metric) is not None for run in members))
+    if not compared or not measured:
         return set(), ()
-    metrics = tuple(m for m in OBJECTIVES if all(value(runs[i], m) is not None for group in compared for i in group))
     found = set()
-    for group in compared if metrics else ():
-        points = {i: tuple(value(runs[i], metric) or 0.0 for metric in metrics) for i in group}
-        found |= {i for i in group if not any(_dominates(points[j], points[i]) for j in group)}
-    return found, metrics
+    for group in compared:
+        found |= front({i: [value(runs[i], o.metric) or 0.0 for o in measured] for i in group}, measured)
+    return found, measured
 
 
-def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+def front(points: Mapping[int, Sequence[float]], objectives: Sequence[Objective]) -> set[int]:
+    """Find the points that no other one dominates.
+
+    Args:
+        points: by any number, the value of each objective.
+        objectives: in the same order.
+    """
+    return {
+        number
+        for number, point in points.items()
+        if not any(_dominates(rival, point, objectives) for rival in points.values())
+    }
+
+
+def _dominates(one: Sequence[float], other: Sequence[float], objectives: Sequence[Objective]) -> bool:
+    values = list(zip(objectives, one, other, strict=True))
+    return any(o.beats(a, b) for o, a, b in values) and not any(o.beats(b, a) for o, a, b in values)

@@ -9,14 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from dslite.records import BenchReport, Run
+from dslite.records import BenchReport
 from dslite.report import paper
-from dslite.report.columns import COLUMNS, find, titles
+from dslite.report.columns import COLUMNS, GAP, find, flag_messages, titles, too_wide, width_of
 from dslite.report.pareto import optimal
 
 _LEFT_OUT_FIRST = ("std", "init", "first", "process", "p90", "FLOPs", "params", "MACs", "mean")
-"""In a narrow terminal whole columns go, in this order: no figure is ever cut."""
-_GAP = 3  # rich puts a blank on either side of a cell and one between columns
+"""In a narrow terminal whole columns go, in this order."""
 _SHORTEST_NAME = 24
 
 
@@ -30,7 +29,8 @@ def bench_table(report: BenchReport, width: int, sort: str | None = None) -> Gro
     """
     lines = _lines(report)
     widths = [
-        max(map(_width, (column.title, *(line.cells[index] for line in lines)))) for index, column in enumerate(COLUMNS)
+        max(map(width_of, (column.title, *(line.cells[index] for line in lines))))
+        for index, column in enumerate(COLUMNS)
     ]
     columns, left_out, name_width = _fitting(lines, widths, width, sort)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
@@ -41,7 +41,7 @@ def bench_table(report: BenchReport, width: int, sort: str | None = None) -> Gro
         table.add_row(escape(line.name), *(line.cells[index] for index in columns), style=line.style)
     named = zip(titles(report.runs), report.runs, strict=True)
     below = [Text(f"failed: {title}: {run.error}", style="red") for title, run in named if run.error]
-    below += [Text(f"note: {message}", style="yellow") for message in _flag_messages(report.runs)]
+    below += [Text(f"note: {message}", style="yellow") for message in flag_messages(report.runs)]
     below += [Text(f"- {note}", style="dim") for note in _notes(report)]
     if left_out:
         below.append(Text(f"- left out for want of width: {', '.join(left_out)}; a report (-o) has all", style="dim"))
@@ -62,7 +62,7 @@ def _lines(report: BenchReport) -> list[_Line]:
     best, _ = optimal(report.runs)
     for i, (title, run) in enumerate(zip(titles(report.runs), report.runs, strict=True)):
         name = f"{'*' if i in best else ' '} {title}" if best else title
-        lines.append(_Line(name, tuple(c.write(c.value(run)) for c in COLUMNS), "red" if run.error else None))
+        lines.append(_Line(name, tuple(c.cell(run) for c in COLUMNS), "red" if run.error else None))
         figures = paper.figures_for(run)
         if figures:
             lines.append(
@@ -71,33 +71,21 @@ def _lines(report: BenchReport) -> list[_Line]:
     return lines
 
 
-def _width(cell: str) -> int:
-    return max(map(len, cell.splitlines()), default=0)
-
-
 def _fitting(
     lines: Sequence[_Line], widths: Sequence[int], width: int, sort: str | None
 ) -> tuple[list[int], list[str], int]:
     """Choose the columns that fit, name those that do not, and say what is left for the names of rows."""
     names = [column.name for column in COLUMNS]
-    needs = [_GAP + cells for cells in widths]
-    left_out: list[str] = []
-    room = width - _GAP - min(_SHORTEST_NAME, max((len(line.name) for line in lines), default=0))
-    for name in (name for name in _LEFT_OUT_FIRST if name.lower() != sort):
-        if sum(needs) <= room:
-            break
-        left_out.append(name)
-        needs[names.index(name)] = 0
-    return [index for index, name in enumerate(names) if name not in left_out], left_out, width - _GAP - sum(needs)
+    room = width - GAP - min(_SHORTEST_NAME, max((len(line.name) for line in lines), default=0))
+    first_to_go = [name for name in _LEFT_OUT_FIRST if name.lower() != sort]
+    left_out = too_wide(dict(zip(names, widths, strict=True)), first_to_go, room)
+    columns = [index for index, name in enumerate(names) if name not in left_out]
+    return columns, left_out, width - GAP - sum(widths[index] + GAP for index in columns)
 
 
 def _heading(report: BenchReport) -> str:
     names = sorted({run.artifact.backbone for run in report.runs if run.artifact.backbone})
     return escape(names[0]) if len(names) == 1 else "backbone" if names else "file"
-
-
-def _flag_messages(runs: Sequence[Run]) -> list[str]:
-    return list(dict.fromkeys(flag.message for run in runs for flag in run.flags))
 
 
 def _notes(report: BenchReport) -> list[str]:
@@ -119,7 +107,8 @@ def _notes(report: BenchReport) -> list[str]:
         notes.append(f"input: {'; '.join(inputs)}")
     _, objectives = optimal(report.runs)
     if objectives:
-        low = ", ".join("p50" if metric == "latency" else metric.removesuffix("_delta") for metric in objectives)
+        metrics = [objective.metric for objective in objectives]
+        low = ", ".join("p50" if metric == "latency" else metric.removesuffix("_delta") for metric in metrics)
         notes.append(
             f"* Pareto-optimal: no other row of this part and target is as low in {low}, and lower in one of them; "
             "accuracy is not in it"

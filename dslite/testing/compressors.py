@@ -121,6 +121,7 @@ class _Finetune:
 
 def _check_model(name: str, model: Any) -> None:
     from dslite.model.keras import keras
+    from dslite.model.surgery import missing_parts
 
     assert isinstance(model, keras.Model), (
         f"{name}: compress gave a {type(model)}: return a model made with `from dslite.model.keras import keras`"
@@ -130,3 +131,5 @@ def _check_model(name: str, model: Any) -> None:
         f"{name}: the model becomes {model.input_shape} -> {model.output_shape}, expected "
         f"{expected[0]} -> {expected[1]}: keep its input and its output"
     )
+    missing = missing_parts(model)
+    assert not missing, f"{name}: the model lacks {', '.join(missing)}: keep them, so that another compressor can go on"

@@ -1,13 +1,12 @@
 """``dslite compress``."""
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from dslite.cli import building
+from dslite.cli import building, trials
 from dslite.cli.console import json_option
 from dslite.cli.data import DataRequest, table_options
 from dslite.cli.options import PATH, OutputPath, PluginName, given
@@ -18,12 +17,10 @@ from dslite.errors import DataError, SpecError
 from dslite.learn import run
 from dslite.learn.dataset import DataSet, Split
 from dslite.records import Plan
-from dslite.registry import get_with_options
+from dslite.registry import get_with_options, registry
 
 _NONE = "none"
 _EXPORTERS, _TARGETS = ("tflite-float32", "tflite-int8"), ("host-litert",)
-_BETWEEN = re.compile(r"\+(?=[a-z])")
-"""What joins compressors; the plus of a number, as in 1e+3, is followed by a digit."""
 
 
 @click.command(
@@ -45,10 +42,14 @@ _BETWEEN = re.compile(r"\+(?=[a-z])")
     "exporters",
     type=PluginName("exporters"),
     multiple=True,
-    help=f"Likewise.  [default: {','.join(_EXPORTERS)}]",
+    help=f"A name with options; a,b for several; may be repeated.  [default: {','.join(_EXPORTERS)}]",
 )
 @click.option(
-    "--target", "targets", type=PluginName("targets"), multiple=True, help="Likewise.  [default: host-litert]"
+    "--target",
+    "targets",
+    type=PluginName("targets"),
+    multiple=True,
+    help="A name with options; a,b for several; may be repeated.  [default: host-litert]",
 )
 @click.option(
     "--split", type=click.Choice(["devel", "test"]), default="test", show_default=True, help="Part of DATA to score."
@@ -59,7 +60,11 @@ _BETWEEN = re.compile(r"\+(?=[a-z])")
     type=OutputPath(folder=True, parents=True),
     help="Folder for files, tables and plots.  [default: RUN-compressed]",
 )
-@click.option("--fresh", is_flag=True, help="Measure all, also what an experiment that was stopped had measured.")
+@click.option(
+    "--fresh",
+    is_flag=True,
+    help="Measure all, also what an experiment that was stopped had measured, and replace another one in the folder.",
+)
 @plan_options
 @json_option
 def command(
@@ -94,7 +99,7 @@ def command(
         data = dataclasses.replace(data, split_seed=info.split_seed)
     chains = _chains(compressors)
     table = dataclasses.replace(data, task="classification").read(for_training=False)
-    _check(table, info, split)
+    _check(table, info, run_folder, split)
     cases = experiments.trial_cases(
         building.trained(run_folder),
         chains,
@@ -105,7 +110,7 @@ def command(
         split,
     )
     resolved = run_folder.resolve()
-    folder = experiments.made(output or resolved.with_name(f"{resolved.name}-compressed"), split)
+    folder = experiments.made(output or resolved.with_name(f"{resolved.name}-compressed"), split, cases, fresh=fresh)
     at_work = sweep.Sweep(cases, plan, [])
     try:
         at_work.run(folder.add, fresh=fresh)
@@ -122,7 +127,7 @@ def command(
         raise SystemExit(1)
 
 
-def _check(table: DataSet, info: run.RunInfo, split: Split) -> None:
+def _check(table: DataSet, info: run.RunInfo, folder: Path, split: Split) -> None:
     """Refuse a table that is not that of the run, and a split that is not there or was learned from.
 
     Raises:
@@ -139,6 +144,13 @@ def _check(table: DataSet, info: run.RunInfo, split: Split) -> None:
     for part in ("train", split):
         if not table.part(part):
             raise DataError(f"expected a {part} split, the table has none")
+    learned = run.learned_names(folder, trials.learned(info))
+    n_scored, n_learned = len(table.part(split)), sum(each.name in learned for each in table.part(split))
+    if n_learned:
+        raise DataError(
+            f"{n_learned} of the {n_scored} {split} files are among those the run learned from, by their names: "
+            "give the table that the run learned from"
+        )
 
 
 def _chains(texts: Sequence[str]) -> list[tuple[str, ...]]:
@@ -150,12 +162,29 @@ def _chains(texts: Sequence[str]) -> list[tuple[str, ...]]:
     """
     found = []
     for chain in (item for text in texts for item in items_of(text)):
-        links = tuple(_BETWEEN.split(chain))
+        links = _links(chain)
         if links == (_NONE,):
             continue
         if _NONE in links:
             raise SpecError(f"--compressor {chain}: none stands alone: it is the model as it was trained")
+        if "" in links:
+            raise SpecError(f"--compressor {chain}: expected a name on either side of each +, as in prune+qat")
         for link in links:
             get_with_options("compressors", link)
         found.append(links)
     return list(dict.fromkeys(found))
+
+
+def _links(chain: str) -> tuple[str, ...]:
+    """Split a chain at what joins its compressors: behind options, only a + before the name of one does.
+
+    So a value may have one in it: ``rate=1e+3``, ``file=a+b.h5``.
+    """
+    known = {*registry().names("compressors"), _NONE, ""}
+    links: list[str] = []
+    for piece in chain.split("+"):
+        if links and ":" in links[-1] and piece.partition(":")[0] not in known:
+            links[-1] += f"+{piece}"
+        else:
+            links.append(piece)
+    return tuple(links)

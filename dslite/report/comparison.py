@@ -1,0 +1,121 @@
+"""What a row of an experiment is against others: figures, and what a reader must know of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from dslite.learn.metrics import Difference
+from dslite.records import Flag, Measurement, Run
+from dslite.report.columns import find, value
+
+BASE = "tflite-float32"
+"""The exporter of the file that every row is compared with, of the model as it was trained."""
+SAME_SPEED = 0.1
+"""Speeds within this share of each other are called the same: on a busy machine a repetition differs by as much."""
+_SPARSE = 0.1
+_FRONT_END_NODES = 12
+"""LiteRT's own kernels run up to so many operators of any whole file: those of the front end, and around it."""
+
+
+def name(run: Run) -> str:
+    """Name a row: compressors and exporter."""
+    return f"{'+'.join(run.artifact.compressors) or 'none'}, {run.artifact.exporter}"
+
+
+def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | None]) -> list[Run]:
+    """Add to rows what they are against the uncompressed float32 file, and flags.
+
+    Args:
+        runs: of an experiment, in any order; those that failed stay as they are.
+        difference: gives the difference in UAR of one run from another; None where it is not known.
+
+    Returns:
+        The rows with ``uar_difference``, its ``low`` and ``high`` where there is an interval, and ``speed_up``: against
+        the float32 file, or where no such runs on their target, the first uncompressed file there.
+    """
+    plain = [run for run in runs if not run.artifact.compressors and not run.error]
+    plain.sort(key=lambda run: run.artifact.exporter != BASE)  # stable: float32 first
+    base = next((run for run in plain if run.artifact.exporter == BASE), None)
+    of_target = {run.target: run for run in reversed(plain)}
+    found = []
+    for run in runs:
+        new = []
+        if base and not run.error and run.artifact.path != base.artifact.path:
+            new += _difference(base, difference(run, base))
+        if not run.error:
+            new += _speed_up(run, of_target.get(run.target))
+        found.append(replace(run, measurements=(*run.measurements, *new)))
+    return [replace(run, flags=(*run.flags, *_flags(run, of_target.get(run.target), found))) for run in found]
+
+
+def _difference(base: Run, found: Difference | None) -> list[Measurement]:
+    if found is None:
+        return []
+    method = f"UAR minus that of {name(base)} on the same {found.n} files"
+    statistics = {"n": float(found.n)}
+    if found.interval:
+        method += (
+            f"; low and high: 95 % interval of {found.n_resamples} bootstrap resamples of files, the same for both "
+            "(paired)"
+        )
+        statistics |= dict(zip(("low", "high"), found.interval, strict=True))
+    return [Measurement("uar_difference", found.difference, "ratio", method, statistics=statistics)]
+
+
+def _speed_up(run: Run, base: Run | None) -> list[Measurement]:
+    ours, theirs = value(run, "latency"), base and value(base, "latency")
+    if not base or not ours or not theirs:
+        return []
+    method = (
+        f"median latency of {name(base)} by that of this file, on {run.target} in the same experiment, not interleaved"
+    )
+    return [Measurement("speed_up", theirs / ours, "ratio", method)]
+
+
+def _flags(run: Run, base: Run | None, runs: Sequence[Run]) -> list[Flag]:
+    """Tell of a file that became slower, zeros that are not faster, half a delegate."""
+    found = []
+    speed_up = value(run, "speed_up")
+    if base and speed_up is not None and speed_up < 1 - SAME_SPEED:
+        told = f"{name(run)}: slower than {name(base)}, {1 / speed_up:.2f} times its latency"
+        found.append(Flag("slower", told))
+    sparsity, denser = value(run, "sparsity"), _denser(run, runs)
+    ours, theirs = value(run, "latency"), denser and value(denser, "latency")
+    if denser and ours and theirs and theirs / ours < 1 + SAME_SPEED:
+        told = (
+            f"{name(run)}: {sparsity:.0%} of its weights are zero, and it is no faster than {name(denser)}: "
+            f"{run.target} computes with zeros as with any weight"
+        )
+        found.append(Flag("zeros_not_faster", told))
+    nodes, delegated = find(run, "nodes"), find(run, "delegated_nodes")
+    if nodes and delegated and nodes.value - delegated.value > _FRONT_END_NODES:
+        told = (
+            f"{name(run)}: XNNPACK takes {delegated.value:.0f} of {nodes.value:.0f} nodes; "
+            f"{delegated.method.partition('; ')[2]}"
+        )
+        found.append(Flag("partly_delegated", told))
+    return found
+
+
+def _denser(run: Run, runs: Sequence[Run]) -> Run | None:
+    """Give the row that has not the zeros of a row, and else most in common with it.
+
+    That is one of the same exporter and target whose compressors are some of the row's, in the same order.
+    """
+    links, sparsity = run.artifact.compressors, value(run, "sparsity")
+    if sparsity is None or sparsity < _SPARSE:
+        return None
+    able = [
+        other
+        for other in runs
+        if (other.artifact.exporter, other.target) == (run.artifact.exporter, run.target)
+        and len(other.artifact.compressors) < len(links)
+        and _are_among(other.artifact.compressors, links)
+        and (theirs := value(other, "sparsity")) is not None
+        and theirs <= sparsity - _SPARSE
+    ]
+    return max(able, key=lambda other: len(other.artifact.compressors), default=None)
+
+
+def _are_among(some: Sequence[str], links: Sequence[str]) -> bool:
+    rest = iter(links)
+    return all(link in rest for link in some)
