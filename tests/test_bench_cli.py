@@ -168,7 +168,9 @@ def _wait_for_child(parent: psutil.Process, word: str) -> psutil.Process:
     while time.monotonic() < end:
         for child in parent.children():
             try:
-                if word in " ".join(child.cmdline()[-1:]):  # its label; before it is a process of its own, it has our words
+                if word in " ".join(
+                    child.cmdline()[-1:]
+                ):  # its label; before it is a process of its own, it has our words
                     time.sleep(0.3)
                     return child
             except psutil.Error:

@@ -15,10 +15,11 @@ from rich.console import Console
 
 from dslite.learn.metrics import Difference
 from dslite.measure.bench import undescribed
-from dslite.records import BenchReport, Measurement, Plan, Run
+from dslite.records import BenchReport, Device, Measurement, Plan, Run
 from dslite.report import document
-from dslite.report.experiment import as_csv, best, experiment_table, markdown, with_comparison, with_flags
-from dslite.report.experiment_plots import draw
+from dslite.report.comparison import compared
+from dslite.report.experiment import as_csv, best, experiment_table, markdown
+from dslite.report.experiment_plots import draw, marker
 
 ENVIRONMENT = {"cpu": "a processor", "cpus": 2, "system": "Linux"}
 
@@ -33,8 +34,10 @@ def _run(
     sparsity: float = 0.0,
     delegated: float = 95.0,
     target: str = "host-litert",
+    device: Device | None = None,
 ) -> Run:
-    artifact = replace(undescribed(Path("m.tflite"), "small", exporter, "whole"), compressors=tuple(chain))
+    path = Path(f"{'+'.join(chain)}-{exporter}.tflite")
+    artifact = replace(undescribed(path, "small", exporter, "whole"), compressors=tuple(chain))
     found = (
         Measurement("latency", seconds, "s", "clock", (seconds,), {"p50": seconds, "p90": 2 * seconds, "n": 1.0}),
         Measurement("size", n_bytes, "bytes", "disk"),
@@ -43,7 +46,7 @@ def _run(
         Measurement("nodes", 100.0, "", "listing"),
         Measurement("delegated_nodes", delegated, "", "listing; LiteRT's own kernels run 30 CONV_2D"),
     )
-    return Run(artifact, target, None, Plan(2), found)
+    return Run(artifact, target, device, Plan(2), found)
 
 
 FAILED = replace(_run(["prune:sparsity=1"]), measurements=(), error="sparsity: [expected] below 1, got 1")
@@ -59,57 +62,102 @@ def _text(report: BenchReport, width: int = 200) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def _codes(runs: Sequence[Run]) -> list[list[str]]:
-    return [[flag.code for flag in run.flags] for run in with_flags(runs)]
+def _compared(*runs: Run) -> list[Run]:
+    return compared(runs, lambda *_: None)
+
+
+def _codes(*runs: Run) -> list[list[str]]:
+    return [[flag.code for flag in run.flags] for run in _compared(*runs)]
+
+
+def _metrics(run: Run) -> dict[str, Measurement]:
+    return {m.metric: m for m in run.measurements}
 
 
 def test_a_row_is_compared_with_the_float32_file_in_uar_and_with_that_of_its_target_in_speed() -> None:
     base, elsewhere = _run(seconds=0.004), _run(seconds=0.040, target="phone")
     ours = _run((), "tflite-int8", seconds=0.010, target="phone")
-    found = with_comparison(ours, base, elsewhere, Difference(40, 0.82, 0.8, 0.02, (-0.01, 0.05), 1000, 0.95))
-    metrics = {m.metric: m for m in found.measurements}
-    assert metrics["speed_up"].value == pytest.approx(4)
-    assert "none, tflite-float32" in metrics["speed_up"].method
-    assert "40 files" in metrics["uar_difference"].method
-    assert metrics["uar_difference"].statistics == {"low": -0.01, "high": 0.05, "n": 40.0}
-    without = with_comparison(ours, base, None, None)
-    assert without.measurements == ours.measurements
+    asked = []
+
+    def difference(run: Run, base: Run) -> Difference:
+        asked.append((run.artifact.exporter, base.artifact.exporter, base.target))
+        return Difference(40, 0.82, 0.8, 0.02, (-0.01, 0.05), 1000, 0.95)
+
+    first, second, found = compared([base, elsewhere, ours], difference)
+    assert asked == [("tflite-int8", "tflite-float32", "host-litert")]  # nothing is compared with itself
+    assert _metrics(found)["speed_up"].value == pytest.approx(4)
+    assert "none, tflite-float32" in _metrics(found)["speed_up"].method
+    assert "40 files" in _metrics(found)["uar_difference"].method
+    assert _metrics(found)["uar_difference"].statistics == {"low": -0.01, "high": 0.05, "n": 40.0}
+    assert [_metrics(run)["speed_up"].value for run in (first, second)] == [1, 1]
 
 
-def _with_speed(run: Run, base: Run) -> Run:
-    return with_comparison(run, base, base, None)
+def test_without_the_float32_file_nothing_is_compared() -> None:
+    failed = replace(_run(), measurements=(), error="it crashed")
+    found = compared([failed, _run((), "tflite-int8")], lambda *_: pytest.fail("there is nothing to compare with"))
+    assert found[0] == failed
+    assert "uar_difference" not in _metrics(found[1])
+
+
+def test_of_one_file_there_is_a_difference_and_no_interval() -> None:
+    base, int8 = _run(), _run((), "tflite-int8")
+    _, found = compared([base, int8], lambda *_: Difference(1, 0.0, 1.0, -1.0, None, 1000, 0.95))
+    assert _metrics(found)["uar_difference"].statistics == {"n": 1.0}
+    assert "interval" not in _metrics(found)["uar_difference"].method
+    report = _report(base, found)
+    assert " -1.000 " in _text(report)
+    assert "| -1.000 |" in markdown(report)
+    row = list(csv.DictReader(io.StringIO(as_csv(report))))[1]
+    assert (row["uar_difference"], row["uar_difference_low"]) == ("-1", "")
 
 
 def test_zeros_that_are_no_faster_are_told_and_those_that_are_faster_not() -> None:
     base = _run()
     for seconds, expected in ((0.004, ["zeros_not_faster"]), (0.0038, ["zeros_not_faster"]), (0.002, [])):
-        pruned = _with_speed(_run(["prune"], sparsity=0.8, seconds=seconds), base)
-        assert _codes([base, pruned]) == [[], expected]
-    (message,) = [flag.message for flag in with_flags([base, _run(["prune"], sparsity=0.8)])[1].flags]
+        assert _codes(base, _run(["prune"], sparsity=0.8, seconds=seconds)) == [[], expected]
+    (message,) = [flag.message for flag in _compared(base, _run(["prune"], sparsity=0.8))[1].flags]
     assert message == (
-        "prune, tflite-float32: 80% of its weights are zero, and it is no faster: host-litert computes with zeros as "
-        "with any weight"
+        "prune, tflite-float32: 80% of its weights are zero, and it is no faster than none, tflite-float32: "
+        "host-litert computes with zeros as with any weight"
     )
 
 
-def test_zeros_are_judged_against_the_file_of_the_same_exporter() -> None:
-    """An int8 file is faster than float32 by its bits, and its zeros have no part in that."""
+def test_zeros_are_judged_against_the_row_that_has_all_but_them() -> None:
+    """An int8 file is faster than float32 by its bits, a small one by its channels: its zeros have no part in that."""
     base, int8 = _run(), _run((), "tflite-int8", seconds=0.002)
-    pruned = _with_speed(_run(["prune"], "tflite-int8", sparsity=0.8, seconds=0.002), base)
-    assert _codes([base, int8, pruned]) == [[], [], ["zeros_not_faster"]]
+    small = _run(["channels"], "tflite-int8", seconds=0.001)
+    both = _run(["channels", "prune"], "tflite-int8", sparsity=0.8, seconds=0.001)
+    assert _codes(base, int8, _run(["prune"], "tflite-int8", sparsity=0.8, seconds=0.002))[2] == ["zeros_not_faster"]
+    found = _compared(base, int8, small, both)[3]
+    assert "no faster than channels, tflite-int8" in found.flags[0].message
+    assert _codes(base, int8, both)[2] == []  # faster than the only row there is to compare with
+
+
+def test_zeros_that_come_with_the_bits_are_no_pruning() -> None:
+    base, int8 = _run(), _run((), "tflite-int8", sparsity=0.3)
+    qat = _run(["qat"], "tflite-int8", sparsity=0.33)
+    assert _codes(base, int8, qat) == [[], [], []]
+    assert _codes(base, int8, _run(["prune"], "tflite-int8", sparsity=0.6))[2] == ["zeros_not_faster"]
 
 
 def test_what_became_slower_is_told_and_what_is_as_fast_not() -> None:
     base = _run()
     for seconds, expected in ((0.008, ["slower"]), (0.0041, [])):
-        assert _codes([base, _with_speed(_run((), "tflite-int16x8", seconds=seconds), base)]) == [[], expected]
-    slow = _with_speed(_run((), "tflite-int16x8", seconds=0.008), base)
-    assert "slower than float32, 2.00 times its latency" in with_flags([base, slow])[1].flags[0].message
+        assert _codes(base, _run((), "tflite-int16x8", seconds=seconds)) == [[], expected]
+    (flag,) = _compared(base, _run((), "tflite-int16x8", seconds=0.008))[1].flags
+    assert "slower than none, tflite-float32, 2.00 times its latency" in flag.message
+
+
+def test_where_float32_does_not_run_the_first_file_there_is_what_speed_is_compared_with() -> None:
+    first, slow = _run((), "hdf5", target="tf"), _run(["prune"], "hdf5", seconds=0.008, target="tf")
+    _, _, found = _compared(_run(), first, slow)
+    assert _metrics(found)["speed_up"].value == pytest.approx(0.5)
+    assert "slower than none, hdf5, 2.00 times its latency" in found.flags[0].message
 
 
 def test_a_delegate_that_takes_a_part_is_told_with_what_it_leaves() -> None:
-    assert _codes([_run()]) == [[]]  # the front end is never taken
-    (run,) = with_flags([_run(delegated=70)])
+    assert _codes(_run()) == [[]]  # the front end is never taken
+    (run,) = _compared(_run(delegated=70))
     assert run.flags[0].message == (
         "none, tflite-float32: XNNPACK takes 70 of 100 nodes; LiteRT's own kernels run 30 CONV_2D"
     )
@@ -137,9 +185,7 @@ def test_speeds_that_differ_by_less_than_the_noise_mark_nobody_down() -> None:
 
 
 def test_the_table_names_rows_failures_and_what_the_figures_are() -> None:
-    base = _run()
-    pruned = _with_speed(_run(["prune", "qat"], sparsity=0.8), base)
-    text = _text(_report(*with_flags([base, pruned, FAILED])))
+    text = _text(_report(*_compared(_run(), _run(["prune", "qat"], sparsity=0.8), FAILED)))
     assert "* none, tflite-float32" in text
     assert "prune+qat, tflite-float32" in text
     assert "0.800 (0.700 to 0.900)" in text
@@ -150,6 +196,12 @@ def test_the_table_names_rows_failures_and_what_the_figures_are() -> None:
     assert "failed: prune:sparsity=1, tflite-float32: sparsity: [expected] below 1, got 1" in flat
     assert "80% of its weights are zero, and it is no faster" in flat
     assert "a processor, 2 cores, Linux; 2 threads" in flat
+
+
+def test_machines_are_those_of_the_rows() -> None:
+    phone = Device("1", "a phone", "Android 15", "arm64-v8a", 8, 1)
+    text = " ".join(_text(_report(_run(), _run(target="android", device=phone))).split())
+    assert "host-litert on a processor, 2 cores, Linux; android on a phone, 8 cores, Android 15; 2 threads" in text
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120])
@@ -177,7 +229,7 @@ def test_markdown_has_a_line_a_row_and_the_command() -> None:
     assert text.endswith("\n    dslite compress run data.csv\n")
 
 
-def test_plots_are_the_same_bytes_for_the_same_figures_(tmp_path: Path) -> None:
+def test_plots_are_the_same_bytes_for_the_same_figures(tmp_path: Path) -> None:
     chains = [(), *((f"c{i}",) for i in range(14))]  # more than there are markers
     runs = [
         _run(chain, exporter, uar=0.5 + i / 50, seconds=0.001 * (i + 1))
@@ -196,6 +248,11 @@ def test_plots_are_the_same_bytes_for_the_same_figures_(tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / path.name).read_bytes()
     assert imread(tmp_path / "uar-latency.png").shape[1] > 800
     assert ET.parse(tmp_path / "uar-size.svg").getroot().tag.endswith("svg")  # noqa: S314 - our own
+
+
+def test_compressors_are_told_apart_in_plots_however_many() -> None:
+    styles = [tuple(sorted(marker(i, "0.4").items())) for i in range(40)]
+    assert len(set(styles)) == 40
 
 
 def test_nothing_is_drawn_of_rows_that_all_failed(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def _figure(runs: Sequence[Run], metric: str) -> Any:
             yerr=[[max(0.0, uar.value - low)], [max(0.0, high - uar.value)]],
             color=colour,
             markersize=8,
-            **_marker(compressors.index(_compressors(run)), colour),
+            **marker(compressors.index(_compressors(run)), colour),
             elinewidth=0.8,
             alpha=0.9,
         )
@@ -95,7 +95,7 @@ def _figure(runs: Sequence[Run], metric: str) -> Any:
     return figure
 
 
-def _marker(number: int, colour: str) -> dict[str, Any]:
+def marker(number: int, colour: str) -> dict[str, Any]:
     """Give what tells a chain of compressors: its form; in the second round it is hollow, then its edge thicker."""
     rounds, form = divmod(number, len(_MARKERS))
     if not rounds:
@@ -130,6 +130,6 @@ def _legend(axes: "Axes", exporters: Sequence[str], compressors: Sequence[str]) 
         for i, name in enumerate(exporters)
     ]
     handles += [
-        Line2D([], [], linestyle="", color="0.4", label=name, **_marker(i, "0.4")) for i, name in enumerate(compressors)
+        Line2D([], [], linestyle="", color="0.4", label=name, **marker(i, "0.4")) for i, name in enumerate(compressors)
     ]
     axes.legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)

@@ -97,12 +97,12 @@ def command(
         raise SpecError(f"{run_folder}: expected a run that tells classes apart: a regression has no UAR to compare")
     if not given("split_seed"):
         data = dataclasses.replace(data, split_seed=info.split_seed)
-    chains = _chains(compressors)
+    wanted = chains(compressors)
     table = dataclasses.replace(data, task="classification").read(for_training=False)
     _check(table, info, run_folder, split)
     cases = experiments.trial_cases(
         building.trained(run_folder),
-        chains,
+        wanted,
         select("exporters", exporters or _EXPORTERS),
         select("targets", targets or _TARGETS),
         data,
@@ -153,7 +153,7 @@ def _check(table: DataSet, info: run.RunInfo, folder: Path, split: Split) -> Non
         )
 
 
-def _chains(texts: Sequence[str]) -> list[tuple[str, ...]]:
+def chains(texts: Sequence[str]) -> list[tuple[str, ...]]:
     """Turn what the user named into compressors to be applied in turn, each with its options.
 
     Raises:
