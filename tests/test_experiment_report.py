@@ -17,6 +17,7 @@ from dslite.learn.metrics import Difference
 from dslite.measure.bench import undescribed
 from dslite.records import BenchReport, Device, Measurement, Plan, Run
 from dslite.report import document
+from dslite.report.columns import in_short
 from dslite.report.comparison import compared
 from dslite.report.experiment import as_csv, best, experiment_table, markdown
 from dslite.report.experiment_plots import draw, marker
@@ -90,6 +91,7 @@ def test_a_row_is_compared_with_the_float32_file_in_uar_and_with_that_of_its_tar
     assert "40 files" in _metrics(found)["uar_difference"].method
     assert _metrics(found)["uar_difference"].statistics == {"low": -0.01, "high": 0.05, "n": 40.0}
     assert [_metrics(run)["speed_up"].value for run in (first, second)] == [1, 1]
+    assert in_short(found) == "UAR 0.800, 10.0 ms, 4.0 MB"
 
 
 def test_without_the_float32_file_nothing_is_compared() -> None:
@@ -196,6 +198,18 @@ def test_the_table_names_rows_failures_and_what_the_figures_are() -> None:
     assert "failed: prune:sparsity=1, tflite-float32: sparsity: [expected] below 1, got 1" in flat
     assert "80% of its weights are zero, and it is no faster" in flat
     assert "a processor, 2 cores, Linux; 2 threads" in flat
+
+
+def test_what_is_true_of_many_rows_is_told_once() -> None:
+    slow = [_run((f"c{i}",), seconds=0.008) for i in range(4)]
+    lines = markdown(_report(*_compared(_run(), *slow, _run(delegated=70)))).splitlines()
+    (told,) = [line for line in lines if "slower" in line]
+    assert told == (
+        "- c0, tflite-float32: slower than none, tflite-float32, 2.00 times its latency; likewise c1, tflite-float32; "
+        "c2, tflite-float32; c3, tflite-float32"
+    )
+    assert sum("XNNPACK takes 70" in line for line in lines) == 1
+    assert sum("slower" in line for line in markdown(_report(*_compared(_run(), *slow[:2]))).splitlines()) == 2
 
 
 def test_machines_are_those_of_the_rows() -> None:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from dslite.records import BenchReport, Measurement, Run
 from dslite.report import columns
-from dslite.report.columns import DASH, GAP, Column, find, flag_messages, size, too_wide, value, width_of
+from dslite.report.columns import DASH, GAP, Column, find, size, too_wide, value, width_of
 from dslite.report.comparison import SAME_SPEED, name
 from dslite.report.pareto import Objective, front
 
@@ -124,7 +124,7 @@ def experiment_table(report: BenchReport, width: int) -> Group:
     for title, row, run in zip(names, cells, report.runs, strict=True):
         table.add_row(escape(title), *(row[i] for i in chosen), style="red" if run.error else None)
     below = [Text(f"failed: {name(run)}: {run.error}", style="red") for run in report.runs if run.error]
-    below += [Text(f"note: {message}", style="yellow") for message in flag_messages(report.runs)]
+    below += [Text(f"note: {message}", style="yellow") for message in _truths(report.runs)]
     below += [Text(f"- {note}", style="dim") for note in notes(report)]
     if left_out:
         below.append(Text(f"- left out for want of width: {', '.join(left_out)}; the folder has all", style="dim"))
@@ -138,7 +138,7 @@ def markdown(report: BenchReport) -> str:
     for title, run in zip(_marked(report.runs), report.runs, strict=True):
         lines.append(f"| {' | '.join([title, *(column.cell(run) for column in COLUMNS)])} |")
     lines += ["", *(f"- failed: {name(run)}: {run.error}" for run in report.runs if run.error)]
-    lines += [f"- {message}" for message in (*flag_messages(report.runs), *notes(report))]
+    lines += [f"- {message}" for message in (*_truths(report.runs), *notes(report))]
     return "\n".join([*lines, "", f"    {report.command}", ""])
 
 
@@ -191,6 +191,20 @@ def _marked(runs: Sequence[Run]) -> list[str]:
         f"{'*' if i in optimal else ' '} {name(run)}{f', {run.target}' if several else ''}"
         for i, run in enumerate(runs)
     ]
+
+
+def _truths(runs: Sequence[Run]) -> list[str]:
+    """Give what a reader must know of the rows; of what is true of many, one is told, and the others are named."""
+    rows: dict[str, dict[str, str]] = {}
+    for run in runs:
+        for flag in run.flags:
+            rows.setdefault(flag.code, {}).setdefault(flag.message, name(run))
+    found = []
+    for messages in rows.values():
+        first, *others = messages
+        named = f"; likewise {'; '.join(messages[other] for other in others)}" if len(others) > 1 else ""
+        found += [f"{first}{named}"] if named else [first, *others]
+    return found
 
 
 def notes(report: BenchReport) -> list[str]:
