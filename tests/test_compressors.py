@@ -220,7 +220,7 @@ def test_quantisation_aware_training_gives_weights_that_int8_holds_exactly() -> 
     depthwise = [layer for layer in backbone_of(new).layers if isinstance(layer, keras.layers.DepthwiseConv2D)]
     assert all(on_grid(layer.depthwise_kernel.numpy()[..., 0]) for layer in depthwise)
     assert not any(isinstance(layer, keras.layers.Wrapper) for layer in (*new.layers, *backbone_of(new).layers))
-    assert finetune.calls == [{"epochs": 2, "rate": 0.3, "training": True}]
+    assert finetune.calls == [{"epochs": 2, "rate": 0.1, "training": True}]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def dslite_compressors() -> Iterable[Compressor]:
             source="https://arxiv.org/abs/1712.05877",
             options=(
                 Option("epochs", 3, "Of fine-tuning."),
-                Option("rate", 0.3, "Learning rate, as a share of that of the run's second phase."),
+                Option("rate", 0.1, "Learning rate, as a share of that of the run's second phase."),
             ),
         )
     ]
