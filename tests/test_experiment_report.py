@@ -146,6 +146,10 @@ def test_what_became_slower_is_told_and_what_is_as_fast_not() -> None:
     base = _run()
     for seconds, expected in ((0.008, ["slower"]), (0.0041, [])):
         assert _codes(base, _run((), "tflite-int16x8", seconds=seconds)) == [[], expected]
+    disturbed = _run((), "tflite-float16", seconds=0.008)  # its median is, and its fastest run is not slower
+    latency, *others = disturbed.measurements
+    latency = replace(latency, statistics={**latency.statistics, "min": 0.0039})
+    assert _codes(base, replace(disturbed, measurements=(latency, *others))) == [[], []]
     (flag,) = _compared(base, _run((), "tflite-int16x8", seconds=0.008))[1].flags
     assert "slower than none, tflite-float32, 2.00 times its latency" in flag.message
 
@@ -218,12 +222,21 @@ def test_machines_are_those_of_the_rows() -> None:
     assert "host-litert on a processor, 2 cores, Linux; android on a phone, 8 cores, Android 15; 2 threads" in text
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 120])
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 140])
 def test_a_narrow_table_leaves_columns_out_and_says_which(width: int) -> None:
-    text = _text(_report(_run(), _run(["channels"], uar=0.9)), width)
+    rows = compared(
+        [_run(), _run(["channels"], uar=0.9)], lambda *_: Difference(40, 0.9, 0.8, 0.1, (-0.01, 0.2), 1000, 0.95)
+    )
+    text = _text(_report(*rows), width)
     assert all(len(line) <= width for line in text.splitlines())
-    assert "UAR (95 % CI)" in text
-    assert "left out for want of width: p90" in " ".join(text.split())
+    assert "none, tflite-float32 " in text
+    assert "channels," in text  # the rest may be folded
+    assert "0.900" in text
+    assert "+0.100 (-0.010 to +0.200)" in text
+    assert ("0.900 (0.800 to 1.000)" in text) is (width >= 120)
+    told = " ".join(text.split())
+    assert "left out for want of width: " in told
+    assert ("interval of the UAR, p90" in told) is (width < 120)
     assert "left out" not in _text(_report(_run()), 250)
 
 

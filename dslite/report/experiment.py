@@ -87,7 +87,10 @@ COLUMNS: tuple[Column | Words, ...] = (
     Column("zeros", _metric("sparsity"), _percent),
     Words("XNNPACK\nnodes", _delegated),
 )
-_LEFT_OUT_FIRST = ("p90", "params", "MACs", "memory", "XNNPACK", "zeros", "gzip")
+_UAR_ALONE = Column("UAR", _metric("uar"), lambda number: DASH if number is None else f"{number:.3f}")
+"""What comes for the first column where its interval does not fit."""
+_LEFT_OUT_FIRST = ("p90", "params", "MACs", "memory", "XNNPACK", "zeros", "gzip", "speed-up", "p50", "size")
+_SHORTEST_NAME = 24
 
 
 def best(runs: Sequence[Run]) -> set[int]:
@@ -110,25 +113,39 @@ def best(runs: Sequence[Run]) -> set[int]:
 
 def experiment_table(report: BenchReport, width: int) -> Group:
     """Lay a report out for a terminal: columns that do not fit are left out, and that is said."""
-    cells = [[column.cell(run) for column in COLUMNS] for run in report.runs]
-    widths = {
-        column.name: max(map(width_of, (column.title, *(row[i] for row in cells)))) for i, column in enumerate(COLUMNS)
-    }
     names = _marked(report.runs)
-    left_out = too_wide(widths, _LEFT_OUT_FIRST, width - GAP - max(map(len, names), default=0))
+    chosen, left_out = _fitting(report.runs, width - GAP - min(_SHORTEST_NAME, max(map(len, names), default=0)))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("compressor, exporter", overflow="fold")
-    chosen = [i for i, column in enumerate(COLUMNS) if column.name not in left_out]
-    for i in chosen:
-        table.add_column(COLUMNS[i].title, justify="right", no_wrap=True)
-    for title, row, run in zip(names, cells, report.runs, strict=True):
-        table.add_row(escape(title), *(row[i] for i in chosen), style="red" if run.error else None)
+    for column in chosen:
+        table.add_column(column.title, justify="right", no_wrap=True)
+    for title, run in zip(names, report.runs, strict=True):
+        table.add_row(escape(title), *(column.cell(run) for column in chosen), style="red" if run.error else None)
     below = [Text(f"failed: {name(run)}: {run.error}", style="red") for run in report.runs if run.error]
     below += [Text(f"note: {message}", style="yellow") for message in _truths(report.runs)]
     below += [Text(f"- {note}", style="dim") for note in notes(report)]
     if left_out:
         below.append(Text(f"- left out for want of width: {', '.join(left_out)}; the folder has all", style="dim"))
     return Group(table, *below)
+
+
+def _fitting(runs: Sequence[Run], room: int) -> tuple[list[Column | Words], list[str]]:
+    """Choose the columns for so many characters, and name those that are left out.
+
+    Rather than what a row costs in UAR, all else goes.
+    """
+    last = _LEFT_OUT_FIRST.index("speed-up")
+    for able, first_to_go in (
+        (COLUMNS, _LEFT_OUT_FIRST[:last]),
+        ((_UAR_ALONE, *COLUMNS[1:]), _LEFT_OUT_FIRST),
+    ):
+        widths = {c.name: max(map(width_of, (c.title, *(c.cell(run) for run in runs)))) for c in able}
+        left_out = too_wide(widths, first_to_go, room)
+        chosen = [column for column in able if column.name not in left_out]
+        if sum(widths[column.name] + GAP for column in chosen) <= room:
+            break
+    interval = [] if able is COLUMNS else ["interval of the UAR"]
+    return chosen, [*interval, *left_out]
 
 
 def markdown(report: BenchReport) -> str:
