@@ -133,7 +133,7 @@ IMAGENET = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 
 
 def _write_labels(table: Path, folder: Path) -> None:
-    """A table of three classes, eight files of each."""
+    """A table of three classes, eight files of each, and the files in a folder ``audio`` beside it."""
     with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     chosen = [
@@ -145,7 +145,11 @@ def _write_labels(table: Path, folder: Path) -> None:
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "label", "speaker", "split"])
-        writer.writerows([folder / row["file"], row["label"], row["speaker"], row["split"]] for row in chosen)
+        writer.writerows([f"audio/{row['file']}", row["label"], row["speaker"], row["split"]] for row in chosen)
+    for row in chosen:
+        place = table.parent / "audio" / row["file"]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / row["file"], place)
 
 
 @pytest.mark.slow
