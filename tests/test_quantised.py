@@ -145,6 +145,32 @@ def test_too_few_samples_are_refused(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("exporter", ["tflite-int8", "tflite-int16x8"])
+def test_channels_without_weights_give_their_bias(small_system: Any, tmp_path: Path, exporter: str) -> None:
+    """As pruning leaves them: the scale of such a channel is next to nothing, and a bias in its units does not fit."""
+    from dslite.model.keras import keras
+    from dslite.model.surgery import backbone_of
+
+    cnn = keras.models.clone_model(small_system.cnn)
+    cnn.set_weights(small_system.cnn.get_weights())
+    convolution, normalisation, depthwise = (layer for layer in backbone_of(cnn).layers if layer.weights)
+    for kernel, empty in ((convolution.kernel, np.s_[..., :4]), (depthwise.depthwise_kernel, np.s_[:, :, 2:6])):
+        values = kernel.numpy()
+        values[empty] = 0
+        kernel.assign(values)
+    normalisation.beta.assign(np.linspace(-3, 3, 8))
+    depthwise.bias.assign(np.linspace(3, -3, 8))
+    model = build_part("whole", small_system.recipe, cnn)
+    for name in ("tflite-float32", exporter):
+        samples = sounds(N_SAMPLES) if name == exporter else None
+        registry().get("exporters", name).export(model, str(tmp_path / name), samples, {"samples": N_SAMPLES})
+    (tmp_path / exporter).rename(tmp_path / "x.tflite")
+    (tmp_path / "tflite-float32").rename(tmp_path / "float.tflite")
+    for audio in sounds(4):
+        got, expected = (open_session(tmp_path / name, 1).run(audio) for name in ("x.tflite", "float.tflite"))
+        assert np.abs(got - expected).max() <= 0.05
+
+
 # -- what is in the files -----------------------------------------------------------------------------
 
 
