@@ -237,6 +237,8 @@ def test_zeros_and_shared_values_survive_what_comes_after(chain: list[str], spar
     for text in chain:
         cnn = compressed(text, cnn)
     assert sparsity_of(cnn) >= sparse - 0.02
+    if chain[-1].startswith("qat"):
+        assert all(map(on_grid, kernels_of(cnn)))
     if not clustered:
         return
     for kernel in kernels_of(cnn):

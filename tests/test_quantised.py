@@ -3,8 +3,9 @@
 import gzip
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from dslite.deploy.export import Provenance, export
 from dslite.deploy.runtime import litert_coverage, open_session
 from dslite.errors import ExportError, ModelFileError, SpecError
 from dslite.model.assembly import build_cnn, build_part
+from dslite.model.keras import keras
 from dslite.recipe import ChunkSpec, HeadSpec, Recipe
 from dslite.registry import registry
 
@@ -109,6 +111,35 @@ def test_int8_weights_have_a_scale_for_every_channel(made: dict[str, Path]) -> N
     assert scales.count(8) == 2  # eight channels of the convolution, and of the depthwise one
 
 
+@pytest.mark.parametrize("part", ["whole", "cnn"])
+def test_layers_of_a_backbone_are_quantised_whatever_their_names(
+    small_system: Any, tmp_path: Path, part: Literal["whole", "cnn"]
+) -> None:
+    names = "output", "scaling", "frontend"
+
+    def build(input_shape: Any, weights: Any, options: Any) -> Any:
+        del weights, options
+        image = x = keras.Input(input_shape)
+        for name in names:
+            x = keras.layers.Conv2D(8, 3, activation="relu", name=name)(x)
+        return keras.Model(image, x, name="named")
+
+    cnn = build_cnn(replace(small_backbone(), build=build), {}, 64, HeadSpec(8, 0.0), 3, None)
+    samples = list(sounds(N_SAMPLES))
+    if part == "cnn":
+        picture = build_part("frontend", small_system.recipe, None)
+        samples = [np.asarray(picture(audio)) for audio in samples]
+    model = build_part(part, small_system.recipe, cnn)
+    path = tmp_path / "x.tflite"
+    registry().get("exporters", "tflite-int8").export(model, str(path), samples, {"samples": N_SAMPLES})
+    found = {name: np.dtype(d["dtype"]).name for name, d in tensors(path).items()}
+    computed = [found[name] for name in found if any(f"named/{each}/" in name and "Relu" in name for each in names)]
+    assert computed == ["int8"] * 3
+    assert {kind for name, kind in found.items() if "cnn/output/MatMul" in name} == {"float32"}
+    scaled = {kind for name, kind in found.items() if "cnn/scaling/" in name and not name.endswith("_quantized")}
+    assert scaled == {"float32"}
+
+
 def test_a_regression_is_not_rounded_to_256_numbers(small_system: Any, tmp_path: Path) -> None:
     cnn = build_cnn(small_backbone(), {}, 64, HeadSpec(8, 0.0, "linear"), 1, None)
     model = build_part("whole", small_system.recipe, cnn)
@@ -148,7 +179,6 @@ def test_too_few_samples_are_refused(
 @pytest.mark.parametrize("exporter", ["tflite-int8", "tflite-int16x8"])
 def test_channels_without_weights_give_their_bias(small_system: Any, tmp_path: Path, exporter: str) -> None:
     """As pruning leaves them: the scale of such a channel is next to nothing, and a bias in its units does not fit."""
-    from dslite.model.keras import keras
     from dslite.model.surgery import backbone_of
 
     cnn = keras.models.clone_model(small_system.cnn)
@@ -176,7 +206,6 @@ def test_channels_without_weights_give_their_bias(small_system: Any, tmp_path: P
 
 def test_zeros_are_counted_whatever_the_bits(small_system: Any, tmp_path: Path) -> None:
     """Half of the kernels' weights are set to zero, so half of each file's are."""
-    from dslite.model.keras import keras
     from dslite.model.surgery import backbone_of
 
     cnn = keras.models.clone_model(small_system.cnn)

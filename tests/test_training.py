@@ -512,6 +512,22 @@ def test_finetuning_trains_the_whole_model_with_the_rate_of_the_second_phase() -
     assert equal(network.cnn.get_weights(), cnn.get_weights())
 
 
+def test_every_call_of_finetuning_draws_anew_and_the_same_calls_the_same() -> None:
+    def learned() -> list[Any]:
+        cnn, _, finetune = _finetuner(QUICK, [])
+        weights, found = cnn.get_weights(), []
+        for _ in range(2):
+            cnn.set_weights(weights)
+            finetune(cnn)
+            found.append(cnn.get_weights())
+        return found
+
+    (one, another), again = learned(), learned()
+    assert not equal(one, another)
+    assert equal(one, again[0])
+    assert equal(another, again[1])
+
+
 def test_finetuning_counts_steps_and_gives_pictures_of_the_training_alone() -> None:
     _, lesson, finetune = _finetuner(QUICK, [])
     assert finetune.n_steps(3) == 3 * -(-len(lesson.train) // QUICK.batch_size)

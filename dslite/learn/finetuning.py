@@ -1,7 +1,8 @@
 """The training loop as compressors are given it: the second phase of a run again, on a model they changed."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,15 @@ class Finetuner:
         recipe: of the run.
         augmenters: of the run.
         start: called with the name of an epoch as it begins; what it returns is told how far it is.
+        calls: counts them. Each draws from a seed of its own, the first from that of the run: a compressor that trains
+            epoch by epoch sees new orders and new augmentation.
     """
 
     lesson: Lesson
     recipe: TrainingRecipe
     augmenters: Sequence[tuple[Augmenter, Options]]
     start: Callable[[str], Tell]
+    calls: Iterator[int] = field(default_factory=itertools.count)
 
     def __call__(self, model: Any, *, epochs: int = 1, rate: float = 1.0, training: bool = False) -> None:
         """See `dslite.records.Finetune`."""
@@ -41,6 +45,7 @@ class Finetuner:
             learning_rate=self.recipe.training.learning_rate * rate,
             keep="last",
             patience=0,
+            seed=(self.recipe.training.seed + next(self.calls)) % 2**31,
         )
         network = take_apart(model, self.recipe.frontend, training=training)
         lesson = replace(self.lesson, devel=self.lesson.devel[:0])

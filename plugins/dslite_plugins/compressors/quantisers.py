@@ -119,7 +119,10 @@ def _keeping(layer: Any, *, sparse: bool, clustered: bool) -> Any:
         scheme = combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=sparse)
     else:
         scheme = combine.Default8BitPrunePreserveQuantizeScheme()
-    return scheme.get_quantize_registry().get_quantize_config(layer).weight_quantizer
+    # Of a dense layer TFMOT's has one scale; files have one for every output, as for a convolution's channels.
+    like = keras.layers.Conv2D(1, 1)
+    like.build((None, 1, 1, 1))
+    return scheme.get_quantize_registry().get_quantize_config(like).weight_quantizer
 
 
 def _is_fused(layer: Any) -> bool:

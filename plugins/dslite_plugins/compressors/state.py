@@ -23,8 +23,8 @@ def sparsity_of(cnn: Any) -> float:
 
 
 def is_clustered(cnn: Any, at_most: int = 256) -> bool:
-    """Tell whether every kernel has few different values for its size."""
+    """Tell whether every kernel has few different values, for as many weights as it has that are not zero."""
     import numpy as np
 
-    large = [kernel for kernel in kernels_of(cnn) if kernel.size > 4 * at_most]
+    large = [kernel for kernel in kernels_of(cnn) if np.count_nonzero(kernel) > 4 * at_most]
     return bool(large) and all(np.unique(kernel).size <= at_most + 1 for kernel in large)

@@ -19,9 +19,10 @@ from dslite import hookimpl
 from dslite.errors import ExportError, SpecError
 from dslite.records import Exporter, Option, Options
 
-_CNN = r"^(?!Identity\b|.*\b(frontend|scaling|output)/)"
+_CNN = r"^(?!Identity\b|(.*;)?(whole/frontend|(whole/)?cnn/(scaling|output))/)"
 """Operators, by the names of their outputs, that are in neither front end nor scaling nor the last layer; what gives
-the output of the graph is called ``Identity``."""
+the output of the graph is called ``Identity``. One that computes several layers has their names, with ; between them,
+and those of a backbone's layers begin with its own: ``whole/cnn/backbone/output/``."""
 _FEWEST_SAMPLES = 8
 _SOURCE = "https://ai.google.dev/edge/litert/conversion/tensorflow/quantization"
 _SAMPLES = Option("samples", 64, "Chunks that activations are calibrated with, at most; 8 or more.")
