@@ -47,6 +47,9 @@ def compress(model, finetune, options):
         raise RuntimeError("no such luck")
     if how == "dies":
         import os
+        if options["log"]:
+            with open(options["log"], "a") as log:
+                log.write("once\\n")
         os._exit(7)
     if how == "nan":
         model.get_layer("output").kernel.assign(np.full(model.get_layer("output").kernel.shape, np.nan))
@@ -59,7 +62,8 @@ def compress(model, finetune, options):
 
 @hookimpl
 def dslite_compressors():
-    return [Compressor("breaking", compress, "a test", (Option("how", "nan", "It breaks."),))]
+    options = Option("how", "nan", "It breaks."), Option("log", "", "File to note in.")
+    return [Compressor("breaking", compress, "a test", options)]
 """
 
 
@@ -280,6 +284,21 @@ def test_a_compressor_that_breaks_is_a_row_and_the_others_survive(
     assert (tmp_path / "out" / "table.csv").exists()
 
 
+def test_a_compressor_that_kills_its_process_is_not_tried_again_for_every_exporter(
+    run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    tried = tmp_path / "tried"
+    words = ("--compressor", f"breaking:how=dies,log={tried}", "--exporter", "tflite-float32,tflite-float16,hdf5")
+    words = (*words, "--target", "host-litert,host-tensorflow", "--no-memory")
+    done = run_dslite("compress", run, labels_csv, *words, *QUICK, "-o", tmp_path / "out", environment=environment)
+    assert done.returncode == 1, done.stderr
+    errors = [each.error for each in document.read(tmp_path / "out" / "report.json").runs]
+    assert errors[:3] == [None] * 3
+    assert "exit code 7" in str(errors[3])
+    assert errors[3:] == [errors[3]] * 3
+    assert tried.read_text(encoding="utf-8") == "once\n"
+
+
 def test_an_experiment_that_is_interrupted_goes_on_where_it_was(
     run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -311,10 +330,11 @@ def test_a_folder_that_an_interrupted_experiment_left_is_taken_and_other_rows_ar
     run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    (out / "predictions").mkdir(parents=True)  # the first thing that is made
+    (out / "predictions" / ".dslite-x").mkdir(parents=True)  # the first things that are made
+    (out / ".dslite-y").mkdir()
 
-    def compress(*words: object) -> "subprocess.CompletedProcess[str]":
-        words = ("compress", run, labels_csv, "--exporter", *words, *QUICK, "--no-memory", "-o", out)
+    def compress(*words: object, data: Path = labels_csv) -> "subprocess.CompletedProcess[str]":
+        words = ("compress", run, data, "--exporter", *words, *QUICK, "--no-memory", "-o", out)
         return run_dslite(*words, environment=environment)
 
     def rows() -> list[str | None]:
@@ -322,11 +342,14 @@ def test_a_folder_that_an_interrupted_experiment_left_is_taken_and_other_rows_ar
 
     assert compress("tflite-float16").returncode == 0
     there = (out / "report.json").read_bytes()
+    fewer = labels_csv.with_name("fewer.csv")
+    fewer.write_text("".join(labels_csv.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
     for words, message in (
         (["tflite-dynamic"], "has 1 rows of an earlier experiment that this one has not (none, tflite-float16)"),
         (["tflite-float16", "--split", "devel"], "has an experiment that was scored on another split"),
+        (["tflite-float16"], "has an experiment that was scored on other data"),
     ):
-        done = compress(*words)
+        done = compress(*words, data=fewer if "other data" in message else labels_csv)
         assert (done.returncode, done.stdout) == (2, "")
         assert message in done.stderr
         assert (out / "report.json").read_bytes() == there
@@ -334,6 +357,13 @@ def test_a_folder_that_an_interrupted_experiment_left_is_taken_and_other_rows_ar
     assert rows() == ["tflite-float32", "tflite-float16", "tflite-dynamic"]
     assert compress("tflite-float32", "--split", "devel", "--fresh").returncode == 0
     assert rows() == ["tflite-float32"]
+    assert {each.name for each in out.iterdir() if each.suffix in (".tflite", "")} == {
+        "first-none-tflite-float32.tflite",
+        "predictions",
+    }
+    assert [each.name for each in (out / "predictions").iterdir()] == ["first-none-tflite-float32.tflite.devel.csv"]
+    (out / "report.json").unlink()  # killed before the first row was there
+    assert compress("tflite-float32", "--split", "devel").returncode == 0
     (out / "report.json").write_text("{}", encoding="utf-8")
     assert "name another folder with -o" in compress("tflite-float32").stderr
 

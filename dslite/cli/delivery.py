@@ -39,11 +39,12 @@ class Delivery:
     as_json: bool
     problems: list[WriteError] = field(default_factory=list)
 
-    def add(self, runs: Sequence[Run], new: Run) -> None:
-        """Write down what there is after a new run."""
+    def add(self, runs: Sequence[Run], new: Sequence[Run]) -> None:
+        """Write down what there is after new runs."""
         try:
-            if self.keep and new.artifact.exporter and not new.error:
-                manifest.copy_export(Path(new.artifact.path), self.keep)
+            for run in new:
+                if self.keep and run.artifact.exporter and not run.error:
+                    manifest.copy_export(Path(run.artifact.path), self.keep)
         except WriteError as error:  # told at the end: measuring goes on
             self.problems.append(error)
         if self.output:

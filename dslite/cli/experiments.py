@@ -1,8 +1,11 @@
 """The cases of an experiment, and the folder its results go to."""
 
+import contextlib
 import csv
+import glob
+import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,9 @@ from dslite.report.comparison import BASE, compared, name
 from dslite.report.experiment_plots import draw
 
 _REPORT, _CSV, _MARKDOWN, _PREDICTIONS = "report.json", "table.csv", "table.md", "predictions"
+_SUBJECT = "experiment.json"
+"""Says what an experiment is scored on, from its first moment on."""
+_CURE = "name another folder with -o, or replace it with --fresh"
 
 
 def trial_cases(
@@ -65,6 +71,10 @@ def trial_cases(
     return found
 
 
+Predictions = Mapping[str, tuple[str, str]]
+"""Of each file its label, and what it was taken for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """Where the results of an experiment go.
@@ -72,20 +82,27 @@ class Folder:
     Attributes:
         path: of the folder.
         split: that is scored.
+        as_json: the report on standard output, instead of the table.
         environment: of the report, taken before the first run: its load is not ours.
         problems: what could not be written on the way.
+        predictions: what is kept here of each exported file, by its name.
+        differences: that were worked out already, by the names of both files.
     """
 
     path: Path
     split: Split
+    as_json: bool = False
     environment: dict[str, Any] = field(default_factory=environment)
     problems: list[WriteError] = field(default_factory=list)
+    predictions: dict[str, Predictions] = field(default_factory=dict)
+    differences: dict[tuple[str, str], Difference] = field(default_factory=dict)
 
-    def add(self, runs: Sequence[Run], new: Run) -> None:
-        """Keep the file of a new run with its predictions, and write down what there is."""
+    def add(self, runs: Sequence[Run], new: Sequence[Run]) -> None:
+        """Keep the files of new runs with their predictions, and write down what there is."""
         try:
-            if not new.error:
-                self._copy(Path(new.artifact.path))
+            for run in new:
+                if not run.error:
+                    self._copy(Path(run.artifact.path))
             document.write(self._report(runs), self.path / _REPORT)
         except WriteError as error:  # told at the end: measuring goes on
             self.problems.append(error)
@@ -93,13 +110,11 @@ class Folder:
     def _copy(self, file: Path) -> None:
         manifest.copy_export(file, self.path)
         source = predictions_path(file, self.split)
-        with files.written_whole(self._predictions(file)) as place:
+        with files.written_whole(self.path / _PREDICTIONS / source.name) as place:
             shutil.copyfile(source, place)
+        self.predictions[file.name] = _read(self.path / _PREDICTIONS / source.name)
 
-    def _predictions(self, file: Path) -> Path:
-        return self.path / _PREDICTIONS / predictions_path(file, self.split).name
-
-    def give(self, runs: Sequence[Run], *, as_json: bool) -> None:
+    def give(self, runs: Sequence[Run]) -> None:
         """Write report, tables and plots, and show the table, or the report as JSON.
 
         Raises:
@@ -113,7 +128,7 @@ class Folder:
             draw(report, self.path)
         except WriteError as error:
             self.problems.append(error)
-        if as_json:
+        if self.as_json:
             click.echo(document.to_text(report), nl=False)
         else:
             console = out()
@@ -127,21 +142,27 @@ class Folder:
 
     def _difference(self, run: Run, base: Run) -> Difference | None:
         """Compare two files by what is kept of them here; what could not be kept was told."""
-        try:
-            ours, theirs = (_read(self._predictions(Path(each.artifact.path))) for each in (run, base))
-        except OSError:
-            return None
-        return _paired(ours, theirs)
+        names = Path(run.artifact.path).name, Path(base.artifact.path).name
+        if names not in self.differences:
+            ours, theirs = (self.predictions.get(name) for name in names)
+            if ours is None or theirs is None:
+                return None
+            self.differences[names] = _paired(ours, theirs)
+        return self.differences[names]
 
 
-def made(path: Path, split: Split, wanted: Sequence[Case], *, fresh: bool) -> Folder:
+def made(
+    path: Path, split: Split, data_key: str, wanted: Sequence[Case], *, fresh: bool, as_json: bool = False
+) -> Folder:
     """Make the folder of an experiment, or take that of an earlier one with rows that are all wanted again.
 
     Args:
         path: of the folder.
         split: to be scored.
+        data_key: hash of the data.
         wanted: what the folder is to have.
-        fresh: take a folder with other rows too.
+        fresh: replace an earlier experiment, whatever its rows: its files go.
+        as_json: the report is to go to standard output.
 
     Raises:
         SpecError: where there is something else, or rows that would be lost.
@@ -150,42 +171,72 @@ def made(path: Path, split: Split, wanted: Sequence[Case], *, fresh: bool) -> Fo
     if path.exists() and not path.is_dir():
         raise SpecError(f"{path} is a file, expected a folder: name another with -o")
     there = {each.name for each in path.iterdir()} if path.is_dir() else set()
-    if _REPORT in there and not fresh:
-        _check_rows(path, split, wanted)
-    elif there - {_PREDICTIONS} and _REPORT not in there:
+    there = {name for name in there if not name.startswith(files.HALF_WRITTEN)}
+    if there - {_PREDICTIONS} and not there & {_SUBJECT, _REPORT}:
         raise SpecError(f"{path} is a folder with other files, and no earlier experiment: name another with -o")
-    folder = Folder(path, split)
+    subject = {"split": split, "data": data_key}
+    if fresh:
+        _remove_rows(path)
+    else:
+        _check_subject(path, subject)
+        _check_rows(path, wanted)
     try:
         (path / _PREDICTIONS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"cannot make the folder {path}: {error.strerror}") from None
-    return folder
+    for folder in (path, path / _PREDICTIONS):
+        files.remove_half_written(folder)
+    files.write_text(path / _SUBJECT, json.dumps(subject) + "\n")
+    return Folder(path, split, as_json)
 
 
-def _check_rows(path: Path, split: Split, wanted: Sequence[Case]) -> None:
-    """Refuse to replace an experiment by one that has not all of its rows."""
-    cure = "name another folder with -o, or replace it with --fresh"
+def _check_subject(path: Path, subject: Mapping[str, str]) -> None:
+    """Refuse to replace an experiment by one that scores something else."""
     try:
-        runs = document.read(path / _REPORT).runs
+        earlier = json.loads((path / _SUBJECT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    for fact, what in (("split", "another split"), ("data", "other data")):
+        if not isinstance(earlier, dict) or earlier.get(fact) != subject[fact]:
+            raise SpecError(f"{path} has an experiment that was scored on {what}: {_CURE}")
+
+
+def _check_rows(path: Path, wanted: Sequence[Case]) -> None:
+    """Refuse to replace an experiment by one that has not all of its rows."""
+    try:
+        runs = document.read(path / _REPORT).runs if (path / _REPORT).exists() else ()
     except ReportError as error:
-        raise SpecError(f"{error}: {cure}") from None
+        raise SpecError(f"{error}: {_CURE}") from None
     known = {(case.file_name, case.target) for case in wanted}
     lost = [run for run in runs if (Path(run.artifact.path).name, run.target) not in known]
     if lost:
         raise SpecError(
-            f"{path} has {len(lost)} rows of an earlier experiment that this one has not ({name(lost[0])}): {cure}"
+            f"{path} has {len(lost)} rows of an earlier experiment that this one has not ({name(lost[0])}): {_CURE}"
         )
-    if runs and not any((path / _PREDICTIONS).glob(f"*.{split}.csv")) and any((path / _PREDICTIONS).glob("*.csv")):
-        raise SpecError(f"{path} has an experiment that was scored on another split: {cure}")
 
 
-def _read(path: Path) -> dict[str, tuple[str, str]]:
-    """Give of each file its label, and what it was taken for."""
+def _remove_rows(path: Path) -> None:
+    """Take away the report of an earlier experiment, and the files that it names."""
+    with contextlib.suppress(ReportError):
+        for run in document.read(path / _REPORT).runs:
+            file = path / Path(run.artifact.path).name
+            if file.is_dir():
+                shutil.rmtree(file, ignore_errors=True)
+            else:
+                file.unlink(missing_ok=True)
+            manifest.manifest_path(file).unlink(missing_ok=True)
+            for predictions in (path / _PREDICTIONS).glob(f"{glob.escape(file.name)}.*.csv"):
+                predictions.unlink()
+    (path / _REPORT).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Predictions:
     with path.open(encoding="utf-8", newline="") as file:
-        return {row["file"]: (row["label"], row["predicted"]) for row in csv.DictReader(file)}
+        _, *rows = csv.reader(file)
+    return {name: (label, predicted) for name, label, predicted, *_ in rows}  # a class may have a column's name
 
 
-def _paired(ours: dict[str, tuple[str, str]], theirs: dict[str, tuple[str, str]]) -> Difference:
+def _paired(ours: Predictions, theirs: Predictions) -> Difference:
     labels = sorted({label for pair in (*ours.values(), *theirs.values()) for label in pair})
     true, a, b = (
         [labels.index(label) for label in column]

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
@@ -15,6 +15,7 @@ from dslite.cli.cases import Case, undescribed
 from dslite.cli.console import Steps, progress
 from dslite.cli.kept import Kept
 from dslite.codec import from_json, to_json
+from dslite.errors import WriteError
 from dslite.measure.environment import cpu_count, cpu_model
 from dslite.records import Plan, Run
 from dslite.report.columns import in_short
@@ -23,6 +24,16 @@ _TOLD_FROM = 5
 """Of so many cases on, each is told when it is done: a shorter table is there soon."""
 _SLACK_S = 60.0
 """A worker is given up later than the processes it watches itself: it can tell how those ended."""
+
+
+class Results(Protocol):
+    """Where the runs of a bench go."""
+
+    def add(self, runs: Sequence[Run], new: Sequence[Run]) -> None:
+        """Write down what there is: all runs so far, and those among them that are new."""
+
+    def give(self, runs: Sequence[Run]) -> None:
+        """Write and show the whole."""
 
 
 @dataclass(slots=True)
@@ -47,13 +58,38 @@ class Sweep:
         """Give the runs there are, in the order of their cases."""
         return [self.done[number] for number in sorted(self.done)]
 
-    def run(self, add: Callable[[Sequence[Run], Run], None], *, fresh: bool) -> None:
-        """Measure all cases; those that this bench measured before it was stopped are taken over.
+    def run(self, results: Results, *, fresh: bool) -> None:
+        """Measure all cases and deliver; those that this bench measured before it was stopped are taken over.
 
         Args:
-            add: called with all runs so far and the new one among them.
+            results: where they go.
             fresh: measure all of them.
+
+        Raises:
+            WriteError: where they could not be delivered.
         """
+        try:
+            self._run(results, fresh=fresh)
+        except BaseException:  # an interruption, a signal, a defect: what was measured is not lost
+            if self.done:
+                try:
+                    results.give(self.runs())
+                except WriteError as error:  # not in place of why it ended
+                    click.echo(f"error: {error}", err=True)
+                n_kept = self.kept.among(self.done) if self.kept else 0
+                goes_on = f"; the same command goes on after {n_kept} of them" if n_kept else ""
+                click.echo(f"{len(self.done)} of {len(self.cases)} cases were measured{goes_on}", err=True)
+            raise
+        results.give(self.runs())
+        if self.kept:
+            self.kept.forget()  # all is done, and delivered
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether a case could not be measured."""
+        return any(run.error for run in self.done.values())
+
+    def _run(self, results: Results, *, fresh: bool) -> None:
         with caching.ready():
             self.kept = Kept(self.cases, self._keys())
             self.done |= self.kept.begin(fresh=fresh)
@@ -63,8 +99,7 @@ class Sweep:
             if self.done:
                 told = f"{len(self.done)} of {len(self.cases)} cases were measured before this command was stopped"
                 click.echo(f"{told}, and are taken over (--fresh measures them again)", err=True)
-            for new in list(self.done.values()):
-                add(self.runs(), new)
+                results.add(self.runs(), self.runs())
             left = {i: case for i, case in enumerate(self.cases) if i not in self.done}
             with progress(_costs(list(left.values()))) as steps:
 
@@ -74,18 +109,9 @@ class Sweep:
                         self.kept.keep(number, new)
                     if len(self.cases) >= _TOLD_FROM:
                         steps.tell(f"{self.cases[number].title}: {in_short(new)}")
-                    add(self.runs(), new)
+                    results.add(self.runs(), [new])
 
                 _measure(left, self.plan, self.audio, steps, finished)
-
-    def n_kept(self) -> int:
-        """Count the runs that the next bench can take over."""
-        return self.kept.among(self.done) if self.kept else 0
-
-    def forget(self) -> None:
-        """Take away what was kept: all is done, and delivered."""
-        if self.kept:
-            self.kept.forget()
 
     def _keys(self) -> list[str]:
         sounds = [files.sha256(path) for path in self.audio]
@@ -136,9 +162,10 @@ def _measure(
         groups[case.group].append((number, case))
     for left in groups.values():
         while left:
-            reason = _work(left, plan, audio, steps, finished)
-            if left:  # the worker did not live to tell of its case
-                number, lost = left.pop(0)
+            reason, was_making = _work(left, plan, audio, steps, finished)
+            # The worker did not live to tell of its case. Where it was making the model that all have in common, the
+            # next would end in the same way, after as long a training.
+            for number, lost in [left.pop(0) for _ in range(len(left) if was_making else min(1, len(left)))]:
                 finished(number, _lost(lost, plan, reason))
 
 
@@ -148,12 +175,17 @@ def _work(
     audio: Sequence[Path],
     steps: Steps,
     finished: Callable[[int, Run], None],
-) -> str:
-    """Let a worker measure cases, each leaving the list when its run is there; give how the worker ended."""
-    report = steps.start(left[0][1].title)
+) -> tuple[str, bool]:
+    """Let a worker measure cases, each leaving the list when its run is there.
+
+    Returns:
+        How the worker ended, and whether it was making the model of an experiment's cases then.
+    """
+    report, making = steps.start(left[0][1].title), False
 
     def receive(message: dict[str, Any]) -> None:
-        nonlocal report
+        nonlocal report, making
+        making = bool(message.get("making", making))
         if "progress" in message:
             report(*message["progress"])
         if "run" in message:
@@ -176,8 +208,8 @@ def _work(
         environment=worker.ALLOCATOR,
     )
     if ending.gave_up:
-        return f"gave up: no sign of life for {plan.timeout_s + _SLACK_S:g} s"
-    return children.in_words(ending)
+        return f"gave up: no sign of life for {plan.timeout_s + _SLACK_S:g} s", making
+    return children.in_words(ending), making
 
 
 def _lost(case: Case, plan: Plan, reason: str) -> Run:

@@ -1,6 +1,7 @@
 """The process in which cases of a bench are exported and measured; see `dslite.children` and `dslite.cli.sweep`.
 
-It says ``{"progress": [what, fraction]}`` on the way, and ``{"run": {...}}`` for each case, in their order.
+It says ``{"progress": [what, fraction]}`` on the way, and ``{"run": {...}}`` for each case, in their order;
+``{"making": true}`` before it makes the model that the cases of an experiment have in common, and ``false`` after.
 """
 
 import json
@@ -96,7 +97,11 @@ class _Models:
     def _make(self, case: Case, report: Progress) -> Any:
         assert case.system is not None  # noqa: S101 - see above
         if case.trial and case.trial.compressors:
-            return trials.compressed(case.system, case.trial, self.data(case.trial), report)
+            say({"making": True})
+            try:
+                return trials.compressed(case.system, case.trial, self.data(case.trial), report)
+            finally:
+                say({"making": False})
         return building.build(case.system, lambda text: report(text, 0.0))
 
     def data(self, trial: trials.Trial) -> DataSet:

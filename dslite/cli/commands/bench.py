@@ -124,18 +124,8 @@ def command(
         _make(keep)
     delivery = Delivery(environment(), output, keep, sort, descending, as_json)
     at_work = sweep.Sweep(wanted, plan, sounds)
-    try:
-        at_work.run(delivery.add, fresh=fresh)
-    except BaseException:  # an interruption, a signal, a defect: what was measured is not lost
-        if at_work.done:
-            delivery.give(at_work.runs())
-            n_kept = at_work.n_kept()
-            goes_on = f"; the same command goes on after {n_kept} of them" if n_kept else ""
-            click.echo(f"{len(at_work.done)} of {len(wanted)} cases were measured{goes_on}", err=True)
-        raise
-    delivery.give(at_work.runs())
-    at_work.forget()
-    if any(run.error for run in at_work.done.values()):
+    at_work.run(delivery, fresh=fresh)
+    if at_work.failed:
         raise SystemExit(1)
 
 

@@ -100,30 +100,22 @@ def command(
     wanted = chains(compressors)
     table = dataclasses.replace(data, task="classification").read(for_training=False)
     _check(table, info, run_folder, split)
+    data_key = learning.data_key(table)
     cases = experiments.trial_cases(
         building.trained(run_folder),
         wanted,
         select("exporters", exporters or _EXPORTERS),
         select("targets", targets or _TARGETS),
         data,
-        learning.data_key(table),
+        data_key,
         split,
     )
     resolved = run_folder.resolve()
-    folder = experiments.made(output or resolved.with_name(f"{resolved.name}-compressed"), split, cases, fresh=fresh)
+    place = output or resolved.with_name(f"{resolved.name}-compressed")
+    folder = experiments.made(place, split, data_key, cases, fresh=fresh, as_json=as_json)
     at_work = sweep.Sweep(cases, plan, [])
-    try:
-        at_work.run(folder.add, fresh=fresh)
-    except BaseException:  # an interruption, a signal, a defect: what was measured is not lost
-        if at_work.done:
-            folder.give(at_work.runs(), as_json=as_json)
-        n_kept = at_work.n_kept()
-        goes_on = f"; the same command goes on after {n_kept} of them" if n_kept else ""
-        click.echo(f"{len(at_work.done)} of {len(cases)} rows were measured{goes_on}", err=True)
-        raise
-    folder.give(at_work.runs(), as_json=as_json)
-    at_work.forget()
-    if any(each.error for each in at_work.done.values()):
+    at_work.run(folder, fresh=fresh)
+    if at_work.failed:
         raise SystemExit(1)
 
 
