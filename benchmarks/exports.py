@@ -2,7 +2,8 @@
 
     DSLITE_TEST_DATA=/path/to/data python benchmarks/exports.py [--only NAME ...] [--output FOLDER]
 
-Calibration is 64 real chunks of ESC-10, the same for both. One way after the other, in rounds.
+Calibration is 64 real chunks of ESC-10, the same for both. dslite's exporters take turns, for
+several rounds; the stock converter has one.
 """
 
 import itertools

@@ -19,6 +19,7 @@ from dslite.learn import run
 from dslite.learn.dataset import DataSet, Split
 from dslite.records import Compressor, Measurement, Options, Progress
 from dslite.registry import get_with_options
+from dslite.report.columns import chain
 
 _MODEL = "model.h5"
 _N_CHECKED = 16
@@ -53,7 +54,7 @@ class Trial:
     @property
     def name(self) -> str:
         """Name the compressors, as the user does."""
-        return "+".join(self.compressors) or "none"
+        return chain(self.compressors)
 
 
 def learned(info: run.RunInfo) -> tuple[Split, ...]:

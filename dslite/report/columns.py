@@ -69,6 +69,11 @@ class Column:
         return self.write(self.value(run))
 
 
+def chain(compressors: Sequence[str]) -> str:
+    """Name compressors that were applied in turn, as the user does."""
+    return "+".join(compressors) or "none"
+
+
 def find(run: Run, metric: str) -> Measurement | None:
     """Give a run's measurement, the first of this metric."""
     return next((m for m in run.measurements if m.metric == metric), None)
@@ -88,7 +93,8 @@ def _latency(name: str) -> Callable[[Run], float | None]:
     return statistic
 
 
-def _metric(name: str) -> Callable[[Run], float | None]:
+def metric(name: str) -> Callable[[Run], float | None]:
+    """Give what a column shows that is a measurement's value."""
     return lambda run: value(run, name)
 
 
@@ -105,14 +111,14 @@ COLUMNS = (
     Column("p90\nms", _latency("p90"), milliseconds),
     Column("mean\nms", _latency("mean"), milliseconds, lambda p: p.mean_s),
     Column("std\nms", _spread, milliseconds),
-    Column("first\nms", _metric("first_latency"), milliseconds),
-    Column("init\nms", _metric("init_time"), milliseconds),
-    Column("MACs", _metric("macs"), count),
-    Column("FLOPs", _metric("flops"), count, lambda p: p.flops),
-    Column("params", _metric("parameters"), count, lambda p: p.params),
-    Column("memory\nMB", _metric("memory_delta"), _megabytes, lambda p: p.memory_bytes),
-    Column("process\nMB", _metric("memory_process"), _megabytes),
-    Column("size", _metric("size"), size, lambda p: p.size_bytes),
+    Column("first\nms", metric("first_latency"), milliseconds),
+    Column("init\nms", metric("init_time"), milliseconds),
+    Column("MACs", metric("macs"), count),
+    Column("FLOPs", metric("flops"), count, lambda p: p.flops),
+    Column("params", metric("parameters"), count, lambda p: p.params),
+    Column("memory\nMB", metric("memory_delta"), _megabytes, lambda p: p.memory_bytes),
+    Column("process\nMB", metric("memory_process"), _megabytes),
+    Column("size", metric("size"), size, lambda p: p.size_bytes),
 )
 SORTABLE = ("name", *(column.name.lower() for column in COLUMNS))
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from dslite.learn.metrics import Difference
 from dslite.records import Flag, Measurement, Run
-from dslite.report.columns import find, value
+from dslite.report.columns import chain, find, value
 
 BASE = "tflite-float32"
 """The exporter of the file that every row is compared with, of the model as it was trained."""
@@ -16,9 +16,11 @@ _FRONT_END_NODES = 12
 """LiteRT's own kernels run up to so many operators of any whole file: those of the front end, and around it."""
 
 
-def name(run: Run) -> str:
-    """Name a row: compressors and exporter."""
-    return f"{'+'.join(run.artifact.compressors) or 'none'}, {run.artifact.exporter}"
+def name(run: Run, among: Sequence[Run] = ()) -> str:
+    """Name a row: compressors and exporter; the target too where rows are of several."""
+    parts = [chain(run.artifact.compressors), run.artifact.exporter or ""]
+    several = len({other.target for other in among}) > 1
+    return ", ".join([*parts, run.target] if several else parts)
 
 
 def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | None]) -> list[Run]:
@@ -73,22 +75,21 @@ def _speed_up(run: Run, base: Run | None) -> list[Measurement]:
 
 def _flags(run: Run, base: Run | None, runs: Sequence[Run]) -> list[Flag]:
     """Tell of a file that became slower, zeros that are not faster, half a delegate."""
-    found = []
+    found, ours = [], name(run, runs)
     if base and _is_slower(run, base):
         times = (value(run, "latency") or 0) / (value(base, "latency") or 1)
-        found.append(Flag("slower", f"{name(run)}: slower than {name(base)}, {times:.2f} times its latency"))
+        found.append(Flag("slower", f"{ours}: slower than {name(base)}, {times:.2f} times its latency"))
     sparsity, denser = value(run, "sparsity"), _denser(run, runs)
-    ours, theirs = value(run, "latency"), denser and value(denser, "latency")
-    if denser and ours and theirs and theirs / ours < 1 + SAME_SPEED:
+    if denser and (value(denser, "latency") or 0) < (value(run, "latency") or 0) * (1 + SAME_SPEED):
         told = (
-            f"{name(run)}: {sparsity:.0%} of its weights are zero, and it is no faster than {name(denser)}: "
-            f"{run.target} computes with zeros as with any weight"
+            f"{ours}: {sparsity:.0%} of its weights are zero, and it is not {SAME_SPEED:.0%} faster than "
+            f"{name(denser)}: {run.target} computes with zeros as with any weight"
         )
         found.append(Flag("zeros_not_faster", told))
     nodes, delegated = find(run, "nodes"), find(run, "delegated_nodes")
     if nodes and delegated and nodes.value - delegated.value > _FRONT_END_NODES:
         told = (
-            f"{name(run)}: XNNPACK takes {delegated.value:.0f} of {nodes.value:.0f} nodes; "
+            f"{ours}: XNNPACK takes {delegated.value:.0f} of {nodes.value:.0f} nodes; "
             f"{delegated.method.partition('; ')[2]}"
         )
         found.append(Flag("partly_delegated", told))
@@ -98,22 +99,27 @@ def _flags(run: Run, base: Run | None, runs: Sequence[Run]) -> list[Flag]:
 def _is_slower(run: Run, base: Run) -> bool:
     """Tell whether a file is slower than another one, and not only measured while the machine was busy.
 
-    Then its median is beyond the tolerance, and even its fastest run above the other's median.
+    Then both its median and its fastest run are, by more than the tolerance.
     """
     ours, theirs = find(run, "latency"), find(base, "latency")
     if not ours or not theirs:
         return False
-    fastest = ours.statistics.get("min", ours.value)
-    return ours.value > theirs.value * (1 + SAME_SPEED) and fastest > theirs.value
+    pairs = (ours.value, theirs.value), (_fastest(ours), _fastest(theirs))
+    return all(one > other * (1 + SAME_SPEED) for one, other in pairs)
+
+
+def _fastest(latency: Measurement) -> float:
+    return latency.statistics.get("min", latency.value)
 
 
 def _denser(run: Run, runs: Sequence[Run]) -> Run | None:
     """Give the row that has not the zeros of a row, and else most in common with it.
 
-    That is one of the same exporter and target whose compressors are some of the row's, in the same order.
+    That is one of the same exporter and target, measured like it, whose compressors are some of the row's, in the same
+    order.
     """
     links, sparsity = run.artifact.compressors, value(run, "sparsity")
-    if sparsity is None or sparsity < _SPARSE:
+    if sparsity is None or sparsity < _SPARSE or not value(run, "latency"):
         return None
     able = [
         other
@@ -121,6 +127,7 @@ def _denser(run: Run, runs: Sequence[Run]) -> Run | None:
         if (other.artifact.exporter, other.target) == (run.artifact.exporter, run.target)
         and len(other.artifact.compressors) < len(links)
         and _are_among(other.artifact.compressors, links)
+        and value(other, "latency")
         and (theirs := value(other, "sparsity")) is not None
         and theirs <= sparsity - _SPARSE
     ]

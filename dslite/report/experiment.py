@@ -17,7 +17,7 @@ from rich.text import Text
 
 from dslite.records import BenchReport, Measurement, Run
 from dslite.report import columns
-from dslite.report.columns import DASH, GAP, Column, find, size, too_wide, value, width_of
+from dslite.report.columns import DASH, GAP, Column, chain, find, metric, size, too_wide, value, width_of
 from dslite.report.comparison import SAME_SPEED, name
 from dslite.report.pareto import Objective, front
 
@@ -43,9 +43,9 @@ class Words:
         return self.title.splitlines()[0]
 
 
-def _with_interval(metric: str, form: str) -> Callable[[Run], str]:
+def _with_interval(name_of: str, form: str) -> Callable[[Run], str]:
     def cell(run: Run) -> str:
-        found = find(run, metric)
+        found = find(run, name_of)
         if found is None:
             return DASH
         text = form.format(found.value)
@@ -53,10 +53,6 @@ def _with_interval(metric: str, form: str) -> Callable[[Run], str]:
         return f"{text} ({' to '.join(ends)})" if ends else text  # a score of one file has no interval
 
     return cell
-
-
-def _metric(metric: str) -> Callable[[Run], float | None]:
-    return lambda run: value(run, metric)
 
 
 def _times(number: float | None) -> str:
@@ -77,17 +73,17 @@ COLUMNS: tuple[Column | Words, ...] = (
     Words("UAR (95 % CI)", _with_interval("uar", "{:.3f}")),
     Words("against float32 (95 % CI)", _with_interval("uar_difference", "{:+.3f}")),
     _OF_BENCH["size"],
-    Column("gzip", _metric("gzip_size"), size),
+    Column("gzip", metric("gzip_size"), size),
     _OF_BENCH["p50"],
     _OF_BENCH["p90"],
-    Column("speed-up", _metric("speed_up"), _times),
+    Column("speed-up", metric("speed_up"), _times),
     _OF_BENCH["memory"],
     _OF_BENCH["MACs"],
     _OF_BENCH["params"],
-    Column("zeros", _metric("sparsity"), _percent),
+    Column("zeros", metric("sparsity"), _percent),
     Words("XNNPACK\nnodes", _delegated),
 )
-_UAR_ALONE = Column("UAR", _metric("uar"), lambda number: DASH if number is None else f"{number:.3f}")
+_UAR_ALONE = Column("UAR", metric("uar"), lambda number: DASH if number is None else f"{number:.3f}")
 """What comes for the first column where its interval does not fit."""
 _LEFT_OUT_FIRST = ("p90", "params", "MACs", "memory", "XNNPACK", "zeros", "gzip", "speed-up", "p50", "size")
 _SHORTEST_NAME = 24
@@ -100,12 +96,7 @@ def best(runs: Sequence[Run]) -> set[int]:
         found = [v for objective in OBJECTIVES if (v := value(run, objective.metric)) is not None]
         if not run.error and len(found) == len(OBJECTIVES):
             points[i] = found
-    targets = {run.target for run in runs}
-    return {
-        number
-        for target in targets
-        for number in front({i: point for i, point in points.items() if runs[i].target == target}, OBJECTIVES)
-    }
+    return front(points, OBJECTIVES, lambda i: runs[i].target)
 
 
 # -- table, CSV, Markdown -----------------------------------------------------------------------------
@@ -113,7 +104,7 @@ def best(runs: Sequence[Run]) -> set[int]:
 
 def experiment_table(report: BenchReport, width: int) -> Group:
     """Lay a report out for a terminal: columns that do not fit are left out, and that is said."""
-    names = _marked(report.runs)
+    names = _marked(report.runs, "*")
     chosen, left_out = _fitting(report.runs, width - GAP - min(_SHORTEST_NAME, max(map(len, names), default=0)))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("compressor, exporter", overflow="fold")
@@ -121,7 +112,7 @@ def experiment_table(report: BenchReport, width: int) -> Group:
         table.add_column(column.title, justify="right", no_wrap=True)
     for title, run in zip(names, report.runs, strict=True):
         table.add_row(escape(title), *(column.cell(run) for column in chosen), style="red" if run.error else None)
-    below = [Text(f"failed: {name(run)}: {run.error}", style="red") for run in report.runs if run.error]
+    below = [Text(f"failed: {told}", style="red") for told in _failures(report.runs)]
     below += [Text(f"note: {message}", style="yellow") for message in _truths(report.runs)]
     below += [Text(f"- {note}", style="dim") for note in notes(report)]
     if left_out:
@@ -152,11 +143,11 @@ def markdown(report: BenchReport) -> str:
     """Write a report as Markdown, with the command that gives it again."""
     titles = ["compressor, exporter", *(" ".join(column.title.split("\n")) for column in COLUMNS)]
     lines = [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
-    for title, run in zip(_marked(report.runs), report.runs, strict=True):
+    for title, run in zip(_marked(report.runs, "`*`"), report.runs, strict=True):
         lines.append(f"| {' | '.join([title, *(column.cell(run) for column in COLUMNS)])} |")
-    lines += ["", *(f"- failed: {name(run)}: {run.error}" for run in report.runs if run.error)]
-    lines += [f"- {message}" for message in (*_truths(report.runs), *notes(report))]
-    return "\n".join([*lines, "", f"    {report.command}", ""])
+    lines += ["", *(f"- failed: {told}" for told in _failures(report.runs))]
+    lines += [f"- {message}" for message in (*_truths(report.runs), *notes(report, "`*`"))]
+    return "\n".join([*lines, "", "```sh", report.command, "```", ""])
 
 
 _METRICS = {
@@ -189,7 +180,7 @@ def as_csv(report: BenchReport) -> str:
     for i, run in enumerate(report.runs):
         found: Mapping[str, Measurement] = {m.metric: m for m in reversed(run.measurements)}
         figures = [_cell(found.get(metric), part) for metric, part in _METRICS.values()]
-        names = ["+".join(run.artifact.compressors) or "none", run.artifact.exporter, run.target, run.artifact.path]
+        names = [chain(run.artifact.compressors), run.artifact.exporter, run.target, run.artifact.path]
         table.writerow([*names, *figures, "yes" if i in optimal else "no", run.error or ""])
     return text.getvalue()
 
@@ -201,32 +192,47 @@ def _cell(found: Measurement | None, part: str) -> str:
     return "" if number is None else f"{number:.10g}"
 
 
-def _marked(runs: Sequence[Run]) -> list[str]:
+def _marked(runs: Sequence[Run], mark: str) -> list[str]:
     optimal = best(runs)
-    several = len({run.target for run in runs}) > 1
-    return [
-        f"{'*' if i in optimal else ' '} {name(run)}{f', {run.target}' if several else ''}"
-        for i, run in enumerate(runs)
-    ]
+    return [f"{mark if i in optimal else ' ' * len(mark)} {name(run, runs)}" for i, run in enumerate(runs)]
+
+
+def _failures(runs: Sequence[Run]) -> list[str]:
+    return [f"{name(run, runs)}: {run.error}" for run in runs if run.error]
+
+
+_FIGURES: Mapping[str, Callable[[Run], str]] = {
+    "slower": lambda run: f"speed-up {_times(value(run, 'speed_up'))}",
+    "zeros_not_faster": lambda run: f"{_percent(value(run, 'sparsity'))} zeros",
+    "partly_delegated": _delegated,
+}
+"""What a flag says of one row alone."""
 
 
 def _truths(runs: Sequence[Run]) -> list[str]:
-    """Give what a reader must know of the rows; of what is true of many, one is told, and the others are named."""
-    rows: dict[str, dict[str, str]] = {}
+    """Give what a reader must know of the rows.
+
+    Of what is true of many, one is told in words; the others are named with their figures.
+    """
+    rows: dict[str, dict[str, Run]] = {}
     for run in runs:
         for flag in run.flags:
-            rows.setdefault(flag.code, {}).setdefault(flag.message, name(run))
-    found = []
-    for messages in rows.values():
+            rows.setdefault(flag.code, {}).setdefault(flag.message, run)
+    found: list[str] = []
+    for code, messages in rows.items():
         first, *others = messages
-        named = f"; likewise {'; '.join(messages[other] for other in others)}" if len(others) > 1 else ""
-        found += [f"{first}{named}"] if named else [first, *others]
+        if len(others) < 2 or code not in _FIGURES:  # noqa: PLR2004 - two are told as they are
+            found += messages
+        else:
+            named = (f"{name(messages[other], runs)} ({_FIGURES[code](messages[other])})" for other in others)
+            found.append(f"{first}; likewise {'; '.join(named)}")
     return found
 
 
-def notes(report: BenchReport) -> list[str]:
+def notes(report: BenchReport, mark: str = "*") -> list[str]:
     """Say how the figures are made; a sentence each."""
     found = []
+    of_target = " of the same target" if len({run.target for run in report.runs}) > 1 else ""
     uar, difference = (
         next((m for run in report.runs if (m := find(run, metric))), None) for metric in ("uar", "uar_difference")
     )
@@ -243,7 +249,7 @@ def notes(report: BenchReport) -> list[str]:
         found.append(
             f"latency: {'; '.join(_machines(report, measured))}; {'/'.join(map(str, threads))} "
             f"thread{'s' if threads != [1] else ''}, batch 1, a fresh process each, front end included; speed-up: of "
-            "the median, in turn and not interleaved"
+            f"the median, against the uncompressed float32 file{of_target}, in turn and not interleaved"
         )
         found.append("memory: peak above the same process with the runtime ready but no model; MB = 10^6 bytes")
     if any(find(run, "sparsity") for run in report.runs):
@@ -251,11 +257,15 @@ def notes(report: BenchReport) -> list[str]:
             "zeros: share of the weights in kernels; gzip: the file compressed, which is where zeros and shared values "
             "count"
         )
+    if any(run.artifact.compressors for run in report.runs):
+        found.append(
+            "params: of the Keras model; of none with its batch normalisation, which compressors fold into kernels"
+        )
     if best(report.runs):
         _, latency, file_size = OBJECTIVES
         found.append(
-            f"* Pareto-optimal: no other row is as good in UAR, p50 and size, and better in one of them; p50 within "
-            f"{latency.tolerance:.0%} and sizes within {file_size.tolerance:.0%} count as equal"
+            f"{mark} Pareto-optimal: no other row{of_target} is as good in UAR, p50 and size, and better in one of "
+            f"them; p50 within {latency.tolerance:.0%} and sizes within {file_size.tolerance:.0%} count as equal"
         )
     return found
 

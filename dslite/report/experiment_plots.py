@@ -1,12 +1,13 @@
 """UAR of an experiment's rows against latency, and against size: PNG and SVG."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslite.files import written_whole
 from dslite.records import BenchReport, Run
-from dslite.report.columns import find, value
+from dslite.report.columns import chain, find, value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,40 +17,49 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#
 _MARKERS = "osD^vPX*<>ph"
 _AXES = {"latency": ("median latency (ms)", 1e3), "size": ("size of the file (MB)", 1e-6)}
 _DPI = 150
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def draw(report: BenchReport, folder: Path) -> list[Path]:
     """Draw both plots into a folder, each as PNG and SVG, whole or not at all; nothing where no row has a UAR.
 
     Colours are exporters, markers compressors; bars are confidence intervals; the line joins the rows than which no
-    other has both a higher UAR and less of what is on the axis.
+    other has both a higher UAR and less of what is on the axis. Where there are several targets, each has a plot of
+    latencies; a file has one size.
 
     Raises:
         WriteError: where the system refuses to write.
     """
     runs = [run for run in report.runs if not run.error and find(run, "uar")]
+    targets = list(dict.fromkeys(run.target for run in runs))
     if not runs:
         return []
     import matplotlib as mpl
 
+    files = {run.artifact.path: run for run in reversed(runs)}
+    plots = [("size", "", [run for run in runs if files[run.artifact.path] is run])]
+    for target in targets:
+        rows = [run for run in runs if run.target == target]
+        plots.append(("latency", target if len(targets) > 1 else "", rows))
     made = []
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams["svg.hashsalt"] = "dslite"  # the same figures, the same bytes
-        for metric in _AXES:
-            shown = [run for run in runs if value(run, metric) is not None]
+        for metric, target, rows in plots:
+            shown = [run for run in rows if value(run, metric) is not None]
             if not shown:
                 continue
-            figure = _figure(shown, metric)
+            figure = _figure(shown, metric, target)
+            stem = "-".join(filter(None, ["uar", metric, _NOT_PLAIN.sub("_", target)]))
             for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
-                path = folder / f"uar-{metric}{suffix}"
+                path = folder / f"{stem}{suffix}"
                 with written_whole(path) as place:
                     figure.savefig(place, format=suffix[1:], dpi=_DPI, bbox_inches="tight", metadata=metadata)
                 made.append(path)
     return made
 
 
-def _figure(runs: Sequence[Run], metric: str) -> Any:
+def _figure(runs: Sequence[Run], metric: str, target: str) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullLocator
@@ -59,7 +69,7 @@ def _figure(runs: Sequence[Run], metric: str) -> Any:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     exporters = list(dict.fromkeys(run.artifact.exporter or "" for run in runs))
-    compressors = list(dict.fromkeys(_compressors(run) for run in runs))
+    compressors = list(dict.fromkeys(chain(run.artifact.compressors) for run in runs))
     points = []
     for run in runs:
         uar = find(run, "uar")
@@ -75,7 +85,7 @@ def _figure(runs: Sequence[Run], metric: str) -> Any:
             yerr=[[max(0.0, uar.value - low)], [max(0.0, high - uar.value)]],
             color=colour,
             markersize=8,
-            **marker(compressors.index(_compressors(run)), colour),
+            **marker(compressors.index(chain(run.artifact.compressors)), colour),
             elinewidth=0.8,
             alpha=0.9,
         )
@@ -91,7 +101,8 @@ def _figure(runs: Sequence[Run], metric: str) -> Any:
     _legend(axes, exporters, compressors)
     chance = next((uar.statistics.get("chance") for run in runs if (uar := find(run, "uar"))), None)
     backbones = sorted({run.artifact.backbone or "" for run in runs})
-    axes.set_title(f"{', '.join(backbones)}; chance {chance:.2f}" if chance else ", ".join(backbones), fontsize=10)
+    parts = [", ".join(backbones), f"chance {chance:.2f}" if chance else "", target]
+    axes.set_title("; ".join(filter(None, parts)), fontsize=10)
     return figure
 
 
@@ -106,10 +117,6 @@ def marker(number: int, colour: str) -> dict[str, Any]:
         "markeredgecolor": colour,
         "markeredgewidth": 0.8 + rounds,
     }
-
-
-def _compressors(run: Run) -> str:
-    return "+".join(run.artifact.compressors) or "none"
 
 
 def _line(axes: "Axes", points: Sequence[tuple[float, float]]) -> None:

@@ -1,7 +1,7 @@
 """Which rows of a report are Pareto-optimal: no other is at least as good in everything and better in something."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dslite.records import Run
@@ -48,23 +48,29 @@ def optimal(runs: Sequence[Run]) -> tuple[set[int], tuple[Objective, ...]]:
     measured = tuple(o for o in OBJECTIVES if all(value(run, o.metric) is not None for run in members))
     if not compared or not measured:
         return set(), ()
-    found = set()
-    for group in compared:
-        found |= front({i: [value(runs[i], o.metric) or 0.0 for o in measured] for i in group}, measured)
-    return found, measured
+    points = {i: [value(runs[i], o.metric) or 0.0 for o in measured] for group in compared for i in group}
+    return front(points, measured, lambda i: (runs[i].artifact.part, runs[i].target)), measured
 
 
-def front(points: Mapping[int, Sequence[float]], objectives: Sequence[Objective]) -> set[int]:
-    """Find the points that no other one dominates.
+def front(
+    points: Mapping[int, Sequence[float]],
+    objectives: Sequence[Objective],
+    group: Callable[[int], object] = lambda _: None,
+) -> set[int]:
+    """Find the points that no other one of their group dominates.
 
     Args:
         points: by any number, the value of each objective.
         objectives: in the same order.
+        group: of a number; by default all are one.
     """
+    rivals: dict[object, list[Sequence[float]]] = defaultdict(list)
+    for number, point in points.items():
+        rivals[group(number)].append(point)
     return {
         number
         for number, point in points.items()
-        if not any(_dominates(rival, point, objectives) for rival in points.values())
+        if not any(_dominates(rival, point, objectives) for rival in rivals[group(number)])
     }
 
 

@@ -37,8 +37,8 @@ def _float16(model: Any, path: str, calibration: Iterable[Any] | None, options: 
     widened = qtyping.OpQuantizationConfig(
         weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
     )
-    everywhere = {"regex": ".*", "operation": "*", "algorithm_key": "float_casting", "op_config": widened.to_dict()}
-    _write(model, path, [everywhere])
+    narrowed = {"regex": ".*", "operation": "*", "algorithm_key": "float_casting", "op_config": widened.to_dict()}
+    _write(model, path, [narrowed])
 
 
 def _dynamic(model: Any, path: str, calibration: Iterable[Any] | None, options: Options) -> None:
