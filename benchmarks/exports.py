@@ -2,8 +2,8 @@
 
     DSLITE_TEST_DATA=/path/to/data python benchmarks/exports.py [--only NAME ...] [--output FOLDER]
 
-Calibration is 64 real chunks of ESC-10, the same for both. dslite's exporters take turns, for
-several rounds; the stock converter has one.
+Calibration is 64 real chunks of ESC-10, the same for both. Each of dslite's exporters runs
+several times in turn, the stock converter once.
 """
 
 import itertools
