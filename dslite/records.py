@@ -45,7 +45,7 @@ class Finetune(Protocol):
     """The training loop of dslite, as a compressor is given it: data and recipe are those of the model's training."""
 
     def __call__(self, model: Any, *, epochs: int = 1, rate: float = 1.0, training: bool = False) -> None:
-        """Train a model in place.
+        """Train a model in place; every call draws order, augmentation and dropout anew, the same calls the same.
 
         Args:
             model: the image model, or one with wrappers around its layers; it keeps the layers ``scaling``,
