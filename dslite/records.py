@@ -300,8 +300,8 @@ class Measurement:
         unit: ``s``, ``bytes``, ``count`` or ``ratio``.
         method: one sentence a reader can repeat the measurement from.
         samples: every sample taken, in order; empty for what is counted, not sampled.
-        statistics: of the samples: n, mean, std, min, p50, p90, max; of a score: n, chance, and low and high, the ends
-            of its confidence interval, where there is one.
+        statistics: of the samples: n, mean, std, min, p50, p90, max, and rounds, where the samples were taken in so
+            many; of a score: n, chance, and low and high, the ends of its confidence interval, where there is one.
     """
 
     metric: str

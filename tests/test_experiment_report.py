@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from dslite.learn.metrics import Difference
-from dslite.measure.bench import undescribed
+from dslite.measure.bench import timed_by_turns, undescribed
 from dslite.records import BenchReport, Device, Measurement, Plan, Run
 from dslite.report import document
 from dslite.report.columns import in_short
@@ -215,6 +215,19 @@ def test_what_is_true_of_many_rows_is_told_once() -> None:
     )
     assert sum("XNNPACK takes 70" in line for line in lines) == 1
     assert sum("slower" in line for line in markdown(_report(*_compared(_run(), *slow[:2]))).splitlines()) == 2
+
+
+def test_latencies_that_were_not_timed_by_turns_are_said_to_be() -> None:
+    def by_turns(run: Run) -> Run:
+        found = replace(_metrics(run)["latency"], samples=(0.004,) * 5)
+        return timed_by_turns(run, [replace(run, measurements=(found,))] * 5)
+
+    both = [by_turns(_run()), by_turns(_run((), "tflite-int8", seconds=0.002))]
+    assert "rounds in which every file has its turn" in markdown(_report(*_compared(*both)))
+    assert _metrics(_compared(*both)[1])["speed_up"].method.endswith("by turns")
+    some = [both[0], _run((), "tflite-int8")]
+    assert "the machine may have had another pace" in markdown(_report(*_compared(*some)))
+    assert _metrics(_compared(*some)[1])["speed_up"].method.endswith("not by turns")
 
 
 def test_machines_are_those_of_the_rows() -> None:

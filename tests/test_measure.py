@@ -307,6 +307,24 @@ def test_what_was_measured_before_a_failure_is_kept(small_system: Any) -> None:
     assert _by_metric(run)["latency"].statistics["mean"] == 2.0
 
 
+def test_rounds_are_one_series_and_those_that_failed_count_for_nothing(small_system: Any) -> None:
+    def timed(*samples: float, error: str | None = None) -> Run:
+        found = Measurement("latency", samples[0], "s", "3 runs, wall clock", samples)
+        return replace(run, measurements=(found,), error=error)
+
+    run = _run(small_system.files["whole", "tflite-float32"])
+    rounds = [timed(4.0, 5.0, 6.0), timed(90.0, error="killed"), timed(1.0, 2.0, 3.0)]
+    together = bench.timed_by_turns(run, rounds)
+    latency = _by_metric(together)["latency"]
+    assert latency.samples == (4.0, 5.0, 6.0, 1.0, 2.0, 3.0)
+    assert latency.value == latency.statistics["p50"] == 3.5
+    assert latency.statistics["rounds"] == 2
+    assert latency.method.endswith("3 runs, wall clock")
+    others = [m for m in run.measurements if m.metric != "latency"]
+    assert [m for m in together.measurements if m.metric != "latency"] == others
+    assert bench.timed_by_turns(run, rounds[1:2]) == run
+
+
 @pytest.mark.parametrize(
     ("devices", "message"), [(list, "has no device"), (lambda: 1 / 0, "ZeroDivisionError: division by zero")]
 )

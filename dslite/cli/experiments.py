@@ -196,7 +196,10 @@ def _check_subject(path: Path, subject: Mapping[str, str]) -> None:
         earlier = json.loads((path / _SUBJECT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return
-    for fact, what in (("split", "another split"), ("data", "other data")):
+    for fact, what in (
+        ("split", "another split"),
+        ("data", "other data, or on these files before they were written anew"),
+    ):
         if not isinstance(earlier, dict) or earlier.get(fact) != subject[fact]:
             raise SpecError(f"{path} has an experiment that was scored on {what}: {_CURE}")
 

@@ -1,9 +1,10 @@
 """Measure the cases of a bench, in worker processes, and keep what is measured until all of it is."""
 
+import math
 import platform
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,8 +17,9 @@ from dslite.cli.console import Steps, progress
 from dslite.cli.kept import Kept
 from dslite.codec import from_json, to_json
 from dslite.errors import WriteError
+from dslite.measure import bench
 from dslite.measure.environment import cpu_count, cpu_model
-from dslite.records import Plan, Run
+from dslite.records import Plan, Progress, Run
 from dslite.report.columns import in_short
 
 _TOLD_FROM = 5
@@ -101,7 +103,9 @@ class Sweep:
                 click.echo(f"{told}, and are taken over (--fresh measures them again)", err=True)
                 results.add(self.runs(), self.runs())
             left = {i: case for i, case in enumerate(self.cases) if i not in self.done}
-            with progress(_costs(list(left.values()))) as steps:
+            is_experiment = any(case.trial for case in self.cases)
+            rounds = [_ROUNDS_COST * len(self.cases)] if is_experiment else []
+            with progress([*_costs(list(left.values())), *rounds]) as steps:
 
                 def finished(number: int, new: Run) -> None:
                     self.done[number] = new
@@ -112,6 +116,8 @@ class Sweep:
                     results.add(self.runs(), [new])
 
                 _measure(left, self.plan, self.audio, steps, finished)
+                if is_experiment:
+                    self.done |= _timed_by_turns(self.done, self.plan, steps)
 
     def _keys(self) -> list[str]:
         sounds = [files.sha256(path) for path in self.audio]
@@ -121,6 +127,9 @@ class Sweep:
 
 _TRAINING = 10.0
 """What it takes to compress a model, in cases that are only exported and measured: as an order of magnitude."""
+_ROUNDS = 5
+_ROUNDS_COST = 0.5
+"""What it takes to time a file in all rounds, likewise."""
 
 
 def _costs(cases: Sequence[Case]) -> list[float]:
@@ -162,18 +171,52 @@ def _measure(
         groups[case.group].append((number, case))
     for left in groups.values():
         while left:
-            reason, was_making = _work(left, plan, audio, steps, finished)
+            reason, was_making = _work(left, plan, audio, steps.start, finished)
             # The worker did not live to tell of its case. Where it was making the model that all have in common, the
             # next would end in the same way, after as long a training.
             for number, lost in [left.pop(0) for _ in range(len(left) if was_making else min(1, len(left)))]:
                 finished(number, _lost(lost, plan, reason))
 
 
+def _timed_by_turns(done: Mapping[int, Run], plan: Plan, steps: Steps) -> dict[int, Run]:
+    """Time the files of an experiment anew, in rounds in which each has its turn.
+
+    Between its first row and its last lie the trainings; by then a shared machine has another pace, and what was timed
+    along the way cannot be compared. A file that fails now keeps the latency it had.
+
+    Args:
+        done: the runs, by the number of their case.
+        plan: how; its runs and seconds are divided among the rounds.
+        steps: a bar with one step left.
+    """
+    report, runs = steps.start(f"timing in {_ROUNDS} rounds"), {n: run for n, run in done.items() if not run.error}
+    cases = [(number, Case(run.target, file=run.artifact.path)) for number, run in runs.items()]
+    left = cases * _ROUNDS
+    n_turns, found = len(left), defaultdict[int, list[Run]](list)
+    short = replace(
+        plan,
+        runs=math.ceil(plan.runs / _ROUNDS),
+        min_s=plan.min_s / _ROUNDS,
+        max_s=plan.max_s / _ROUNDS,
+        memory=False,
+    )
+
+    def start(title: str) -> Progress:
+        n_behind = n_turns - len(left)
+        return lambda what, share: report(f"{title}: {what}", (n_behind + share) / n_turns)
+
+    while left:
+        _work(left, short, [], start, lambda number, run: found[number].append(run))
+        del left[:1]  # the worker did not live to tell of it
+    steps.tell(f"latencies: {_ROUNDS} rounds in which every file had its turn")
+    return {number: bench.timed_by_turns(run, found[number]) for number, run in runs.items()}
+
+
 def _work(
     left: list[tuple[int, Case]],
     plan: Plan,
     audio: Sequence[Path],
-    steps: Steps,
+    start: Callable[[str], Progress],
     finished: Callable[[int, Run], None],
 ) -> tuple[str, bool]:
     """Let a worker measure cases, each leaving the list when its run is there.
@@ -181,7 +224,7 @@ def _work(
     Returns:
         How the worker ended, and whether it was making the model of an experiment's cases then.
     """
-    report, making = steps.start(left[0][1].title), False
+    report, making = start(left[0][1].title), False
 
     def receive(message: dict[str, Any]) -> None:
         nonlocal report, making
@@ -192,7 +235,7 @@ def _work(
             number, _ = left.pop(0)
             finished(number, from_json(Run, message["run"]))
             if left:
-                report = steps.start(left[0][1].title)
+                report = start(left[0][1].title)
 
     ending = children.follow(
         worker.__name__,

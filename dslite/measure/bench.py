@@ -1,5 +1,6 @@
 """Measure files: one run a file and target; a run that fails is a run with an error, and the next one starts."""
 
+import itertools
 import tempfile
 import traceback
 from collections.abc import Sequence
@@ -122,6 +123,26 @@ def run(
         (*(_with_statistics(m) for m in measured), *counted),
         tuple(flags),
     )
+
+
+def timed_by_turns(run: Run, rounds: Sequence[Run]) -> Run:
+    """Give a run the latency of rounds in which several files took turns, in place of its own.
+
+    Args:
+        run: with a latency.
+        rounds: runs of the same file; those that failed count for nothing.
+
+    Returns:
+        The run; its latency has the samples of all rounds, and their number in its statistics as ``rounds``.
+    """
+    taken = [m for each in rounds if not each.error for m in each.measurements if m.metric == "latency" and m.samples]
+    if not taken:
+        return run
+    samples = tuple(itertools.chain.from_iterable(m.samples for m in taken))
+    statistics = {**summarise(samples), "rounds": float(len(taken))}
+    method = f"in each of {len(taken)} rounds in which all files of the experiment took turns, {taken[0].method}"
+    latency = replace(taken[0], value=statistics["p50"], method=method, samples=samples, statistics=statistics)
+    return replace(run, measurements=tuple(latency if m.metric == "latency" else m for m in run.measurements))
 
 
 def _with_statistics(measurement: Measurement) -> Measurement:

@@ -49,6 +49,12 @@ def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | 
     return [replace(run, flags=(*run.flags, *_flags(run, of_target.get(run.target), found))) for run in found]
 
 
+def took_turns(run: Run) -> bool:
+    """Tell whether a file was timed in rounds with all others, and not when its row was at hand."""
+    latency = find(run, "latency")
+    return latency is not None and "rounds" in latency.statistics
+
+
 def _difference(base: Run, found: Difference | None) -> list[Measurement]:
     if found is None:
         return []
@@ -67,9 +73,8 @@ def _speed_up(run: Run, base: Run | None) -> list[Measurement]:
     ours, theirs = value(run, "latency"), base and value(base, "latency")
     if not base or not ours or not theirs:
         return []
-    method = (
-        f"median latency of {name(base)} by that of this file, on {run.target} in the same experiment, not interleaved"
-    )
+    how = "by turns" if took_turns(run) and took_turns(base) else "not by turns"
+    method = f"median latency of {name(base)} by that of this file, on {run.target} in the same experiment, {how}"
     return [Measurement("speed_up", theirs / ours, "ratio", method)]
 
 

@@ -18,7 +18,7 @@ from rich.text import Text
 from dslite.records import BenchReport, Measurement, Run
 from dslite.report import columns
 from dslite.report.columns import DASH, GAP, Column, chain, find, metric, size, too_wide, value, width_of
-from dslite.report.comparison import SAME_SPEED, name
+from dslite.report.comparison import SAME_SPEED, name, took_turns
 from dslite.report.pareto import Objective, front
 
 OBJECTIVES = (Objective("uar", higher=True), Objective("latency", SAME_SPEED), Objective("size", 0.01))
@@ -246,10 +246,13 @@ def notes(report: BenchReport, mark: str = "*") -> list[str]:
     measured = [run for run in report.runs if find(run, "latency")]
     if measured:
         threads = sorted({run.plan.threads for run in measured})
+        how = "rounds in which every file has its turn in a fresh process"
+        if not all(map(took_turns, measured)):
+            how = "a fresh process each, some at other times than others, when the machine may have had another pace"
         found.append(
             f"latency: {'; '.join(_machines(report, measured))}; {'/'.join(map(str, threads))} "
-            f"thread{'s' if threads != [1] else ''}, batch 1, a fresh process each, front end included; speed-up: of "
-            f"the median, against the uncompressed float32 file{of_target}, in turn and not interleaved"
+            f"thread{'s' if threads != [1] else ''}, batch 1, {how}, front end included; speed-up: of "
+            f"the median, against the uncompressed float32 file{of_target}"
         )
         found.append("memory: peak above the same process with the runtime ready but no model; MB = 10^6 bytes")
     if any(find(run, "sparsity") for run in report.runs):
