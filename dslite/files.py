@@ -5,7 +5,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -116,3 +117,9 @@ def sha256(path: Path) -> str:
     for file_path in files_in(path):
         whole.update(f"{file_path.relative_to(path).as_posix()}\0{sha256(file_path)}".encode())
     return whole.hexdigest()
+
+
+def sha256_of_each(paths: Sequence[Path]) -> list[str]:
+    """Hash files as `sha256` does, several at a time."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(sha256, paths))

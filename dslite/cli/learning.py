@@ -14,7 +14,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from dslite import cache
+from dslite import cache, files
 from dslite.cli import building, identity
 from dslite.cli.console import progress
 from dslite.cli.data import print_problems
@@ -130,9 +130,9 @@ def features(system: building.System, of: "Pictures", build: Callable[[], "Netwo
 
 
 def data_key(data: DataSet) -> str:
-    """Hash files, labels and splits of a data set."""
-    rows = [[example.label, example.split] for example in data.examples]
-    return identity.key([_files(data.examples), rows])
+    """Hash a data set: names, labels, splits and contents of its files, wherever they are, whenever written."""
+    hashes = files.sha256_of_each([example.path for example in data.examples])
+    return identity.key([[e.name, e.label, e.split, found] for e, found in zip(data.examples, hashes, strict=True)])
 
 
 def _pictures_key(examples: Sequence[Example], recipe: Recipe) -> str:

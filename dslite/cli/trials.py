@@ -33,7 +33,7 @@ class Trial:
         data: path of the table.
         audio_dir: what the names in it are relative to; None where that is the table's folder.
         split_seed: of a table without splits.
-        data_key: hash of files, labels and splits.
+        data_key: hash of the data set, see `dslite.cli.learning.data_key`.
         split: that the file is scored on.
         compressors: names and options, in the order they are applied; none: the model as it was trained.
     """

@@ -6,7 +6,6 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from dslite.audio.load import faults
 from dslite.errors import DataError, SpecError
-from dslite.files import sha256
+from dslite.files import sha256_of_each
 from dslite.learn.dataset import DataSet, Example, Split, Task
 from dslite.learn.rows import UNKNOWN_LABEL, Problem, Row, is_folder, read_rows
 from dslite.learn.splits import SHARES, SPLITS, divide, split_named, splits_in_names
@@ -372,8 +371,7 @@ def _same_content(examples: Sequence[Example]) -> list[str]:
         return [
             f"not looked for: the same audio under two names in several splits, as that means reading {n_bytes:,} bytes"
         ]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        hashes = list(pool.map(lambda suspect: sha256(suspect[1].path), suspects))
+    hashes = sha256_of_each([example.path for _, example in suspects])
     by_content: dict[str, list[Example]] = defaultdict(list)
     for digest, (_, example) in zip(hashes, suspects, strict=True):
         by_content[digest].append(example)
