@@ -1,7 +1,6 @@
 """The cases of an experiment, and the folder its results go to."""
 
 import contextlib
-import csv
 import glob
 import json
 import shutil
@@ -21,7 +20,8 @@ from dslite.cli.trials import Trial, predictions_path
 from dslite.deploy import manifest
 from dslite.errors import ReportError, SpecError, WriteError
 from dslite.learn.dataset import Split
-from dslite.learn.metrics import Difference, paired_difference
+from dslite.learn.evaluation import Predictions, difference_of_predictions, read_predictions
+from dslite.learn.metrics import Difference
 from dslite.measure.environment import environment
 from dslite.records import BenchReport, Run
 from dslite.report import document, experiment
@@ -71,10 +71,6 @@ def trial_cases(
     return found
 
 
-Predictions = Mapping[str, tuple[str, str]]
-"""Of each file its label, and what it was taken for."""
-
-
 @dataclass(frozen=True, slots=True)
 class Folder:
     """Where the results of an experiment go.
@@ -112,7 +108,7 @@ class Folder:
         source = predictions_path(file, self.split)
         with files.written_whole(self.path / _PREDICTIONS / source.name) as place:
             shutil.copyfile(source, place)
-        self.predictions[file.name] = _read(self.path / _PREDICTIONS / source.name)
+        self.predictions[file.name] = read_predictions(self.path / _PREDICTIONS / source.name)
 
     def give(self, runs: Sequence[Run]) -> None:
         """Write report, tables and plots, and show the table, or the report as JSON.
@@ -147,7 +143,7 @@ class Folder:
             ours, theirs = (self.predictions.get(name) for name in names)
             if ours is None or theirs is None:
                 return None
-            self.differences[names] = _paired(ours, theirs)
+            self.differences[names] = difference_of_predictions(ours, theirs)
         return self.differences[names]
 
 
@@ -231,18 +227,3 @@ def _remove_rows(path: Path) -> None:
             for predictions in (path / _PREDICTIONS).glob(f"{glob.escape(file.name)}.*.csv"):
                 predictions.unlink()
     (path / _REPORT).unlink(missing_ok=True)
-
-
-def _read(path: Path) -> Predictions:
-    with path.open(encoding="utf-8", newline="") as file:
-        _, *rows = csv.reader(file)
-    return {name: (label, predicted) for name, label, predicted, *_ in rows}  # a class may have a column's name
-
-
-def _paired(ours: Predictions, theirs: Predictions) -> Difference:
-    labels = sorted({label for pair in (*ours.values(), *theirs.values()) for label in pair})
-    true, a, b = (
-        [labels.index(label) for label in column]
-        for column in zip(*((ours[name][0], ours[name][1], theirs[name][1]) for name in ours), strict=True)
-    )
-    return paired_difference(true, a, b)

@@ -1,7 +1,7 @@
 """A model's outputs on a split of a data set, evaluated at file level and at chunk level."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,18 @@ from dslite.learn.dataset import Example, Task, truth
 from dslite.learn.metrics import (
     N_RESAMPLES,
     Classification,
+    Difference,
     Floats,
     Integers,
     Regression,
     check_finite,
     classification,
+    paired_difference,
     regression,
 )
+
+Predictions = Mapping[str, tuple[str, str]]
+"""Of each file its label, and what it was taken for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +182,23 @@ def write_predictions(
                 table.writerow([name, labels[label], labels[int(row.argmax())], *shown])
             else:
                 table.writerow([name, f"{label:.7g}", f"{row[0]:.7g}"])  # what float32 holds
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what `write_predictions` wrote of a classification."""
+    with path.open(encoding="utf-8", newline="") as file:
+        _, *rows = csv.reader(file)
+    return {name: (label, predicted) for name, label, predicted, *_ in rows}  # a class may have a column's name
+
+
+def difference_of_predictions(ours: Predictions, theirs: Predictions) -> Difference:
+    """Compare the UAR of two predictions of the same files, see `paired_difference`."""
+    labels = sorted({label for pair in (*ours.values(), *theirs.values()) for label in pair})
+    true, a, b = (
+        [labels.index(label) for label in column]
+        for column in zip(*((ours[name][0], ours[name][1], theirs[name][1]) for name in ours), strict=True)
+    )
+    return paired_difference(true, a, b)
 
 
 def judged(
