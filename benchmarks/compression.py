@@ -43,8 +43,11 @@ BACKBONES = {
 SETS = {"esc10": "", "emodb": "--chunk 2 --chunk-hop 2"}
 EPOCHS = {"mobilenet_v2": 20, "squeezenet_v1": 30, "densenet121": 25}
 TITLES = {"esc10": "ESC-10", "emodb": "EMO-DB"}
-CHANNELS = {"esc10": "channels", "emodb": "channels:epochs=36"}
-FEW_CHANNELS = {"esc10": "channels:macs=0.25,epochs=20,steps=4", "emodb": "channels:macs=0.25,epochs=60,steps=4"}
+CHANNELS = ("channels", "channels:macs=0.25,epochs=20,steps=4")
+CHANNELS_OF = {
+    ("emodb", "mobilenet_v2"): ("channels:epochs=36", "channels:macs=0.2,epochs=60,steps=4"),
+    ("emodb", "squeezenet_v1"): ("channels:epochs=36", "channels:macs=0.2,epochs=60,steps=4"),
+}
 EXPORTERS = "tflite-float32,tflite-float16,tflite-dynamic,tflite-int8"
 SMALLER, FASTER, MOST_LOST = 3.5, 1.8, 0.02
 SMALL, TRAINED = "none, tflite-int8", "qat, tflite-int8"
@@ -78,22 +81,17 @@ class Experiment:
     @property
     def chains(self) -> Sequence[str]:
         """Give the compressors."""
-        channels = CHANNELS[self.data]
-        return (
-            channels,
-            FEW_CHANNELS[self.data],
-            "prune",
-            "cluster",
-            "qat",
-            f"{channels}+qat",
-            "prune+qat",
-            "cluster+qat",
-        )
+        half, fewest = self._channels
+        return (half, fewest, "prune", "cluster", "qat", f"{half}+qat", "prune+qat", "cluster+qat")
 
     @property
     def fast(self) -> str:
-        """Name the row that has most channels less."""
-        return f"{FEW_CHANNELS[self.data]}, tflite-float32"
+        """Name the row with the fewest channels."""
+        return f"{self._channels[1]}, tflite-float32"
+
+    @property
+    def _channels(self) -> tuple[str, str]:
+        return CHANNELS_OF.get((self.data, self.backbone), CHANNELS)
 
     def commands(self) -> list[list[str]]:
         """Give the commands: the training, and the experiment."""
