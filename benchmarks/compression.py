@@ -3,22 +3,25 @@
     DSLITE_TEST_DATA=/path/to/data python benchmarks/compression.py [--set NAME ...] [--backbone NAME ...]
                                                                     [--runs FOLDER] [--output FOLDER]
 
-Everything is a command of dslite; the tables name them. Settings of the compressors are their defaults, or were chosen
-on devel: EMO-DB has a third of ESC-10's training data, so channels are fine-tuned for three times as many epochs there,
-that is for as many steps. A run in the folder of runs that was trained with the same command is taken as it is, and so
-are results of the same commands and the same source: a benchmark that was stopped goes on, as experiments do.
+Everything is a command of dslite; the tables name them. An experiment is one data set and one backbone with a table of
+its own, so they can be run one by one, on one day or several; the overview has what was run until then.
+Settings of the compressors are their defaults, but for the number of epochs: so many that a model learns for about as
+many steps as was best on devel, whatever the size of the data. A run in the folder of runs that was trained with the
+same command is taken as it is, and so are results of the same commands and the same source: a benchmark that was
+stopped goes on, as experiments do.
 """
 
 import argparse
+import json
 import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from figures import RESULTS, Figure, Results
+from figures import RESULTS, Figure, Results, table
 
 from dslite.cli.identity import source
 from dslite.learn.evaluation import difference_of_predictions, read_predictions
@@ -29,7 +32,7 @@ from dslite.report import document, experiment
 from dslite.report.columns import find, value
 from dslite.report.comparison import name
 
-COMMON = "--schedule cosine --label-smoothing 0.1 --keep last --precision bfloat16"
+COMMON = "--schedule cosine --label-smoothing 0.1 --keep last --precision bfloat16 --batch-size 16 --losses last-visit"
 IMAGENET = f"{COMMON} --finetune-rate 0.5 --head-epochs 10"
 SCRATCH = f"{COMMON} --weights none --finetune-rate 1 --head-epochs 0 --finetune-layers 500 --augment specaugment"
 BACKBONES = {
@@ -40,18 +43,65 @@ BACKBONES = {
     "squeezenet_v1": f"{IMAGENET} --weights $W/squeezenet_v1.1_notop.h5 --augment specaugment",
     "densenet121": SCRATCH,
 }
-SETS = {"esc10": "", "emodb": "--chunk 2 --chunk-hop 2"}
-EPOCHS = {"mobilenet_v2": 20, "squeezenet_v1": 30, "densenet121": 25}
 TITLES = {"esc10": "ESC-10", "emodb": "EMO-DB"}
-CHANNELS = ("channels", "channels:macs=0.25,epochs=20,steps=4")
-CHANNELS_OF = {
-    ("emodb", "mobilenet_v2"): ("channels:epochs=36", "channels:macs=0.2,epochs=60,steps=4"),
-    ("emodb", "squeezenet_v1"): ("channels:epochs=36", "channels:macs=0.2,epochs=60,steps=4"),
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What depends on data set and backbone: how audio is cut, and how long is learned.
+
+    Attributes:
+        chunks: options of the training that say how audio is cut.
+        epochs: of the second phase.
+        half: compressor that leaves half of the channels' work; None: none.
+        fewest: likewise, one that leaves less.
+        prune: compressor.
+        cluster: likewise.
+        qat: likewise.
+    """
+
+    chunks: str
+    epochs: int
+    half: str | None
+    fewest: str
+    prune: str
+    cluster: str
+    qat: str
+
+
+_ESC10 = Settings(
+    "",
+    epochs=15,
+    half="channels:epochs=6",
+    fewest="channels:macs=0.25,epochs=12,steps=4",
+    prune="prune:epochs=4",
+    cluster="cluster:epochs=2",
+    qat="qat:epochs=2",
+)
+_EMODB = Settings(
+    "--chunk 2 --chunk-hop 2",
+    epochs=20,
+    half="channels:epochs=18",
+    fewest="channels:macs=0.2,epochs=30,steps=4",
+    prune="prune",
+    cluster="cluster",
+    qat="qat",
+)
+_DENSENET = replace(_EMODB, epochs=25, half=None, fewest="channels:macs=0.3,epochs=12,steps=4", prune="prune:epochs=6")
+SETTINGS = {
+    ("esc10", "squeezenet_v1"): _ESC10,
+    ("esc10", "mobilenet_v2"): replace(_ESC10, epochs=12),
+    ("esc10", "densenet121"): replace(_DENSENET, chunks="--chunk 5 --chunk-hop 5 --tail drop"),
+    ("emodb", "squeezenet_v1"): _EMODB,
+    ("emodb", "mobilenet_v2"): replace(_EMODB, epochs=15),
+    ("emodb", "densenet121"): _DENSENET,
 }
 EXPORTERS = "tflite-float32,tflite-float16,tflite-dynamic,tflite-int8"
+NAME = "compression"
+"""Of the overview, and of the folder with the tables."""
 SMALLER, FASTER, MOST_LOST = 3.5, 1.8, 0.02
-SMALL, TRAINED = "none, tflite-int8", "qat, tflite-int8"
-"""The rows that are held against what is asked for: the plainest small one, QAT beside it, and `Experiment.fast`."""
+SMALL = "none, tflite-int8"
+"""The plainest small row. It, `Experiment.trained` and `Experiment.fast` are held against what is asked for."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +109,7 @@ class Experiment:
     """One data set and one backbone.
 
     Attributes:
-        data: its key in `SETS`.
+        data: its key in `TITLES`.
         backbone: its key in `BACKBONES`.
         runs: folder of runs.
     """
@@ -81,23 +131,30 @@ class Experiment:
     @property
     def chains(self) -> Sequence[str]:
         """Give the compressors."""
-        half, fewest = self._channels
-        return (half, fewest, "prune", "cluster", "qat", f"{half}+qat", "prune+qat", "cluster+qat")
+        of = self._settings
+        alone = (of.half, of.fewest, of.prune, of.cluster, of.qat)
+        joint = (f"{first}+{of.qat}" for first in (of.fewest, of.prune, of.cluster))
+        return [chain for chain in (*alone, *joint) if chain]
 
     @property
     def fast(self) -> str:
         """Name the row with the fewest channels."""
-        return f"{self._channels[1]}, tflite-float32"
+        return f"{self._settings.fewest}, tflite-float32"
 
     @property
-    def _channels(self) -> tuple[str, str]:
-        return CHANNELS_OF.get((self.data, self.backbone), CHANNELS)
+    def trained(self) -> str:
+        """Name the row of QAT."""
+        return f"{self._settings.qat}, tflite-int8"
+
+    @property
+    def _settings(self) -> Settings:
+        return SETTINGS[self.data, self.backbone]
 
     def commands(self) -> list[list[str]]:
         """Give the commands: the training, and the experiment."""
         table = f"$DSLITE_TEST_DATA/audio/{self.data}/manifest.csv"
-        training = f"--backbone {self.backbone} {SETS[self.data]} {BACKBONES[self.backbone]}"
-        epochs = f"--finetune-epochs {EPOCHS[self.backbone]}"
+        training = f"--backbone {self.backbone} {self._settings.chunks} {BACKBONES[self.backbone]}"
+        epochs = f"--finetune-epochs {self._settings.epochs}"
         grid = " ".join(f"--compressor {chain}" for chain in self.chains)
         return [
             f"train {table} {training} {epochs} -o runs/{self.name}".split(),
@@ -156,7 +213,7 @@ def _run(words: Sequence[str]) -> None:
         sys.exit(f"exit code {ended.returncode}: dslite {shlex.join(words)}")
 
 
-def figures_of(title: str, one: Experiment, runs: Sequence[Run]) -> list[Figure]:
+def figures_of(one: Experiment, runs: Sequence[Run]) -> list[Figure]:
     """Hold the rows against what is asked for.
 
     What is asked for is one row of the table: the one that is named above, or where it falls short the first that does
@@ -177,21 +234,21 @@ def figures_of(title: str, one: Experiment, runs: Sequence[Run]) -> list[Figure]
     gained = _told_difference(trained.difference, trained.interval)
     return [
         Figure(
-            f"{title}: a file {SMALLER} times smaller than float32",
+            f"a file {SMALLER} times smaller than float32",
             "no loss, or one whose interval holds 0",
             _told(_quoted(SMALL, no_loss_shown, small), "size", base),
             bool(no_loss_shown),
             f"so {len(no_loss_shown)} of {len(small)} rows as small",
         ),
         Figure(
-            f"{title}: a structured-pruned float32 file {FASTER} times faster",
+            f"a structured-pruned float32 file {FASTER} times faster",
             "a loss of at most 2 points",
             _told(_quoted(one.fast, little_lost, fast or runs), "speed", base),
             bool(little_lost),
             f"so {len(little_lost)} of {len(fast)} rows as fast",
         ),
         Figure(
-            f"{title}: QAT against post-training int8",
+            "QAT against post-training int8",
             "at least as good",
             f"UAR {trained.uar_a:.3f} against {trained.uar_b:.3f}: {gained}",
             trained.difference >= 0,
@@ -209,7 +266,9 @@ def _quoted(named: str, fitting: Sequence[Run], others: Sequence[Run]) -> Run | 
 def _trained_and_plain(one: Experiment, runs: Sequence[Run]) -> Difference:
     """Compare int8 after QAT and without, on the same files."""
     files = {name(run): Path(run.artifact.path).name for run in runs}
-    ours, theirs = (read_predictions(one.folder / "predictions" / f"{files[row]}.test.csv") for row in (TRAINED, SMALL))
+    ours, theirs = (
+        read_predictions(one.folder / "predictions" / f"{files[row]}.test.csv") for row in (one.trained, SMALL)
+    )
     return difference_of_predictions(ours, theirs)
 
 
@@ -232,31 +291,45 @@ def _told_difference(difference: float, interval: tuple[float, float] | None) ->
     return f"{difference:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
+def write(one: Experiment, output: Path) -> None:
+    """Do one experiment and write down its table, with its figures first."""
+    title = f"{TITLES[one.data]}, {one.backbone}"
+    command = f"python benchmarks/compression.py --set {one.data} --backbone {one.backbone}"
+    results = Results(one.name, f"Compression: {title}", command)
+    results.add_figures(figures_of(one, one.do()))
+    report = document.read(one.folder / "report.json")
+    results.add(experiment.markdown(report).rpartition("\n```sh\n")[0].rstrip())
+    results.add(one.shown())
+    results.write(output / NAME)
+
+
+def write_overview(output: Path) -> None:
+    """Write the figures of all experiments that were written down, now or earlier, and where their tables are."""
+    parts = ["# Compression of trained models", "`python benchmarks/compression.py`; a table an experiment, linked."]
+    for data, backbone in SETTINGS:
+        name_of = Experiment(data, backbone, Path()).name
+        record = output / NAME / f"{name_of}.json"
+        if record.is_file():
+            kept = json.loads(record.read_text(encoding="utf-8"))
+            title = f"## [{TITLES[data]}, {backbone}]({NAME}/{name_of}.md)"
+            parts += [title, table([Figure(**figure) for figure in kept["figures"]])]
+    (output / f"{NAME}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Run the experiments, and write their tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--set", nargs="+", choices=SETS, default=list(SETS))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", nargs="+", choices=TITLES, default=list(TITLES))
     parser.add_argument("--backbone", nargs="+", choices=BACKBONES, default=list(BACKBONES))
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     if "DSLITE_TEST_DATA" not in os.environ:
         sys.exit("DSLITE_TEST_DATA is not set: it names the folder with real audio and weights")
-    results = Results("compression", "Compression of trained models", "python benchmarks/compression.py")
-    parts = []
-    found: list[Figure] = []
     for data in options.set:
         for backbone in options.backbone:
-            one = Experiment(data, backbone, options.runs.resolve())
-            title = f"{TITLES[data]}, {backbone}"
-            found += figures_of(title, one, one.do())
-            report = document.read(one.folder / "report.json")
-            text = experiment.markdown(report).rpartition("\n```sh\n")[0].rstrip()
-            parts.append(f"### {title}\n\n{text}\n\n{one.shown()}")
-    results.add_figures(found)
-    for part in parts:
-        results.add(part)
-    results.write(options.output)
+            write(Experiment(data, backbone, options.runs.resolve()), options.output)
+            write_overview(options.output)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,12 @@ def seconds_of(command: Sequence[str], env: dict[str, str] | None = None) -> flo
     return time.perf_counter() - start
 
 
+def table(figures: Sequence[Figure]) -> str:
+    """Write figures as a table in Markdown."""
+    rows = [f"| {f.name} | {f.aim} | {f.measured} | {'yes' if f.met else 'NO'} | {f.how} |" for f in figures]
+    return "\n".join(["| figure | aim | measured | met | how |", "|---|---|---|---|---|", *rows])
+
+
 class Results:
     """Figures of one benchmark, written as Markdown and JSON."""
 
@@ -62,8 +68,7 @@ class Results:
     def add_figures(self, figures: Sequence[Figure]) -> None:
         """Add figures as a table."""
         self._figures += figures
-        rows = [f"| {f.name} | {f.aim} | {f.measured} | {'yes' if f.met else 'NO'} | {f.how} |" for f in figures]
-        self.add("\n".join(["| figure | aim | measured | met | how |", "|---|---|---|---|---|", *rows]))
+        self.add(table(figures))
 
     def write(self, folder: Path, record: dict[str, Any] | None = None) -> None:
         """Write both files, and print the Markdown."""
