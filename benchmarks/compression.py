@@ -6,9 +6,10 @@
 Everything is a command of dslite; the tables name them. An experiment is one data set and one backbone with a table of
 its own, so they can be run one by one, on one day or several; the overview has what was run until then.
 Settings of the compressors are their defaults, but for the numbers of epochs: those of the small backbones were chosen
-on devel, those of densenet121, which learns from scratch, by the time there was. A run in the folder of runs that was trained with the
-same command is taken as it is, and so are results of the same commands and the same source: a benchmark that was
-stopped goes on, as experiments do.
+on devel, those of densenet121 by the time there was. It has no ImageNet weights: on ESC-10 it learns from scratch, on
+EMO-DB from the weights that ESC-10 gave it, for from scratch it learned nothing there in eight epochs. A run in the
+folder of runs that was trained with the same command is taken as it is, and so are results of the same commands and the
+same source: a benchmark that was stopped goes on, as experiments do.
 """
 
 import argparse
@@ -34,7 +35,8 @@ from dslite.report.comparison import name
 
 COMMON = "--schedule cosine --label-smoothing 0.1 --keep last --precision bfloat16 --batch-size 16 --losses last-visit"
 IMAGENET = f"{COMMON} --finetune-rate 0.5 --head-epochs 10"
-SCRATCH = f"{COMMON} --weights none --finetune-rate 1 --head-epochs 0 --finetune-layers 500 --augment specaugment"
+NO_WEIGHTS = "--weights none"
+SCRATCH = f"{COMMON} {NO_WEIGHTS} --finetune-rate 1 --head-epochs 0 --finetune-layers 500 --augment specaugment"
 BACKBONES = {
     "mobilenet_v2": (
         f"{IMAGENET} --weights $W/mobilenet_v2_1.0_224_notop_dequantised.h5 --finetune-layers 77 --augment cutmix "
@@ -53,6 +55,7 @@ class Settings:
     Attributes:
         chunks: options of the training that say how audio is cut.
         epochs: of the second phase.
+        begun_by: run whose backbone the training begins with; None: with the weights of `BACKBONES`.
         half: compressor that leaves half of the channels' work; None: none.
         fewest: likewise, one that leaves less.
         prune: compressor.
@@ -67,6 +70,7 @@ class Settings:
     prune: str
     cluster: str
     qat: str
+    begun_by: str | None = None
 
 
 _ESC10 = Settings(
@@ -96,7 +100,8 @@ SETTINGS = {
     ("emodb", "mobilenet_v2"): replace(_EMODB, epochs=15),
     ("emodb", "densenet121"): replace(
         _DENSENET,
-        epochs=14,
+        epochs=10,
+        begun_by="esc10-densenet121",
         fewest="channels:macs=0.3,epochs=8,steps=4",
         prune="prune:epochs=3",
         cluster="cluster:epochs=2",
@@ -162,10 +167,18 @@ class Experiment:
     def _settings(self) -> Settings:
         return SETTINGS[self.data, self.backbone]
 
+    @property
+    def _begin(self) -> list[str]:
+        """Give the command that takes weights to begin with out of another run, if there are such."""
+        other = self._settings.begun_by
+        return f"python benchmarks/backbone_weights.py runs/{other} runs/{other}.h5".split() if other else []
+
     def commands(self) -> list[list[str]]:
-        """Give the commands: the training, and the experiment."""
+        """Give the commands of dslite: the training, and the experiment."""
         table = f"$DSLITE_TEST_DATA/audio/{self.data}/manifest.csv"
         training = f"--backbone {self.backbone} {self._settings.chunks} {BACKBONES[self.backbone]}"
+        if self._settings.begun_by:
+            training = training.replace(NO_WEIGHTS, f"--weights runs/{self._settings.begun_by}.h5")
         epochs = f"--finetune-epochs {self._settings.epochs}"
         grid = " ".join(f"--compressor {chain}" for chain in self.chains)
         return [
@@ -177,7 +190,7 @@ class Experiment:
         """Write the commands for the reader."""
         folder = "$DSLITE_TEST_DATA/weights/imagenet_keras"
         commands = (f"dslite {' '.join(words).replace('$W', folder)}" for words in self.commands())
-        return "\n".join(["```sh", *commands, "```"])
+        return "\n".join(["```sh", *filter(None, [" ".join(self._begin)]), *commands, "```"])
 
     def do(self) -> Sequence[Run]:
         """Run the commands and give the rows."""
@@ -187,6 +200,9 @@ class Experiment:
         if there != asked:
             training, compressing = (self._filled(words) for words in self.commands())
             if not _was_trained_by(self.runs / self.name, training):
+                if self._begin:
+                    _, script, *folders = self._filled(self._begin)
+                    subprocess.run([sys.executable, script, *folders], check=True, cwd=Path(__file__).parents[1])
                 _run(training)
             if there is not None:  # complete, of other commands or another source
                 done.unlink()
