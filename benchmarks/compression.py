@@ -104,8 +104,8 @@ SETTINGS = {
         begun_by="esc10-densenet121",
         fewest="channels:macs=0.3,epochs=8,steps=4",
         prune="prune:epochs=3",
-        cluster="cluster:epochs=2",
-        qat="qat:epochs=2",
+        cluster="cluster:epochs=1",
+        qat="qat:epochs=1",
     ),
 }
 EXPORTERS = "tflite-float32,tflite-float16,tflite-dynamic,tflite-int8"
