@@ -10,7 +10,17 @@ from typing import Any
 
 import psutil
 
-_PACKAGES = ("tensorflow", "tf-keras", "ai-edge-litert", "numpy", "librosa", "soxr", "soundfile")
+_PACKAGES = (
+    "tensorflow",
+    "tf-keras",
+    "tensorflow-model-optimization",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "numpy",
+    "librosa",
+    "soxr",
+    "soundfile",
+)
 
 
 def cpu_count() -> int:
