@@ -135,6 +135,31 @@ def test_zeros_are_judged_against_the_row_that_has_all_but_them() -> None:
     assert _codes(base, int8, both)[2] == []  # faster than the only row there is to compare with
 
 
+def test_zeros_do_not_take_the_credit_of_removed_channels() -> None:
+    """Without a row of the channels alone there is nothing to tell both by."""
+    base = _with_macs(_run(), 300e6)
+    both = _with_macs(_run(["channels", "prune"], sparsity=0.8, seconds=0.001), 100e6)
+    _, found = _compared(base, both)
+    assert [flag.code for flag in found.flags] == ["zeros_unproven"]
+    assert "80% of its weights are zero, and it is faster than none, tflite-float32, which computes more" in (
+        found.flags[0].message
+    )
+    small = _with_macs(_run(["channels"], seconds=0.002), 100e6)
+    assert _codes(base, small, both)[2] == []  # faster than the row that has all but the zeros: their merit
+
+
+def _with_macs(run: Run, macs: float) -> Run:
+    return replace(run, measurements=(*run.measurements, Measurement("macs", macs, "", "counted")))
+
+
+def test_rows_that_are_compared_again_say_it_once() -> None:
+    rows = [_run(), _run(["prune"], sparsity=0.8), _run((), "tflite-int8", seconds=0.02, delegated=60), FAILED]
+    difference = Difference(40, 0.82, 0.8, 0.02, (-0.01, 0.05), 1000, 0.95)
+    once = compared(rows, lambda *_: difference)
+    assert once != rows
+    assert compared(once, lambda *_: difference) == once
+
+
 def test_zeros_that_come_with_the_bits_are_no_pruning() -> None:
     base, int8 = _run(), _run((), "tflite-int8", sparsity=0.3)
     qat = _run(["qat"], "tflite-int8", sparsity=0.33)
@@ -160,6 +185,9 @@ def test_where_float32_does_not_run_the_first_file_there_is_what_speed_is_compar
     _, _, found = _compared(_run(), first, slow)
     assert _metrics(found)["speed_up"].value == pytest.approx(0.5)
     assert "slower than none, hdf5, 2.00 times its latency" in found.flags[0].message
+    assert "speed-up: of the median, against none, tflite-float32 or none, hdf5 of the same" in markdown(
+        _report(_run(), first, slow)
+    )
 
 
 def test_a_delegate_that_takes_a_part_is_told_with_what_it_leaves() -> None:
@@ -312,6 +340,7 @@ def test_of_several_targets_rows_and_what_is_said_of_them_name_theirs() -> None:
         assert f"| `*` none, tflite-float32, {target} | 0.800" in text
         assert f"- prune, tflite-float32, {target}: 80% of its weights are zero" in text
     assert "no other row of the same target is as good" in text
+    assert "against none, tflite-float32 of the same target" in text
 
 
 def test_compressors_are_told_apart_in_plots_however_many() -> None:

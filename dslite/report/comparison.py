@@ -12,6 +12,9 @@ BASE = "tflite-float32"
 SAME_SPEED = 0.1
 """Speeds within this share of each other are called the same: on a busy machine a repetition differs by as much."""
 _SPARSE = 0.1
+_SAME_MACS = 0.01
+_METRICS = "uar_difference", "speed_up"
+_FLAGS = "slower", "zeros_not_faster", "zeros_unproven", "partly_delegated"
 _FRONT_END_NODES = 12
 """LiteRT's own kernels run up to so many operators of any whole file: those of the front end, and around it."""
 
@@ -32,13 +35,12 @@ def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | 
 
     Returns:
         The rows with ``uar_difference``, its ``low`` and ``high`` where there is an interval, and ``speed_up``: against
-        the float32 file, or where no such runs on their target, the first uncompressed file there.
+        the float32 file, or where no such runs on their target, the first uncompressed file there. What they had of it
+        from an earlier comparison goes.
     """
-    plain = [run for run in runs if not run.artifact.compressors and not run.error]
-    plain.sort(key=lambda run: run.artifact.exporter != BASE)  # stable: float32 first
-    base = next((run for run in plain if run.artifact.exporter == BASE), None)
-    of_target = {run.target: run for run in reversed(plain)}
-    found = []
+    runs = [_alone(run) for run in runs]
+    base = next((run for run in _plain(runs) if run.artifact.exporter == BASE), None)
+    of_target, found = bases(runs), []
     for run in runs:
         new = []
         if base and not run.error and run.artifact.path != base.artifact.path:
@@ -47,6 +49,28 @@ def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | 
             new += _speed_up(run, of_target.get(run.target))
         found.append(replace(run, measurements=(*run.measurements, *new)))
     return [replace(run, flags=(*run.flags, *_flags(run, of_target.get(run.target), found))) for run in found]
+
+
+def bases(runs: Sequence[Run]) -> dict[str, Run]:
+    """Give the row of each target that speeds there are compared with: the uncompressed float32 file, if it runs."""
+    found: dict[str, Run] = {}
+    for run in _plain(runs):
+        found.setdefault(run.target, run)
+    return found
+
+
+def _plain(runs: Sequence[Run]) -> list[Run]:
+    plain = [run for run in runs if not run.artifact.compressors and not run.error]
+    return sorted(plain, key=lambda run: run.artifact.exporter != BASE)  # stable: float32 first
+
+
+def _alone(run: Run) -> Run:
+    """Give a row without what it is against others."""
+    return replace(
+        run,
+        measurements=tuple(found for found in run.measurements if found.metric not in _METRICS),
+        flags=tuple(flag for flag in run.flags if flag.code not in _FLAGS),
+    )
 
 
 def took_turns(run: Run) -> bool:
@@ -91,6 +115,12 @@ def _flags(run: Run, base: Run | None, runs: Sequence[Run]) -> list[Flag]:
             f"{name(denser)}: {run.target} computes with zeros as with any weight"
         )
         found.append(Flag("zeros_not_faster", told))
+    elif denser and (value(denser, "macs") or 0) > (value(run, "macs") or 0) * (1 + _SAME_MACS):
+        told = (
+            f"{ours}: {sparsity:.0%} of its weights are zero, and it is faster than {name(denser)}, which computes "
+            "more; no row without those zeros computes as little, so what they gain is not shown"
+        )
+        found.append(Flag("zeros_unproven", told))
     nodes, delegated = find(run, "nodes"), find(run, "delegated_nodes")
     if nodes and delegated and nodes.value - delegated.value > _FRONT_END_NODES:
         told = (
