@@ -18,13 +18,16 @@ import pytest
 from conftest import HEEDS_SIGINT, run_dslite
 from labelled import LABELS, table
 
-from dslite.cli import building
+from dslite.cli import building, learning
 from dslite.cli.cases import Case
 from dslite.cli.commands.compress import chains
 from dslite.cli.options import ModelRequest
 from dslite.cli.trials import Trial
 from dslite.deploy import manifest
-from dslite.errors import SpecError
+from dslite.errors import DataError, SpecError
+from dslite.learn.dataset import DataSet
+from dslite.learn.run import WEIGHTS
+from dslite.learn.table import read
 from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
 from dslite.report import document
 from dslite.report.columns import value
@@ -37,7 +40,7 @@ INT8 = "tflite-int8:samples=8"
 
 BREAKING = """
 from dslite import hookimpl
-from dslite.records import Compressor, Option
+from dslite.records import Compressor, Device, Exporter, Measurement, Option, Target
 
 
 def compress(model, finetune, options):
@@ -64,6 +67,29 @@ def compress(model, finetune, options):
 def dslite_compressors():
     options = Option("how", "nan", "It breaks."), Option("log", "", "File to note in.")
     return [Compressor("breaking", compress, "a test", options)]
+
+
+def export(model, path, calibration, options):
+    with open(path, "wb") as file:
+        file.write(bytes(1000))
+
+
+@hookimpl
+def dslite_exporters():
+    return [Exporter("own", ".own", export, False, "a test")]
+
+
+def devices():
+    return [Device("board", "a board", "none", "none", 1, 1)]
+
+
+def measure(artifact, device, plan, options, progress):
+    return [Measurement("latency", 0.5, "s", "a stop watch", (0.5,), {"p50": 0.5, "p90": 0.5, "n": 1.0})]
+
+
+@hookimpl
+def dslite_targets():
+    return [Target("board", (".own",), devices, measure, "a test")]
 """
 
 
@@ -318,9 +344,10 @@ def test_an_experiment_that_is_interrupted_goes_on_where_it_was(
         text=True,
     )
     report = tmp_path / "out" / "report.json"
-    deadline = time.monotonic() + 240
-    while not (report.exists() and len(document.read(report).runs) >= 2) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    _wait_for(lambda: report.exists() and len(document.read(report).runs) >= 2)
+    done = run_dslite(*words, environment=environment)
+    assert done.returncode == 2, done.stderr
+    assert f"process {process.pid} is at work there" in done.stderr
     process.send_signal(signal.SIGINT)
     shown, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
@@ -332,6 +359,70 @@ def test_an_experiment_that_is_interrupted_goes_on_where_it_was(
     assert len(document.read(report).runs) == 3
 
 
+def _wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 240
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_an_experiment_that_is_extended_and_interrupted_loses_no_row(
+    run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    words = ("compress", run, labels_csv, *QUICK, "--no-memory", "-o", out, "--exporter", "tflite-float16")
+    done = run_dslite(*words, "--compressor", "prune:epochs=1", environment=environment)
+    assert done.returncode == 0, done.stderr
+    before = document.read(out / "report.json")
+    process = subprocess.Popen(
+        [*HEEDS_SIGINT, *map(str, words), "--compressor", "cluster:epochs=1,prune:epochs=1"],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _wait_for(lambda: document.read(out / "report.json").command != before.command)  # of its first row
+    process.send_signal(signal.SIGINT)
+    shown, _ = process.communicate(timeout=60)
+    report = document.read(out / "report.json")
+    names = [(each.artifact.compressors, each.artifact.exporter) for each in report.runs]
+    assert set(names) >= {(each.artifact.compressors, each.artifact.exporter) for each in before.runs}
+    assert names[0] == ((), "tflite-float32")
+    assert all(value(each, "uar_difference") is not None for each in report.runs[1:])
+    assert "are of an experiment that was here before, not measured anew yet" in " ".join(shown.split())
+    assert "are of an experiment that was here before" in (out / "table.md").read_text(encoding="utf-8")
+    done = run_dslite(*words, "--compressor", "cluster:epochs=1,prune:epochs=1", environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "experiment that was here before" not in done.stdout
+    assert len(document.read(out / "report.json").runs) == 4
+
+
+def test_a_table_that_is_edited_meanwhile_is_told_and_no_model_is_kept_under_the_old_one(data: Path) -> None:
+    edited = table(data, "edited.csv", lambda row: row)
+    trial = Trial(str(edited), None, 0, learning.data_key(_read(edited)), "test", ())
+    assert trial.read() == _read(edited)
+    table(data, "edited.csv", lambda row: row | {"split": "devel"} if row["split"] == "test" else row)
+    with pytest.raises(DataError, match=r"edited\.csv: the table, or audio it names, was changed since"):
+        trial.read()
+
+
+def _read(path: Path) -> DataSet:
+    return read(path, None, "classification", 0, for_training=False)
+
+
+def test_what_dslite_cannot_run_itself_is_measured_and_not_scored(
+    run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    words = ("--exporter", "tflite-float32,own", "--target", "host-litert,board", *QUICK, "-o", tmp_path / "out")
+    done = run_dslite("compress", run, labels_csv, *words, environment=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    _, own = document.read(tmp_path / "out" / "report.json").runs
+    assert (value(own, "latency"), value(own, "size"), value(own, "uar")) == (0.5, 1000, None)
+    assert value(own, "gzip_size") is not None
+    assert "no UAR: dslite has no runtime for .own files" in " ".join(done.stdout.split())
+    assert manifest.read(tmp_path / "out" / own.artifact.path).exporter == "own"
+
+
 def test_a_folder_that_an_interrupted_experiment_left_is_taken_and_other_rows_are_not_replaced(
     run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -339,8 +430,8 @@ def test_a_folder_that_an_interrupted_experiment_left_is_taken_and_other_rows_ar
     (out / "predictions" / ".dslite-x").mkdir(parents=True)  # the first things that are made
     (out / ".dslite-y").mkdir()
 
-    def compress(*words: object, data: Path = labels_csv) -> "subprocess.CompletedProcess[str]":
-        words = ("compress", run, data, "--exporter", *words, *QUICK, "--no-memory", "-o", out)
+    def compress(*words: object, folder: Path = run, data: Path = labels_csv) -> "subprocess.CompletedProcess[str]":
+        words = ("compress", folder, data, "--exporter", *words, *QUICK, "--no-memory", "-o", out)
         return run_dslite(*words, environment=environment)
 
     def rows() -> list[str | None]:
@@ -350,12 +441,18 @@ def test_a_folder_that_an_interrupted_experiment_left_is_taken_and_other_rows_ar
     there = (out / "report.json").read_bytes()
     fewer = labels_csv.with_name("fewer.csv")
     fewer.write_text("".join(labels_csv.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
+    anew = shutil.copytree(run, tmp_path / run.name)  # as if it were trained again
+    with (anew / WEIGHTS).open("ab") as file:
+        file.write(b"0")
     for words, message in (
+        (["tflite-float16"], "has an experiment that is of another run, or of this one before it was trained anew"),
         (["tflite-dynamic"], "has 1 rows of an earlier experiment that this one has not (none, tflite-float16)"),
         (["tflite-float16", "--split", "devel"], "has an experiment that was scored on another split"),
         (["tflite-float16"], "has an experiment that was scored on other data"),
     ):
-        done = compress(*words, data=fewer if "other data" in message else labels_csv)
+        done = compress(
+            *words, data=fewer if "other data" in message else labels_csv, folder=anew if "anew" in message else run
+        )
         assert (done.returncode, done.stdout) == (2, "")
         assert message in done.stderr
         assert (out / "report.json").read_bytes() == there
@@ -368,6 +465,7 @@ def test_a_folder_that_an_interrupted_experiment_left_is_taken_and_other_rows_ar
         "predictions",
     }
     assert [each.name for each in (out / "predictions").iterdir()] == ["first-none-tflite-float32.tflite.devel.csv"]
+    assert "tflite-float16" not in (out / "table.csv").read_text(encoding="utf-8")
     (out / "report.json").unlink()  # killed before the first row was there
     assert compress("tflite-float32", "--split", "devel").returncode == 0
     (out / "report.json").write_text("{}", encoding="utf-8")
@@ -426,6 +524,9 @@ def test_what_cannot_be_compressed_is_one_line(
     full = tmp_path / "full"
     full.mkdir()
     (full / "thesis.txt").write_text("mine", encoding="utf-8")
+    bench = tmp_path / "bench"
+    bench.mkdir()
+    (bench / "report.json").write_text("{}", encoding="utf-8")  # of a bench, or of another tool
     for words, message in (
         ((run, other), "the run knows hiss, hum, tone, the table has hiss, tone"),
         ((run, learned), "1 of the 8 test files are among those the run learned from, by their names"),
@@ -440,11 +541,13 @@ def test_what_cannot_be_compressed_is_one_line(
         ((run, labels_csv, "--target", "host-tensorflow"), "no target among host-tensorflow runs .tflite"),
         ((run, labels_csv, "--exporter", "hdf5", "--target", "host-tensorflow"), "name --target host-litert too"),
         ((run, labels_csv, "-o", full), "no earlier experiment"),
+        ((run, labels_csv, "-o", bench, "--fresh"), "no earlier experiment"),
     ):
         done = run_dslite("compress", *words, environment=environment)
         assert (done.returncode, done.stdout) == (2, ""), (words, done.stderr)
         assert message in done.stderr, words
     assert [path.name for path in full.iterdir()] == ["thesis.txt"]
+    assert (bench / "report.json").read_text(encoding="utf-8") == "{}"
 
 
 def test_too_little_audio_to_calibrate_with_is_a_row(
@@ -468,6 +571,7 @@ def test_a_table_that_cannot_be_written_is_told_and_shown(
     (out / "table.csv").mkdir(parents=True)  # where a file is to go; root may write anywhere
     (out / "table.csv" / "mine").touch()
     shutil.copy(experiment[0] / "report.json", out)
+    shutil.copy(experiment[0] / "experiment.json", out)
     words = ("--exporter", "tflite-float32", *QUICK, "-o", out, "--fresh")
     done = run_dslite("compress", run, labels_csv, *words, environment=environment)
     assert done.returncode == 1
@@ -484,6 +588,7 @@ def test_json_is_the_report(run: Path, labels_csv: Path, environment: dict[str, 
     assert report.runs == document.read(tmp_path / "out" / "report.json").runs
     (uar,) = [m for m in report.runs[0].measurements if m.metric == "uar"]
     assert "6 devel files" in uar.method
+    assert "the run kept the epoch that was best on them" in uar.method
 
 
 def test_a_regression_is_refused(

@@ -247,6 +247,22 @@ def test_zeros_and_shared_values_survive_what_comes_after(chain: list[str], spar
         assert max(np.unique(column).size for column in flat.T) <= 8
 
 
+def test_zeros_are_kept_by_quantisation_aware_training_that_moves_every_weight_far() -> None:
+    pruned = compressed("prune:sparsity=0.6,epochs=1", built())
+    trained = compressed("qat:rate=10,epochs=5", pruned)
+    for before, after in zip(kernels_of(pruned), kernels_of(trained), strict=True):
+        assert not after[before == 0].any()
+        assert np.abs(after - before).max() > 0.02  # it did learn
+
+
+def test_a_kernel_with_few_weights_left_is_not_clustered_and_the_others_are() -> None:
+    new = compressed("cluster:clusters=32,epochs=1", compressed("prune:sparsity=0.95,epochs=1", built()))
+    n_values = [np.unique(kernel).size for kernel in kernels_of(new)]
+    assert max(n_values) <= 33
+    assert min(np.count_nonzero(kernel) for kernel in kernels_of(new)) <= 32
+    assert any(np.count_nonzero(kernel) > 32 for kernel in kernels_of(new))
+
+
 class Untrained(Finetune):
     """Runs the model once, in place of training."""
 

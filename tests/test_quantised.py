@@ -229,6 +229,20 @@ def test_zeros_are_counted_whatever_the_bits(small_system: Any, tmp_path: Path) 
         assert metrics["gzip_size"] == pytest.approx(len(gzip.compress(path.read_bytes(), 9)), abs=32)
 
 
+def test_zeros_of_a_backbone_count_whatever_its_layers_are_called(small_system: Any, tmp_path: Path) -> None:
+    def build(input_shape: Any, weights: Any, options: Any) -> Any:
+        del weights, options
+        image = keras.Input(input_shape)
+        return keras.Model(image, keras.layers.Conv2D(8, 3, kernel_initializer="zeros", name="frontend")(image))
+
+    cnn = build_cnn(replace(small_backbone(), build=build), {}, 64, HeadSpec(8, 0.0), 3, None)
+    path = tmp_path / "x.tflite"
+    model = build_part("whole", small_system.recipe, cnn)
+    registry().get("exporters", "tflite-dynamic").export(model, str(path), None, {"samples": N_SAMPLES})
+    n_zeros = 3 * 3 * 3 * 8
+    assert tflite_file.read(path).sparsity == pytest.approx(n_zeros / (n_zeros + 8 * 8 + 8 * 3), abs=0.01)
+
+
 @pytest.mark.parametrize("exporter", EXPORTERS)
 def test_weights_that_stand_behind_the_flatbuffer_are_counted_and_missed(
     made: dict[str, Path], exporter: str, tmp_path: Path

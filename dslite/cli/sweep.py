@@ -174,7 +174,10 @@ def _measure(
             reason, was_making = _work(left, plan, audio, steps.start, finished)
             # The worker did not live to tell of its case. Where it was making the model that all have in common, the
             # next would end in the same way, after as long a training.
-            for number, lost in [left.pop(0) for _ in range(len(left) if was_making else min(1, len(left)))]:
+            for i in range(len(left) if was_making else min(1, len(left))):
+                number, lost = left.pop(0)
+                if i:  # the first was begun
+                    steps.start(lost.title)
                 finished(number, _lost(lost, plan, reason))
 
 

@@ -14,10 +14,11 @@ from dslite import cache, files
 from dslite.cli import building, identity, learning
 from dslite.codec import to_json
 from dslite.deploy.contents import contents
-from dslite.errors import DsliteError, ModelFileError, PluginError, RunError, in_words
+from dslite.deploy.runtime import has_runtime
+from dslite.errors import DataError, DsliteError, ModelFileError, PluginError, RunError, in_words
 from dslite.learn import run
 from dslite.learn.dataset import DataSet, Split
-from dslite.records import Compressor, Measurement, Options, Progress
+from dslite.records import Compressor, Flag, Measurement, Options, Progress
 from dslite.registry import get_with_options
 from dslite.report.columns import chain
 
@@ -46,10 +47,18 @@ class Trial:
     compressors: tuple[str, ...]
 
     def read(self) -> DataSet:
-        """Read the table again, which was found right when the experiment began."""
+        """Read the table again, which was found right when the experiment began.
+
+        Raises:
+            DataError: where it is no more, or it, or audio it names, was changed since: models are kept under its hash.
+        """
         from dslite.learn import table
 
-        return table.read(self.data, self.audio_dir, "classification", self.split_seed, for_training=False)
+        data = table.read(self.data, self.audio_dir, "classification", self.split_seed, for_training=False)
+        if learning.data_key(data) != self.data_key:
+            changed = "the table, or audio it names, was changed since this experiment began"
+            raise DataError(f"{self.data}: {changed}: give the command again")
+        return data
 
     @property
     def name(self) -> str:
@@ -227,8 +236,13 @@ def predictions_path(file: Path, split: str) -> Path:
     return file.with_name(f"{file.name}.{split}.csv")
 
 
-def figures(file: Path, trial: Trial, data: DataSet, threads: int, report: Progress) -> list[Measurement]:
+def figures(
+    file: Path, system: building.System, trial: Trial, data: DataSet, threads: int, report: Progress
+) -> tuple[list[Measurement], list[Flag]]:
     """Score an exported file, and look at what is in it; predictions go beside it.
+
+    Returns:
+        The figures; and what is to be told, where there is no runtime here to score such a file with.
 
     Raises:
         ModelFileError: where its runtime refuses it.
@@ -238,6 +252,9 @@ def figures(file: Path, trial: Trial, data: DataSet, threads: int, report: Progr
     from dslite.learn.evaluation import judged
     from dslite.learn.metrics import Classification
 
+    if not has_runtime(file):
+        told = f"{file.name}: no UAR: dslite has no runtime for {file.suffix} files to predict with"
+        return contents(file), [Flag("not_scored", told)]
     examples = [example for example in data.examples if example.split == trial.split]
     outputs, file_index = score(opened(file, threads, report), examples, report)
     found = judged(trial.split, examples, data.labels, outputs, file_index, predictions_path(file, trial.split))
@@ -248,8 +265,10 @@ def figures(file: Path, trial: Trial, data: DataSet, threads: int, report: Progr
         f"unweighted average recall of {level.n} {trial.split} files, each the mean of its chunks, as the exported "
         "file predicts them"
     )
+    if trial.split == "devel" and run.read(Path(system.model.run)).recipe.training.keep == "best":
+        method += "; the run kept the epoch that was best on them"
     statistics = {"n": float(level.n), "chance": level.chance}
     if level.uar_interval:  # one file has none
         method += f"; low and high: 95 % interval of {level.n_resamples} bootstrap resamples of files"
         statistics |= dict(zip(("low", "high"), level.uar_interval, strict=True))
-    return [Measurement("uar", level.uar, "ratio", method, statistics=statistics), *contents(file)]
+    return [Measurement("uar", level.uar, "ratio", method, statistics=statistics), *contents(file)], []

@@ -28,7 +28,7 @@ from dslite.learn.dataset import DataSet
 from dslite.measure import bench
 from dslite.measure.inputs import prepare
 from dslite.native import debug
-from dslite.records import Artifact, Device, Measurement, Options, Plan, Progress, Run, Target
+from dslite.records import Artifact, Device, Flag, Measurement, Options, Plan, Progress, Run, Target
 from dslite.registry import get_with_options
 
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
@@ -117,15 +117,21 @@ def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> 
     shares = _SHARES_COMPRESSING if case.trial and case.trial.compressors and not models.at_hand(case) else _SHARES
     share = shares[1] if case.system else 0.0
     scored: list[Measurement] = []
+    told: list[Flag] = []
     try:
         if case.system:
             artifact, broken = _exported(case, models, shares[0]), None
         else:
             artifact, broken = bench.describe_file(Path(case.file or ""))
-        if case.trial:
+        if case.system and case.trial:
             data = models.data(case.trial)
-            scored = trials.figures(
-                Path(artifact.path), case.trial, data, plan.threads, lambda what, _: say({"progress": [what, share]})
+            scored, told = trials.figures(
+                Path(artifact.path),
+                case.system,
+                case.trial,
+                data,
+                plan.threads,
+                lambda what, _: say({"progress": [what, share]}),
             )
         say({"progress": ["preparing its input", share]})
         inputs = prepare(artifact, audio)
@@ -143,7 +149,7 @@ def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> 
         inputs,
         lambda what, done: say({"progress": [what, share + (1 - share) * done]}),
     )
-    return replace(run, measurements=(*run.measurements, *scored))
+    return replace(run, measurements=(*run.measurements, *scored), flags=(*run.flags, *told))
 
 
 def _guarded(name: str) -> tuple[Target, Options]:

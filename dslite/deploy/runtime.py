@@ -37,6 +37,11 @@ class Session:
         return self.output()
 
 
+def has_runtime(path: Path) -> bool:
+    """Tell whether `open_session` opens files of this suffix; those of other plugins' exporters it may not."""
+    return path.suffix in _OPENERS
+
+
 def open_session(path: Path, threads: int) -> Session:
     """Open a file by its suffix: ``.tflite`` in LiteRT, ``.h5`` and ``.savedmodel`` in TensorFlow.
 

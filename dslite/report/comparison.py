@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from dslite.learn.metrics import Difference
 from dslite.records import Flag, Measurement, Run
@@ -43,7 +44,7 @@ def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | 
     of_target, found = bases(runs), []
     for run in runs:
         new = []
-        if base and not run.error and run.artifact.path != base.artifact.path:
+        if base and not run.error and Path(run.artifact.path).name != Path(base.artifact.path).name:
             new += _difference(base, difference(run, base))
         if not run.error:
             new += _speed_up(run, of_target.get(run.target))

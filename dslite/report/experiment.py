@@ -246,8 +246,8 @@ def notes(report: BenchReport, mark: str = "*") -> list[str]:
         )
     if difference and any(run.artifact.compressors for run in report.runs):
         found.append(
-            "what looks like a gain may be one of chance, of many rows, or of learning longer: compressors fine-tune for "
-            "epochs that float32 has not had; who takes the best row quotes its UAR on a split that it was not chosen by"
+            "what looks like a gain may be chance among many rows, or of learning longer: compressors fine-tune for "
+            "epochs that float32 has not had; quote the row you choose with its UAR on a split you did not choose it by"
         )
     measured = [run for run in report.runs if find(run, "latency")]
     if measured:

@@ -59,6 +59,11 @@ def draw(report: BenchReport, folder: Path) -> list[Path]:
     return made
 
 
+def drawn(folder: Path) -> list[Path]:
+    """Give the plots of a folder, whatever targets they are of."""
+    return [path for metric in _AXES for suffix in (".png", ".svg") for path in folder.glob(f"uar-{metric}*{suffix}")]
+
+
 def _figure(runs: Sequence[Run], metric: str, target: str) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -84,7 +89,6 @@ def _figure(runs: Sequence[Run], metric: str, target: str) -> Any:
             linestyle="",
             yerr=[[max(0.0, uar.value - low)], [max(0.0, high - uar.value)]],
             color=colour,
-            markersize=8,
             **marker(compressors.index(chain(run.artifact.compressors)), colour),
             elinewidth=0.8,
             alpha=0.9,
@@ -109,10 +113,11 @@ def _figure(runs: Sequence[Run], metric: str, target: str) -> Any:
 def marker(number: int, colour: str) -> dict[str, Any]:
     """Give what tells a chain of compressors: its form; in the second round it is hollow, then its edge thicker."""
     rounds, form = divmod(number, len(_MARKERS))
+    shape = {"marker": _MARKERS[form], "markersize": 12 if _MARKERS[form] == "*" else 8}  # a star looks smaller
     if not rounds:
-        return {"marker": _MARKERS[form], "markeredgecolor": "white"}
+        return {**shape, "markeredgecolor": "white"}
     return {
-        "marker": _MARKERS[form],
+        **shape,
         "markerfacecolor": "white",
         "markeredgecolor": colour,
         "markeredgewidth": 0.8 + rounds,

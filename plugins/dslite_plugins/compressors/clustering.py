@@ -7,6 +7,8 @@ smaller once it is compressed, and no faster.
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from dslite import hookimpl
 from dslite.errors import SpecError
 from dslite.records import Compressor, Finetune, Option, Options
@@ -37,7 +39,11 @@ def _cluster(model: Any, finetune: Finetune, options: Options) -> Any:
     initial = tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
 
     def wrap(layer: Any) -> Wrap | None:
-        if not is_kernel_layer(layer) or layer.kernel.shape.num_elements() <= n_clusters:
+        if not is_kernel_layer(layer):
+            return None
+        kernel = layer.kernel.numpy()
+        # One cluster is of the zeros that are kept: what is left must be more than the others are.
+        if (np.count_nonzero(kernel) if sparse else kernel.size) <= n_clusters:
             return None
         return lambda new: cluster_weights(new, n_clusters, initial, preserve_sparsity=sparse)
 

@@ -1,0 +1,236 @@
+"""The folder that the results of an experiment go to."""
+
+import contextlib
+import glob
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dslite import files
+from dslite.cli import owners
+from dslite.cli.cases import Case
+from dslite.cli.console import command_line, out
+from dslite.cli.trials import predictions_path
+from dslite.deploy import manifest
+from dslite.errors import ReportError, SpecError, WriteError
+from dslite.learn.dataset import Split
+from dslite.learn.evaluation import Predictions, difference_of_predictions, read_predictions
+from dslite.learn.metrics import Difference
+from dslite.measure.environment import environment
+from dslite.records import BenchReport, Flag, Run
+from dslite.report import document, experiment
+from dslite.report.comparison import compared, name
+from dslite.report.experiment_plots import draw, drawn
+
+_REPORT, _CSV, _MARKDOWN, _PREDICTIONS = "report.json", "table.csv", "table.md", "predictions"
+_SUBJECT = "experiment.json"
+"""Says what an experiment is scored on, from its first moment on."""
+_EARLIER = "of_earlier_experiment"
+_CURE = "name another folder with -o, or replace it with --fresh"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Where the results of an experiment go.
+
+    Attributes:
+        path: of the folder.
+        split: that is scored.
+        as_json: the report on standard output, instead of the table.
+        order: number of the row of a file and a target.
+        earlier: rows of an experiment that was here before. As long as this one has not measured them anew, they stay:
+            one that is stopped takes nothing away.
+        environment: of the report, taken before the first run: its load is not ours.
+        problems: what could not be written on the way.
+        predictions: what is kept here of each exported file, by its name.
+        differences: that were worked out already, by the names of both files.
+    """
+
+    path: Path
+    split: Split
+    as_json: bool = False
+    order: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    earlier: Sequence[Run] = ()
+    environment: dict[str, Any] = field(default_factory=environment)
+    problems: list[WriteError] = field(default_factory=list)
+    predictions: dict[str, Predictions] = field(default_factory=dict)
+    differences: dict[tuple[str, str], Difference] = field(default_factory=dict)
+
+    def add(self, runs: Sequence[Run], new: Sequence[Run]) -> None:
+        """Keep the files of new runs with their predictions, and write down what there is."""
+        try:
+            for run in new:
+                if not run.error:
+                    self._copy(Path(run.artifact.path))
+            document.write(self._report(runs), self.path / _REPORT)
+        except WriteError as error:  # told at the end: measuring goes on
+            self.problems.append(error)
+
+    def _copy(self, file: Path) -> None:
+        manifest.copy_export(file, self.path)
+        source = predictions_path(file, self.split)
+        if not source.exists():  # there is no runtime here to score it with
+            return
+        with files.written_whole(self.path / _PREDICTIONS / source.name) as place:
+            shutil.copyfile(source, place)
+        self.predictions[file.name] = read_predictions(self.path / _PREDICTIONS / source.name)
+        for names in [names for names in self.differences if file.name in names]:  # of what was here before
+            del self.differences[names]
+
+    def give(self, runs: Sequence[Run]) -> None:
+        """Write report, tables and plots, and show the table, or the report as JSON.
+
+        Raises:
+            WriteError: where something could not be written; the table is shown all the same.
+        """
+        report = self._report(runs)
+        try:
+            document.write(report, self.path / _REPORT)
+            files.write_text(self.path / _CSV, experiment.as_csv(report))
+            files.write_text(self.path / _MARKDOWN, experiment.markdown(report))
+            made = draw(report, self.path)
+            for plot in drawn(self.path):
+                if plot not in made:
+                    plot.unlink()
+        except WriteError as error:
+            self.problems.append(error)
+        if self.as_json:
+            click.echo(document.to_text(report), nl=False)
+        else:
+            console = out()
+            console.print(experiment.experiment_table(report, console.width))
+            click.echo(f"{self.path}: files, {_REPORT}, {_CSV}, {_MARKDOWN}, plots, predictions")
+        if self.problems:
+            raise self.problems[0]
+
+    def _report(self, runs: Sequence[Run]) -> BenchReport:
+        new = {_row(run) for run in runs}
+        left = [run for run in self.earlier if _row(run) not in new]
+        told = (
+            f"{len(left)} rows are of an experiment that was here before, not measured anew yet: the machine may "
+            "have had another pace then"
+        )
+        left = [replace(run, flags=(*run.flags, Flag(_EARLIER, told))) for run in left]
+        rows = sorted([*runs, *left], key=lambda run: self.order.get(_row(run), len(self.order)))
+        return document.report(compared(rows, self._difference), command_line(), self.environment)
+
+    def _difference(self, run: Run, base: Run) -> Difference | None:
+        """Compare two files by what is kept of them here; what could not be kept was told."""
+        names = Path(run.artifact.path).name, Path(base.artifact.path).name
+        if names not in self.differences:
+            ours, theirs = (self.predictions.get(name) for name in names)
+            if ours is None or theirs is None:
+                return None
+            self.differences[names] = difference_of_predictions(ours, theirs)
+        return self.differences[names]
+
+
+def _row(run: Run) -> tuple[str, str]:
+    return Path(run.artifact.path).name, run.target
+
+
+def made(
+    path: Path,
+    split: Split,
+    data_key: str,
+    model_key: str,
+    wanted: Sequence[Case],
+    *,
+    fresh: bool,
+    as_json: bool = False,
+) -> Folder:
+    """Make the folder of an experiment, or take that of an earlier one with rows that are all wanted again.
+
+    Args:
+        path: of the folder.
+        split: to be scored.
+        data_key: hash of the data.
+        model_key: hash of the trained model.
+        wanted: what the folder is to have.
+        fresh: replace an earlier experiment, whatever its rows: its files go.
+        as_json: the report is to go to standard output.
+
+    Raises:
+        SpecError: where there is something else, rows that would be lost, or a process at work.
+        WriteError: where it cannot be made.
+    """
+    if path.exists() and not path.is_dir():
+        raise SpecError(f"{path} is a file, expected a folder: name another with -o")
+    there = {each.name for each in path.iterdir()} if path.is_dir() else set()
+    there = {name for name in there if not name.startswith(files.HALF_WRITTEN)}
+    if there - {_PREDICTIONS, owners.FILE} and _SUBJECT not in there:
+        raise SpecError(f"{path} is a folder with other files, and no earlier experiment: name another with -o")
+    owners.check_free(path)
+    subject = {"split": split, "data": data_key, "model": model_key}
+    earlier: list[Run] = []
+    if fresh:
+        _remove_rows(path)
+    else:
+        _check_subject(path, subject)
+        earlier = _earlier(path, wanted)
+    try:
+        (path / _PREDICTIONS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"cannot make the folder {path}: {error.strerror}") from None
+    for folder in (path, path / _PREDICTIONS):
+        files.remove_half_written(folder)
+    files.write_text(path / _SUBJECT, json.dumps(subject) + "\n")
+    order = {(case.file_name, case.target): i for i, case in enumerate(wanted)}
+    predictions = {}
+    for run in earlier:
+        kept = predictions_path(path / _PREDICTIONS / run.artifact.path, split)
+        with contextlib.suppress(OSError, ValueError):  # without them, it is not compared until it is measured anew
+            predictions[run.artifact.path] = read_predictions(kept)
+    return Folder(path, split, as_json, order, earlier, predictions=predictions)
+
+
+def _check_subject(path: Path, subject: Mapping[str, str]) -> None:
+    """Refuse to replace an experiment by one that scores something else."""
+    try:
+        earlier = json.loads((path / _SUBJECT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    for fact, what in (
+        ("split", "was scored on another split"),
+        ("data", "was scored on other data, or on these files before they were written anew"),
+        ("model", "is of another run, or of this one before it was trained anew"),
+    ):
+        if not isinstance(earlier, dict) or earlier.get(fact) != subject[fact]:
+            raise SpecError(f"{path} has an experiment that {what}: {_CURE}")
+
+
+def _earlier(path: Path, wanted: Sequence[Case]) -> list[Run]:
+    """Give the rows of an earlier experiment but those that failed; refuse where not all of them are wanted."""
+    try:
+        runs = document.read(path / _REPORT).runs if (path / _REPORT).exists() else ()
+    except ReportError as error:
+        raise SpecError(f"{error}: {_CURE}") from None
+    known = {(case.file_name, case.target) for case in wanted}
+    lost = [run for run in runs if _row(run) not in known]
+    if lost:
+        raise SpecError(
+            f"{path} has {len(lost)} rows of an earlier experiment that this one has not ({name(lost[0])}): {_CURE}"
+        )
+    return [replace(run, flags=tuple(f for f in run.flags if f.code != _EARLIER)) for run in runs if not run.error]
+
+
+def _remove_rows(path: Path) -> None:
+    """Take away the report of an earlier experiment, what was made of it, and the files that it names."""
+    with contextlib.suppress(ReportError):
+        for run in document.read(path / _REPORT).runs:
+            file = path / Path(run.artifact.path).name
+            if file.is_dir():
+                shutil.rmtree(file, ignore_errors=True)
+            else:
+                file.unlink(missing_ok=True)
+            manifest.manifest_path(file).unlink(missing_ok=True)
+            for predictions in (path / _PREDICTIONS).glob(f"{glob.escape(file.name)}.*.csv"):
+                predictions.unlink()
+    for made in (path / _REPORT, path / _CSV, path / _MARKDOWN, *drawn(path)):
+        if made.is_file():
+            made.unlink()
