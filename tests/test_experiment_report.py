@@ -20,7 +20,7 @@ from dslite.report import document
 from dslite.report.columns import in_short
 from dslite.report.comparison import compared
 from dslite.report.experiment import as_csv, best, experiment_table, markdown
-from dslite.report.experiment_plots import draw, marker
+from dslite.report.experiment_plots import draw, drawn, marker
 
 ENVIRONMENT = {"cpu": "a processor", "cpus": 2, "system": "Linux"}
 
@@ -328,6 +328,8 @@ def test_of_several_targets_each_has_its_latencies_and_a_file_its_one_size(tmp_p
     ]
     names = {path.name for path in draw(_report(*rows), tmp_path) if path.suffix == ".svg"}
     assert names == {"uar-size.svg", "uar-latency-host-litert.svg", "uar-latency-phone_cores_2.svg"}
+    (tmp_path / "uar-latency-mine.svg").touch()
+    assert {path.name for path in drawn(tmp_path, ["host-litert", "phone:cores=2"]) if path.suffix == ".svg"} == names
     n_points = {name: (tmp_path / name).read_text(encoding="utf-8").count("LineCollection") for name in names}
     assert set(n_points.values()) == {2}  # bars of intervals, of as many files
 

@@ -94,8 +94,8 @@ class Folder:
             files.write_text(self.path / _CSV, experiment.as_csv(report))
             files.write_text(self.path / _MARKDOWN, experiment.markdown(report))
             made = draw(report, self.path)
-            for plot in drawn(self.path):
-                if plot not in made:
+            for plot in drawn(self.path, {run.target for run in report.runs}):
+                if plot not in made:  # of fewer targets
                     plot.unlink()
         except WriteError as error:
             self.problems.append(error)
@@ -221,8 +221,10 @@ def _earlier(path: Path, wanted: Sequence[Case]) -> list[Run]:
 
 def _remove_rows(path: Path) -> None:
     """Take away the report of an earlier experiment, what was made of it, and the files that it names."""
+    runs: Sequence[Run] = ()
     with contextlib.suppress(ReportError):
-        for run in document.read(path / _REPORT).runs:
+        runs = document.read(path / _REPORT).runs
+        for run in runs:
             file = path / Path(run.artifact.path).name
             if file.is_dir():
                 shutil.rmtree(file, ignore_errors=True)
@@ -231,6 +233,6 @@ def _remove_rows(path: Path) -> None:
             manifest.manifest_path(file).unlink(missing_ok=True)
             for predictions in (path / _PREDICTIONS).glob(f"{glob.escape(file.name)}.*.csv"):
                 predictions.unlink()
-    for made in (path / _REPORT, path / _CSV, path / _MARKDOWN, *drawn(path)):
-        if made.is_file():
-            made.unlink()
+    for place in (path / _REPORT, path / _CSV, path / _MARKDOWN, *drawn(path, {run.target for run in runs})):
+        if place.is_file():
+            place.unlink()

@@ -1,7 +1,7 @@
 """UAR of an experiment's rows against latency, and against size: PNG and SVG."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,18 +50,23 @@ def draw(report: BenchReport, folder: Path) -> list[Path]:
             if not shown:
                 continue
             figure = _figure(shown, metric, target)
-            stem = "-".join(filter(None, ["uar", metric, _NOT_PLAIN.sub("_", target)]))
             for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
-                path = folder / f"{stem}{suffix}"
+                path = folder / f"{_stem(metric, target)}{suffix}"
                 with written_whole(path) as place:
                     figure.savefig(place, format=suffix[1:], dpi=_DPI, bbox_inches="tight", metadata=metadata)
                 made.append(path)
     return made
 
 
-def drawn(folder: Path) -> list[Path]:
-    """Give the plots of a folder, whatever targets they are of."""
-    return [path for metric in _AXES for suffix in (".png", ".svg") for path in folder.glob(f"uar-{metric}*{suffix}")]
+def drawn(folder: Path, targets: Iterable[str]) -> list[Path]:
+    """Give the plots that `draw` has left in a folder, of reports with some of these targets."""
+    stems = [_stem("size"), *(_stem("latency", target) for target in ("", *targets))]
+    paths = (folder / f"{stem}{suffix}" for stem in stems for suffix in (".png", ".svg"))
+    return [path for path in paths if path.is_file()]
+
+
+def _stem(metric: str, target: str = "") -> str:
+    return "-".join(filter(None, ["uar", metric, _NOT_PLAIN.sub("_", target)]))
 
 
 def _figure(runs: Sequence[Run], metric: str, target: str) -> Any:
