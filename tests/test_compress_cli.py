@@ -21,6 +21,7 @@ from labelled import LABELS, table
 from dslite.cli import building, learning
 from dslite.cli.cases import Case
 from dslite.cli.commands.compress import chains
+from dslite.cli.experiment_folder import Folder
 from dslite.cli.options import ModelRequest
 from dslite.cli.trials import Trial
 from dslite.deploy import manifest
@@ -28,7 +29,9 @@ from dslite.errors import DataError, SpecError
 from dslite.learn.dataset import DataSet
 from dslite.learn.run import WEIGHTS
 from dslite.learn.table import read
+from dslite.measure.bench import undescribed
 from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
+from dslite.records import Plan, Run
 from dslite.report import document
 from dslite.report.columns import value
 
@@ -385,11 +388,11 @@ def test_an_experiment_that_is_extended_and_interrupted_loses_no_row(
     process.send_signal(signal.SIGINT)
     shown, _ = process.communicate(timeout=60)
     report = document.read(out / "report.json")
-    names = [(each.artifact.compressors, each.artifact.exporter) for each in report.runs]
-    assert set(names) >= {(each.artifact.compressors, each.artifact.exporter) for each in before.runs}
-    assert names[0] == ((), "tflite-float32")
+    names = ["+".join((*each.artifact.compressors, str(each.artifact.exporter))) for each in report.runs]
+    wanted = ["tflite-float32", "tflite-float16", "cluster:epochs=1+tflite-float16", "prune:epochs=1+tflite-float16"]
+    assert names in (wanted, [*wanted[:2], wanted[3]])
     assert all(value(each, "uar_difference") is not None for each in report.runs[1:])
-    assert "are of an experiment that was here before, not measured anew yet" in " ".join(shown.split())
+    assert "rows are of an experiment that was here before, not measured anew yet" in " ".join(shown.split())
     assert "are of an experiment that was here before" in (out / "table.md").read_text(encoding="utf-8")
     done = run_dslite(*words, "--compressor", "cluster:epochs=1,prune:epochs=1", environment=environment)
     assert done.returncode == 0, done.stderr
@@ -397,7 +400,23 @@ def test_an_experiment_that_is_extended_and_interrupted_loses_no_row(
     assert len(document.read(out / "report.json").runs) == 4
 
 
-def test_a_table_that_is_edited_meanwhile_is_told_and_no_model_is_kept_under_the_old_one(data: Path) -> None:
+def test_a_row_that_fails_when_it_is_measured_anew_does_not_take_the_good_one_away(tmp_path: Path) -> None:
+    good = Run(undescribed(Path("x.tflite"), "lab", "tflite-float32", "whole"), "board", None, Plan(1), ())
+    beside = replace(good, target="host-litert")
+    failed = replace(good, error="no such device")
+    folder = Folder(tmp_path, "test", False, {("x.tflite", "host-litert"): 0, ("x.tflite", "board"): 1}, (good, beside))
+    folder.add([failed], [failed])
+    first, second = document.read(tmp_path / "report.json").runs
+    assert (first.target, second.target, second.error) == ("host-litert", "board", None)
+    assert "measured anew it failed" in second.flags[0].message
+    assert "no such device" in second.flags[0].message
+    anew = replace(good, artifact=replace(good.artifact, sha256="of another export"), error=None)
+    folder.give([anew])
+    (only,) = document.read(tmp_path / "report.json").runs  # the other target's row was of the file that is no more
+    assert only.artifact.sha256 == "of another export"
+
+
+def test_a_table_that_is_edited_meanwhile_is_told(data: Path) -> None:
     edited = table(data, "edited.csv", lambda row: row)
     trial = Trial(str(edited), None, 0, learning.data_key(_read(edited)), "test", ())
     assert trial.read() == _read(edited)
@@ -419,7 +438,7 @@ def test_what_dslite_cannot_run_itself_is_measured_and_not_scored(
     _, own = document.read(tmp_path / "out" / "report.json").runs
     assert (value(own, "latency"), value(own, "size"), value(own, "uar")) == (0.5, 1000, None)
     assert value(own, "gzip_size") is not None
-    assert "no UAR: dslite has no runtime for .own files" in " ".join(done.stdout.split())
+    assert "no UAR of .own files: dslite has no runtime" in " ".join(done.stdout.split())
     assert manifest.read(tmp_path / "out" / own.artifact.path).exporter == "own"
 
 
@@ -469,7 +488,10 @@ def test_a_folder_that_an_interrupted_experiment_left_is_taken_and_other_rows_ar
     (out / "report.json").unlink()  # killed before the first row was there
     assert compress("tflite-float32", "--split", "devel").returncode == 0
     (out / "report.json").write_text("{}", encoding="utf-8")
-    assert "name another folder with -o" in compress("tflite-float32").stderr
+    told = compress("tflite-float32", "--split", "devel").stderr
+    assert "report.json" in told
+    assert "name another folder with -o" in told
+    assert "has an experiment" not in told
 
 
 def test_the_same_rows_of_other_experiments_are_kept_apart() -> None:
@@ -526,7 +548,8 @@ def test_what_cannot_be_compressed_is_one_line(
     (full / "thesis.txt").write_text("mine", encoding="utf-8")
     bench = tmp_path / "bench"
     bench.mkdir()
-    (bench / "report.json").write_text("{}", encoding="utf-8")  # of a bench, or of another tool
+    for name in ("report.json", "experiment.json"):
+        (bench / name).write_text("{}", encoding="utf-8")  # of another tool
     for words, message in (
         ((run, other), "the run knows hiss, hum, tone, the table has hiss, tone"),
         ((run, learned), "1 of the 8 test files are among those the run learned from, by their names"),

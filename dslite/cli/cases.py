@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from dslite.cli import building, identity, trials
+from dslite.deploy.runtime import has_runtime
 from dslite.errors import SpecError
 from dslite.measure import bench
 from dslite.records import Artifact, Part
@@ -85,7 +86,9 @@ class Case:
 
     def made(self, file: Path) -> list[Path]:
         """Give the files of a run that was measured: the exported one, and in an experiment its predictions."""
-        return [file, trials.predictions_path(file, self.trial.split)] if self.trial else [file]
+        if self.trial and has_runtime(file):
+            return [file, trials.predictions_path(file, self.trial.split)]
+        return [file]
 
     @property
     def sounds(self) -> list[Path]:

@@ -4,7 +4,7 @@ import contextlib
 import glob
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from dslite import files
 from dslite.cli import owners
 from dslite.cli.cases import Case
 from dslite.cli.console import command_line, out
+from dslite.cli.kept import MEASURED_BEFORE
 from dslite.cli.trials import predictions_path
 from dslite.deploy import manifest
 from dslite.errors import ReportError, SpecError, WriteError
@@ -31,6 +32,10 @@ _REPORT, _CSV, _MARKDOWN, _PREDICTIONS = "report.json", "table.csv", "table.md",
 _SUBJECT = "experiment.json"
 """Says what an experiment is scored on, from its first moment on."""
 _EARLIER = "of_earlier_experiment"
+_TOLD_EARLIER = (
+    "some rows are of an experiment that was here before, not measured anew yet: the machine may have had another pace "
+    "then"
+)
 _CURE = "name another folder with -o, or replace it with --fresh"
 
 
@@ -79,8 +84,6 @@ class Folder:
         with files.written_whole(self.path / _PREDICTIONS / source.name) as place:
             shutil.copyfile(source, place)
         self.predictions[file.name] = read_predictions(self.path / _PREDICTIONS / source.name)
-        for names in [names for names in self.differences if file.name in names]:  # of what was here before
-            del self.differences[names]
 
     def give(self, runs: Sequence[Run]) -> None:
         """Write report, tables and plots, and show the table, or the report as JSON.
@@ -109,15 +112,27 @@ class Folder:
             raise self.problems[0]
 
     def _report(self, runs: Sequence[Run]) -> BenchReport:
-        new = {_row(run) for run in runs}
-        left = [run for run in self.earlier if _row(run) not in new]
-        told = (
-            f"{len(left)} rows are of an experiment that was here before, not measured anew yet: the machine may "
-            "have had another pace then"
-        )
-        left = [replace(run, flags=(*run.flags, Flag(_EARLIER, told))) for run in left]
-        rows = sorted([*runs, *left], key=lambda run: self.order.get(_row(run), len(self.order)))
-        return document.report(compared(rows, self._difference), command_line(), self.environment)
+        rows = {_row(run): run for run in self._left_of_earlier(runs)}
+        for run in compared(runs, self._difference):
+            rows.setdefault(_row(run), run)
+        ordered = [rows[row] for row in sorted(rows, key=self.order.__getitem__)]
+        return document.report(ordered, command_line(), self.environment)
+
+    def _left_of_earlier(self, runs: Sequence[Run]) -> list[Run]:
+        """Give the earlier rows that no run has measured anew; they are compared with what was measured with them."""
+        new = {_row(run): run for run in runs}
+        files_now = {Path(run.artifact.path).name: run.artifact.sha256 for run in runs if not run.error}
+        left = []
+        for run in self.earlier:
+            now = new.get(_row(run))
+            if files_now.get(run.artifact.path, run.artifact.sha256) != run.artifact.sha256:
+                continue  # of another target, and its file is another one by now
+            if now is None:
+                left.append(replace(run, flags=(*run.flags, Flag(_EARLIER, _TOLD_EARLIER))))
+            elif now.error:
+                told = f"{name(run)}: measured anew it failed, so this is the row that was here before: {now.error}"
+                left.append(replace(run, flags=(*run.flags, Flag(_EARLIER, told))))
+        return left
 
     def _difference(self, run: Run, base: Run) -> Difference | None:
         """Compare two files by what is kept of them here; what could not be kept was told."""
@@ -134,7 +149,8 @@ def _row(run: Run) -> tuple[str, str]:
     return Path(run.artifact.path).name, run.target
 
 
-def made(
+@contextlib.contextmanager
+def claimed(
     path: Path,
     split: Split,
     data_key: str,
@@ -143,8 +159,10 @@ def made(
     *,
     fresh: bool,
     as_json: bool = False,
-) -> Folder:
+) -> Iterator[Folder]:
     """Make the folder of an experiment, or take that of an earlier one with rows that are all wanted again.
+
+    It is this process's while the block runs.
 
     Args:
         path: of the folder.
@@ -163,44 +181,45 @@ def made(
         raise SpecError(f"{path} is a file, expected a folder: name another with -o")
     there = {each.name for each in path.iterdir()} if path.is_dir() else set()
     there = {name for name in there if not name.startswith(files.HALF_WRITTEN)}
-    if there - {_PREDICTIONS, owners.FILE} and _SUBJECT not in there:
+    before = _subject(path)
+    if there - {_PREDICTIONS, owners.FILE} and before is None:
         raise SpecError(f"{path} is a folder with other files, and no earlier experiment: name another with -o")
     owners.check_free(path)
     subject = {"split": split, "data": data_key, "model": model_key}
     earlier: list[Run] = []
-    if fresh:
-        _remove_rows(path)
-    else:
-        _check_subject(path, subject)
+    if not fresh:
+        _check_subject(path, before or {}, subject)
         earlier = _earlier(path, wanted)
     try:
         (path / _PREDICTIONS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"cannot make the folder {path}: {error.strerror}") from None
-    for folder in (path, path / _PREDICTIONS):
-        files.remove_half_written(folder)
-    files.write_text(path / _SUBJECT, json.dumps(subject) + "\n")
-    order = {(case.file_name, case.target): i for i, case in enumerate(wanted)}
-    predictions = {}
-    for run in earlier:
-        kept = predictions_path(path / _PREDICTIONS / run.artifact.path, split)
-        with contextlib.suppress(OSError, ValueError):  # without them, it is not compared until it is measured anew
-            predictions[run.artifact.path] = read_predictions(kept)
-    return Folder(path, split, as_json, order, earlier, predictions=predictions)
+    with owners.claimed(path):
+        if fresh:
+            _remove_rows(path)
+        for folder in (path, path / _PREDICTIONS):
+            files.remove_half_written(folder)
+        files.write_text(path / _SUBJECT, json.dumps(subject) + "\n")
+        yield Folder(path, split, as_json, {(case.file_name, case.target): i for i, case in enumerate(wanted)}, earlier)
 
 
-def _check_subject(path: Path, subject: Mapping[str, str]) -> None:
-    """Refuse to replace an experiment by one that scores something else."""
+def _subject(path: Path) -> dict[str, str] | None:
+    """Give what an experiment in a folder is scored on; None where there is none."""
     try:
-        earlier = json.loads((path / _SUBJECT).read_text(encoding="utf-8"))
+        found = json.loads((path / _SUBJECT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return
+        return None
+    return found if isinstance(found, dict) and {"split", "data"} <= found.keys() else None
+
+
+def _check_subject(path: Path, earlier: Mapping[str, str], subject: Mapping[str, str]) -> None:
+    """Refuse to replace an experiment by one that scores something else; what is not known of it is no reason."""
     for fact, what in (
         ("split", "was scored on another split"),
         ("data", "was scored on other data, or on these files before they were written anew"),
         ("model", "is of another run, or of this one before it was trained anew"),
     ):
-        if not isinstance(earlier, dict) or earlier.get(fact) != subject[fact]:
+        if earlier.get(fact, subject[fact]) != subject[fact]:
             raise SpecError(f"{path} has an experiment that {what}: {_CURE}")
 
 
@@ -216,7 +235,12 @@ def _earlier(path: Path, wanted: Sequence[Case]) -> list[Run]:
         raise SpecError(
             f"{path} has {len(lost)} rows of an earlier experiment that this one has not ({name(lost[0])}): {_CURE}"
         )
-    return [replace(run, flags=tuple(f for f in run.flags if f.code != _EARLIER)) for run in runs if not run.error]
+    told_then = (_EARLIER, MEASURED_BEFORE)
+    return [
+        replace(run, flags=tuple(flag for flag in run.flags if flag.code not in told_then))
+        for run in runs
+        if not run.error
+    ]
 
 
 def _remove_rows(path: Path) -> None:

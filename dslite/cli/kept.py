@@ -19,6 +19,9 @@ from dslite.codec import from_json, to_json
 from dslite.errors import SpecError, WriteError
 from dslite.records import Flag, Run
 
+MEASURED_BEFORE = "measured_before"
+"""Code of the flag of a run that was taken over."""
+
 
 class Kept:
     """The kept runs of one bench; while another process measures the same, they are that process's."""
@@ -50,7 +53,7 @@ class Kept:
         message = (
             f"{len(found)} of {len(self._keys)} cases were measured from {when} on, before this command was stopped"
         )
-        flag = Flag("measured_before", message)
+        flag = Flag(MEASURED_BEFORE, message)
         return {i: replace(run, flags=(*run.flags, flag)) for i, (run, _) in found.items()}
 
     def keep(self, number: int, run: Run) -> None:

@@ -57,7 +57,7 @@ class Trial:
         data = table.read(self.data, self.audio_dir, "classification", self.split_seed, for_training=False)
         if learning.data_key(data) != self.data_key:
             changed = "the table, or audio it names, was changed since this experiment began"
-            raise DataError(f"{self.data}: {changed}: give the command again")
+            raise DataError(f"{self.data}: {changed}: restore it, or begin anew with --fresh or another -o")
         return data
 
     @property
@@ -253,7 +253,7 @@ def figures(
     from dslite.learn.metrics import Classification
 
     if not has_runtime(file):
-        told = f"{file.name}: no UAR: dslite has no runtime for {file.suffix} files to predict with"
+        told = f"no UAR of {file.suffix} files: dslite has no runtime to predict with them"
         return contents(file), [Flag("not_scored", told)]
     examples = [example for example in data.examples if example.split == trial.split]
     outputs, file_index = score(opened(file, threads, report), examples, report)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from dslite.learn.metrics import Difference
 from dslite.records import Flag, Measurement, Run
@@ -14,8 +13,6 @@ SAME_SPEED = 0.1
 """Speeds within this share of each other are called the same: on a busy machine a repetition differs by as much."""
 _SPARSE = 0.1
 _SAME_MACS = 0.01
-_METRICS = "uar_difference", "speed_up"
-_FLAGS = "slower", "zeros_not_faster", "zeros_unproven", "partly_delegated"
 _FRONT_END_NODES = 12
 """LiteRT's own kernels run up to so many operators of any whole file: those of the front end, and around it."""
 
@@ -36,15 +33,13 @@ def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | 
 
     Returns:
         The rows with ``uar_difference``, its ``low`` and ``high`` where there is an interval, and ``speed_up``: against
-        the float32 file, or where no such runs on their target, the first uncompressed file there. What they had of it
-        from an earlier comparison goes.
+        the float32 file, or where no such runs on their target, the first uncompressed file there.
     """
-    runs = [_alone(run) for run in runs]
     base = next((run for run in _plain(runs) if run.artifact.exporter == BASE), None)
     of_target, found = bases(runs), []
     for run in runs:
         new = []
-        if base and not run.error and Path(run.artifact.path).name != Path(base.artifact.path).name:
+        if base and not run.error and run.artifact.path != base.artifact.path:
             new += _difference(base, difference(run, base))
         if not run.error:
             new += _speed_up(run, of_target.get(run.target))
@@ -63,15 +58,6 @@ def bases(runs: Sequence[Run]) -> dict[str, Run]:
 def _plain(runs: Sequence[Run]) -> list[Run]:
     plain = [run for run in runs if not run.artifact.compressors and not run.error]
     return sorted(plain, key=lambda run: run.artifact.exporter != BASE)  # stable: float32 first
-
-
-def _alone(run: Run) -> Run:
-    """Give a row without what it is against others."""
-    return replace(
-        run,
-        measurements=tuple(found for found in run.measurements if found.metric not in _METRICS),
-        flags=tuple(flag for flag in run.flags if flag.code not in _FLAGS),
-    )
 
 
 def took_turns(run: Run) -> bool:
@@ -116,10 +102,10 @@ def _flags(run: Run, base: Run | None, runs: Sequence[Run]) -> list[Flag]:
             f"{name(denser)}: {run.target} computes with zeros as with any weight"
         )
         found.append(Flag("zeros_not_faster", told))
-    elif denser and (value(denser, "macs") or 0) > (value(run, "macs") or 0) * (1 + _SAME_MACS):
+    elif denser and _computes_more(denser, run):
         told = (
             f"{ours}: {sparsity:.0%} of its weights are zero, and it is faster than {name(denser)}, which computes "
-            "more; no row without those zeros computes as little, so what they gain is not shown"
+            "more: without a row that has all but the zeros, what these gain is not shown"
         )
         found.append(Flag("zeros_unproven", told))
     nodes, delegated = find(run, "nodes"), find(run, "delegated_nodes")
@@ -167,7 +153,12 @@ def _denser(run: Run, runs: Sequence[Run]) -> Run | None:
         and (theirs := value(other, "sparsity")) is not None
         and theirs <= sparsity - _SPARSE
     ]
-    return max(able, key=lambda other: len(other.artifact.compressors), default=None)
+    return max(able, key=lambda o: (len(o.artifact.compressors), -(value(o, "macs") or 0)), default=None)
+
+
+def _computes_more(run: Run, than: Run) -> bool:
+    ours, theirs = value(run, "macs"), value(than, "macs")
+    return ours is not None and theirs is not None and ours > theirs * (1 + _SAME_MACS)
 
 
 def _are_among(some: Sequence[str], links: Sequence[str]) -> bool:

@@ -260,7 +260,8 @@ def notes(report: BenchReport, mark: str = "*") -> list[str]:
             f"thread{'s' if threads != [1] else ''}, batch 1, {how}, front end included"
         )
         named = dict.fromkeys(name(base) for base in bases(measured).values())
-        found.append(f"speed-up: of the median, against {' or '.join(named)}{of_target}")
+        if named:
+            found.append(f"speed-up: of the median, against {' or '.join(named)}{of_target}")
         found.append("memory: peak above the same process with the runtime ready but no model; MB = 10^6 bytes")
     if any(find(run, "sparsity") for run in report.runs):
         found.append(

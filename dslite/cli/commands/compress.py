@@ -90,7 +90,7 @@ def command(
     and SVG. A row that fails says why, and the exit code is 1. An experiment that was stopped goes on where it was
     when the same command is given again; compressed models stay in the cache (`dslite cache`).
     """
-    from dslite.cli import experiment_folder, experiments, identity, learning, owners, sweep
+    from dslite.cli import experiment_folder, experiments, identity, learning, sweep
 
     info = run.read_complete(run_folder)
     if not info.labels:
@@ -113,9 +113,8 @@ def command(
     resolved = run_folder.resolve()
     place = output or resolved.with_name(f"{resolved.name}-compressed")
     model_key = identity.key(identity.weights(str(run_folder / run.WEIGHTS)))
-    folder = experiment_folder.made(place, split, data_key, model_key, cases, fresh=fresh, as_json=as_json)
     at_work = sweep.Sweep(cases, plan, [])
-    with owners.claimed(place):
+    with experiment_folder.claimed(place, split, data_key, model_key, cases, fresh=fresh, as_json=as_json) as folder:
         at_work.run(folder, fresh=fresh)
     if at_work.failed:
         raise SystemExit(1)

@@ -42,14 +42,20 @@ def _cluster(model: Any, finetune: Finetune, options: Options) -> Any:
         if not is_kernel_layer(layer):
             return None
         kernel = layer.kernel.numpy()
-        # One cluster is of the zeros that are kept: what is left must be more than the others are.
-        if (np.count_nonzero(kernel) if sparse else kernel.size) <= n_clusters:
+        if sparse and np.count_nonzero(kernel) <= n_clusters:
+            return _frozen  # it has few values already, and training would fill its zeros
+        if kernel.size <= n_clusters:
             return None
         return lambda new: cluster_weights(new, n_clusters, initial, preserve_sparsity=sparse)
 
     clustered = wrapped(base, wrap)
     finetune(clustered, epochs=epochs, rate=rate, training=True)
     return with_weights_of(base, clustered)
+
+
+def _frozen(layer: Any) -> Any:
+    layer.trainable = False
+    return layer
 
 
 @hookimpl

@@ -44,7 +44,7 @@ def check_rate(options: Options) -> float:
 
 
 Wrap = Callable[[Any], Any]
-"""Gives the wrapper of a layer that was not called yet, but has its weights."""
+"""Gives the wrapper of a layer that was not called yet, but has its weights; or the layer itself, made ready."""
 
 
 def wrapped(cnn: Any, wrap: Callable[[Any], Wrap | None]) -> Any:
