@@ -21,7 +21,7 @@ from labelled import LABELS, table
 from dslite.cli import building, learning
 from dslite.cli.cases import Case
 from dslite.cli.commands.compress import chains
-from dslite.cli.experiment_folder import Folder
+from dslite.cli.experiment_folder import Folder, claimed
 from dslite.cli.options import ModelRequest
 from dslite.cli.trials import Trial
 from dslite.deploy import manifest
@@ -31,7 +31,7 @@ from dslite.learn.run import WEIGHTS
 from dslite.learn.table import read
 from dslite.measure.bench import undescribed
 from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
-from dslite.records import Plan, Run
+from dslite.records import Measurement, Plan, Run
 from dslite.report import document
 from dslite.report.columns import value
 
@@ -414,6 +414,40 @@ def test_a_row_that_fails_when_it_is_measured_anew_does_not_take_the_good_one_aw
     folder.give([anew])
     (only,) = document.read(tmp_path / "report.json").runs  # the other target's row was of the file that is no more
     assert only.artifact.sha256 == "of another export"
+
+
+def test_what_is_replaced_goes_with_its_tables_and_plots_and_a_file_of_the_users_stays(tmp_path: Path) -> None:
+    for name in ("table.csv", "table.md", "uar-size.png", "uar-latency-board.svg", "notes.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "experiment.json").write_text('{"split": "test", "data": "1", "model": "1"}', encoding="utf-8")
+    row = Run(undescribed(Path("x.tflite"), "lab", "tflite-float32", "whole"), "board", None, Plan(1), ())
+    up = replace(row, artifact=replace(row.artifact, path=".."))
+    document.write(document.report([row, up], "dslite compress", {}), tmp_path / "report.json")
+    with (
+        pytest.raises(SpecError, match="has an experiment that is of another run"),
+        claimed(tmp_path, "test", "1", "2", (), fresh=False),
+    ):
+        pass
+    with claimed(tmp_path, "test", "1", "2", (), fresh=True):
+        there = {path.name for path in tmp_path.iterdir()}
+    assert there == {"notes.png", "experiment.json", "predictions", "owner"}
+    (tmp_path / "uar-latency.png").touch()
+    both = {("x.tflite", "board"): 0, ("x.tflite", "host-litert"): 1}
+    scored = replace(row, measurements=(Measurement("uar", 0.5, "ratio", "m"), Measurement("latency", 1, "s", "m")))
+    Folder(tmp_path, "test", False, both).give([scored, replace(scored, target="host-litert")])
+    plots = {path.name for path in tmp_path.glob("*.png")}
+    assert plots == {"notes.png", "uar-latency-board.png", "uar-latency-host-litert.png"}
+
+
+def test_a_row_that_failed_holds_nobody_back(tmp_path: Path) -> None:
+    (tmp_path / "experiment.json").write_text('{"split": "test", "data": "1", "model": "1"}', encoding="utf-8")
+    row = Run(undescribed(Path("x.tflite"), "lab", "tflite-float32", "whole"), "board", None, Plan(1), ())
+    document.write(document.report([replace(row, error="no")], "dslite compress", {}), tmp_path / "report.json")
+    with claimed(tmp_path, "test", "1", "1", (), fresh=False) as folder:
+        assert folder.earlier == []
+    document.write(document.report([row], "dslite compress", {}), tmp_path / "report.json")
+    with pytest.raises(SpecError, match="has 1 rows"), claimed(tmp_path, "test", "1", "1", (), fresh=False):
+        pass
 
 
 def test_a_table_that_is_edited_meanwhile_is_told(data: Path) -> None:

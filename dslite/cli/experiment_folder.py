@@ -18,6 +18,7 @@ from dslite.cli.console import command_line, out
 from dslite.cli.kept import MEASURED_BEFORE
 from dslite.cli.trials import predictions_path
 from dslite.deploy import manifest
+from dslite.deploy.runtime import has_runtime
 from dslite.errors import ReportError, SpecError, WriteError
 from dslite.learn.dataset import Split
 from dslite.learn.evaluation import Predictions, difference_of_predictions, read_predictions
@@ -34,7 +35,7 @@ _SUBJECT = "experiment.json"
 _EARLIER = "of_earlier_experiment"
 _TOLD_EARLIER = (
     "some rows are of an experiment that was here before, not measured anew yet: the machine may have had another pace "
-    "then"
+    "then, and they are compared with the float32 file of then, measured with the settings of then"
 )
 _CURE = "name another folder with -o, or replace it with --fresh"
 
@@ -48,8 +49,8 @@ class Folder:
         split: that is scored.
         as_json: the report on standard output, instead of the table.
         order: number of the row of a file and a target.
-        earlier: rows of an experiment that was here before. As long as this one has not measured them anew, they stay:
-            one that is stopped takes nothing away.
+        earlier: rows of an experiment that was here before. As long as this one has not measured them anew, or replaced
+            their file by another, they stay: one that is stopped takes nothing away.
         environment: of the report, taken before the first run: its load is not ours.
         problems: what could not be written on the way.
         predictions: what is kept here of each exported file, by its name.
@@ -78,9 +79,9 @@ class Folder:
 
     def _copy(self, file: Path) -> None:
         manifest.copy_export(file, self.path)
-        source = predictions_path(file, self.split)
-        if not source.exists():  # there is no runtime here to score it with
+        if not has_runtime(file):  # it is not scored
             return
+        source = predictions_path(file, self.split)
         with files.written_whole(self.path / _PREDICTIONS / source.name) as place:
             shutil.copyfile(source, place)
         self.predictions[file.name] = read_predictions(self.path / _PREDICTIONS / source.name)
@@ -182,13 +183,14 @@ def claimed(
     there = {each.name for each in path.iterdir()} if path.is_dir() else set()
     there = {name for name in there if not name.startswith(files.HALF_WRITTEN)}
     before = _subject(path)
-    if there - {_PREDICTIONS, owners.FILE} and before is None:
+    if there - {_PREDICTIONS, owners.OWNER_FILE} and before is None:
         raise SpecError(f"{path} is a folder with other files, and no earlier experiment: name another with -o")
     owners.check_free(path)
     subject = {"split": split, "data": data_key, "model": model_key}
     earlier: list[Run] = []
     if not fresh:
-        _check_subject(path, before or {}, subject)
+        if before is not None:
+            _check_subject(path, before, subject)
         earlier = _earlier(path, wanted)
     try:
         (path / _PREDICTIONS).mkdir(parents=True, exist_ok=True)
@@ -213,22 +215,23 @@ def _subject(path: Path) -> dict[str, str] | None:
 
 
 def _check_subject(path: Path, earlier: Mapping[str, str], subject: Mapping[str, str]) -> None:
-    """Refuse to replace an experiment by one that scores something else; what is not known of it is no reason."""
+    """Refuse to replace an experiment by one that scores something else."""
     for fact, what in (
         ("split", "was scored on another split"),
         ("data", "was scored on other data, or on these files before they were written anew"),
         ("model", "is of another run, or of this one before it was trained anew"),
     ):
-        if earlier.get(fact, subject[fact]) != subject[fact]:
+        if earlier.get(fact) != subject[fact]:
             raise SpecError(f"{path} has an experiment that {what}: {_CURE}")
 
 
 def _earlier(path: Path, wanted: Sequence[Case]) -> list[Run]:
     """Give the rows of an earlier experiment but those that failed; refuse where not all of them are wanted."""
     try:
-        runs = document.read(path / _REPORT).runs if (path / _REPORT).exists() else ()
+        there = document.read(path / _REPORT).runs if (path / _REPORT).exists() else ()
     except ReportError as error:
         raise SpecError(f"{error}: {_CURE}") from None
+    runs = [run for run in there if not run.error]
     known = {(case.file_name, case.target) for case in wanted}
     lost = [run for run in runs if _row(run) not in known]
     if lost:
@@ -236,11 +239,7 @@ def _earlier(path: Path, wanted: Sequence[Case]) -> list[Run]:
             f"{path} has {len(lost)} rows of an earlier experiment that this one has not ({name(lost[0])}): {_CURE}"
         )
     told_then = (_EARLIER, MEASURED_BEFORE)
-    return [
-        replace(run, flags=tuple(flag for flag in run.flags if flag.code not in told_then))
-        for run in runs
-        if not run.error
-    ]
+    return [replace(run, flags=tuple(flag for flag in run.flags if flag.code not in told_then)) for run in runs]
 
 
 def _remove_rows(path: Path) -> None:
@@ -250,6 +249,8 @@ def _remove_rows(path: Path) -> None:
         runs = document.read(path / _REPORT).runs
         for run in runs:
             file = path / Path(run.artifact.path).name
+            if not manifest.manifest_path(file).is_file():
+                continue  # whatever it is, no export was put there
             if file.is_dir():
                 shutil.rmtree(file, ignore_errors=True)
             else:

@@ -11,14 +11,14 @@ import psutil
 from dslite import files
 from dslite.errors import SpecError
 
-FILE = "owner"
+OWNER_FILE = "owner"
 """In a folder that a process is at work in."""
 _CLOCK_STEP_S = 5.0  # when a process began is told by the clock, which may be set meanwhile
 
 
 def claim(folder: Path) -> None:
     """Note that this process is at work in a folder."""
-    files.write_text(folder / FILE, json.dumps([os.getpid(), _started(os.getpid())]))
+    files.write_text(folder / OWNER_FILE, json.dumps([os.getpid(), _started(os.getpid())]))
 
 
 def check_free(folder: Path) -> None:
@@ -45,13 +45,13 @@ def claimed(folder: Path) -> Iterator[None]:
         yield
     finally:
         if not living_owner(folder):
-            (folder / FILE).unlink(missing_ok=True)
+            (folder / OWNER_FILE).unlink(missing_ok=True)
 
 
 def living_owner(folder: Path) -> int | None:
     """Give the process that is at work in a folder now, unless it is this one."""
     try:
-        pid, started = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        pid, started = json.loads((folder / OWNER_FILE).read_text(encoding="utf-8"))
         if pid != os.getpid() and abs(_started(pid) - started) < _CLOCK_STEP_S:
             return int(pid)
     except (OSError, ValueError, TypeError, psutil.Error):

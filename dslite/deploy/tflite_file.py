@@ -217,13 +217,11 @@ def _params(data: Sequence[Bytes | None], graph: Any, named: Sequence[tuple[tupl
 
 
 _WITH_KERNELS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
-_FRONT_END = "frontend"
-"""The layer of a whole model that computes the spectrogram picture: its filters are no weights."""
+_FRONT_END = "whole/frontend/"
+"""In the names of what the front end of a whole model computes: its filters are no weights.
 
-
-def _is_of_front_end(tensor: str) -> bool:
-    """Tell by a name as ``whole/frontend/MatMul``; a backbone's layer may have that name too, deeper down."""
-    return tensor.split("/")[1:2] == [_FRONT_END]
+A layer of the backbone may be called frontend too; it lies deeper.
+"""
 
 
 def _sparsity(data: Sequence[Bytes | None], graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> float | None:
@@ -231,7 +229,7 @@ def _sparsity(data: Sequence[Bytes | None], graph: Any, named: Sequence[tuple[tu
     kernels = {
         through.get(operator.Inputs(1), operator.Inputs(1))
         for (name, _), operator in named
-        if name in _WITH_KERNELS and not _is_of_front_end(graph.Tensors(operator.Outputs(0)).Name().decode())
+        if name in _WITH_KERNELS and _FRONT_END not in graph.Tensors(operator.Outputs(0)).Name().decode()
     }
     n_zeros = n_elements = 0
     for tensor in map(graph.Tensors, kernels):
