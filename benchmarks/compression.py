@@ -5,11 +5,11 @@
 
 Everything is a command of dslite; the tables name them. An experiment is one data set and one backbone with a table of
 its own, so they can be run one by one, on one day or several; the overview has what was run until then.
-Settings of the compressors are their defaults, but for the numbers of epochs: those of the small backbones were chosen
-on devel, those of densenet121 by the time there was. It has no ImageNet weights: on ESC-10 it learns from scratch, on
-EMO-DB from the weights that ESC-10 gave it, for from scratch it learned nothing there in eight epochs. A run in the
-folder of runs that was trained with the same command is taken as it is, and so are results of the same commands and the
-same source: a benchmark that was stopped goes on, as experiments do.
+Settings of the compressors are their defaults, but for the numbers of epochs: those of the small backbones give about
+as many steps as were best on devel, those of densenet121 are for the time there was. It has no ImageNet weights: on
+ESC-10 it learns from scratch, on EMO-DB from the weights that ESC-10 gave it, for from scratch it learned nothing there
+in eight epochs. A run in the folder of runs that was trained with the same command is taken as it is, and so are
+results of the same commands and the same source: a benchmark that was stopped goes on, as experiments do.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from dslite.cli.identity import source
 from dslite.learn.evaluation import difference_of_predictions, read_predictions
 from dslite.learn.metrics import Difference
 from dslite.learn.run import is_complete, is_run, read
-from dslite.records import Run
+from dslite.records import BenchReport, Run
 from dslite.report import document, experiment
 from dslite.report.columns import find, value
 from dslite.report.comparison import name
@@ -136,6 +136,11 @@ class Experiment:
         return f"{self.data}-{self.backbone}"
 
     @property
+    def title(self) -> str:
+        """Name it in words."""
+        return f"{TITLES[self.data]}, {self.backbone}"
+
+    @property
     def folder(self) -> Path:
         """Give where the results go."""
         return self.runs / f"{self.name}-compressed"
@@ -192,8 +197,8 @@ class Experiment:
         commands = (f"dslite {' '.join(words).replace('$W', folder)}" for words in self.commands())
         return "\n".join(["```sh", *filter(None, [" ".join(self._begin)]), *commands, "```"])
 
-    def do(self) -> Sequence[Run]:
-        """Run the commands and give the rows."""
+    def do(self) -> BenchReport:
+        """Run the commands and give the report."""
         done = self.folder / "done"
         asked = "\n".join([self.shown(), *map(source, ("dslite", "dslite_plugins", "dslite_device")), ""])
         there = done.read_text(encoding="utf-8") if done.is_file() else None
@@ -209,7 +214,7 @@ class Experiment:
                 compressing.append("--fresh")
             _run(compressing)
             done.write_text(asked, encoding="utf-8")
-        return document.read(self.folder / "report.json").runs
+        return document.read(self.folder / "report.json")
 
     def _filled(self, words: Sequence[str]) -> list[str]:
         data = os.environ["DSLITE_TEST_DATA"]
@@ -321,11 +326,10 @@ def _told_difference(difference: float, interval: tuple[float, float] | None) ->
 
 def write(one: Experiment, output: Path) -> None:
     """Do one experiment and write down its table, with its figures first."""
-    title = f"{TITLES[one.data]}, {one.backbone}"
+    report = one.do()
     command = f"python benchmarks/compression.py --set {one.data} --backbone {one.backbone}"
-    results = Results(one.name, f"Compression: {title}", command)
-    results.add_figures(figures_of(one, one.do()))
-    report = document.read(one.folder / "report.json")
+    results = Results(one.name, f"Compression: {one.title}", command)
+    results.add_figures(figures_of(one, report.runs))
     results.add(experiment.markdown(report).rpartition("\n```sh\n")[0].rstrip())
     results.add(one.shown())
     results.write(output / NAME)
@@ -335,11 +339,11 @@ def write_overview(output: Path) -> None:
     """Write the figures of all experiments that were written down, now or earlier, and where their tables are."""
     parts = ["# Compression of trained models", "`python benchmarks/compression.py`; a table an experiment, linked."]
     for data, backbone in SETTINGS:
-        name_of = Experiment(data, backbone, Path()).name
-        record = output / NAME / f"{name_of}.json"
+        one = Experiment(data, backbone, Path())
+        record = output / NAME / f"{one.name}.json"
         if record.is_file():
             kept = json.loads(record.read_text(encoding="utf-8"))
-            title = f"## [{TITLES[data]}, {backbone}]({NAME}/{name_of}.md)"
+            title = f"## [{one.title}]({NAME}/{one.name}.md)"
             parts += [title, table([Figure(**figure) for figure in kept["figures"]])]
     (output / f"{NAME}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 

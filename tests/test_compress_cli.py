@@ -339,13 +339,7 @@ def test_an_experiment_that_is_interrupted_goes_on_where_it_was(
 ) -> None:
     words = ["compress", run, labels_csv, "--compressor", "qat:epochs=1,qat:epochs=2", "--exporter", "tflite-float32"]
     words += [*QUICK, "-o", tmp_path / "out"]
-    process = subprocess.Popen(
-        [*HEEDS_SIGINT, *map(str, words)],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = _begun(*words, environment=environment)
     report = tmp_path / "out" / "report.json"
     _wait_for(lambda: report.exists() and len(document.read(report).runs) >= 2)
     done = run_dslite(*words, environment=environment)
@@ -360,6 +354,17 @@ def test_an_experiment_that_is_interrupted_goes_on_where_it_was(
     assert done.returncode == 0, done.stderr
     assert "were measured before this command was stopped" in done.stderr
     assert len(document.read(report).runs) == 3
+
+
+def _begun(*words: object, environment: dict[str, str]) -> "subprocess.Popen[str]":
+    """Begin a command that can be interrupted."""
+    return subprocess.Popen(
+        [*HEEDS_SIGINT, *map(str, words)],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def _wait_for(condition: Callable[[], object]) -> None:
@@ -377,13 +382,7 @@ def test_an_experiment_that_is_extended_and_interrupted_loses_no_row(
     done = run_dslite(*words, "--compressor", "prune:epochs=1", environment=environment)
     assert done.returncode == 0, done.stderr
     before = document.read(out / "report.json")
-    process = subprocess.Popen(
-        [*HEEDS_SIGINT, *map(str, words), "--compressor", "cluster:epochs=1,prune:epochs=1"],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = _begun(*words, "--compressor", "cluster:epochs=1,prune:epochs=1", environment=environment)
     _wait_for(lambda: document.read(out / "report.json").command != before.command)  # of its first row
     process.send_signal(signal.SIGINT)
     shown, _ = process.communicate(timeout=60)
@@ -404,7 +403,9 @@ def test_a_row_that_fails_when_it_is_measured_anew_does_not_take_the_good_one_aw
     good = Run(undescribed(Path("x.tflite"), "lab", "tflite-float32", "whole"), "board", None, Plan(1), ())
     beside = replace(good, target="host-litert")
     failed = replace(good, error="no such device")
-    folder = Folder(tmp_path, "test", False, {("x.tflite", "host-litert"): 0, ("x.tflite", "board"): 1}, (good, beside))
+    folder = Folder(
+        tmp_path, "test", {("x.tflite", "host-litert"): 0, ("x.tflite", "board"): 1}, earlier=(good, beside)
+    )
     folder.add([failed], [failed])
     first, second = document.read(tmp_path / "report.json").runs
     assert (first.target, second.target, second.error) == ("host-litert", "board", None)
@@ -434,7 +435,7 @@ def test_what_is_replaced_goes_with_its_tables_and_plots_and_a_file_of_the_users
     (tmp_path / "uar-latency.png").touch()
     both = {("x.tflite", "board"): 0, ("x.tflite", "host-litert"): 1}
     scored = replace(row, measurements=(Measurement("uar", 0.5, "ratio", "m"), Measurement("latency", 1, "s", "m")))
-    Folder(tmp_path, "test", False, both).give([scored, replace(scored, target="host-litert")])
+    Folder(tmp_path, "test", both).give([scored, replace(scored, target="host-litert")])
     plots = {path.name for path in tmp_path.glob("*.png")}
     assert plots == {"notes.png", "uar-latency-board.png", "uar-latency-host-litert.png"}
 

@@ -1,10 +1,10 @@
 """What becomes of the runs of a bench: report on disk while it grows, files kept, table or JSON at the end."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,24 @@ from dslite.records import BenchReport, Run
 from dslite.report import document
 from dslite.report.columns import ordered
 from dslite.report.table import bench_table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def show(report: BenchReport, table: "Callable[[int], RenderableType]", *, as_json: bool) -> None:
+    """Write a report to standard output.
+
+    Args:
+        report: to be written.
+        table: lays it out for so many characters.
+        as_json: the report itself, in place of its table.
+    """
+    if as_json:
+        click.echo(document.to_text(report), nl=False)
+    else:
+        console = out()
+        console.print(table(console.width))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +81,7 @@ class Delivery:
                 document.write(report, self.output)
             except WriteError as error:
                 self.problems.append(error)
-        if self.as_json:
-            click.echo(document.to_text(report), nl=False)
-        else:
-            console = out()
-            console.print(bench_table(report, console.width, self.sort))
+        show(report, lambda width: bench_table(report, width, self.sort), as_json=self.as_json)
         if self.problems:
             raise self.problems[0]
 

@@ -14,7 +14,8 @@ import click
 from dslite import files
 from dslite.cli import owners
 from dslite.cli.cases import Case
-from dslite.cli.console import command_line, out
+from dslite.cli.console import command_line
+from dslite.cli.delivery import show
 from dslite.cli.kept import MEASURED_BEFORE
 from dslite.cli.trials import predictions_path
 from dslite.deploy import manifest
@@ -47,8 +48,8 @@ class Folder:
     Attributes:
         path: of the folder.
         split: that is scored.
-        as_json: the report on standard output, instead of the table.
         order: number of the row of a file and a target.
+        as_json: the report on standard output, instead of the table.
         earlier: rows of an experiment that was here before. As long as this one has not measured them anew, or replaced
             their file by another, they stay: one that is stopped takes nothing away.
         environment: of the report, taken before the first run: its load is not ours.
@@ -59,8 +60,8 @@ class Folder:
 
     path: Path
     split: Split
+    order: Mapping[tuple[str, str], int]
     as_json: bool = False
-    order: Mapping[tuple[str, str], int] = field(default_factory=dict)
     earlier: Sequence[Run] = ()
     environment: dict[str, Any] = field(default_factory=environment)
     problems: list[WriteError] = field(default_factory=list)
@@ -103,11 +104,8 @@ class Folder:
                     plot.unlink()
         except WriteError as error:
             self.problems.append(error)
-        if self.as_json:
-            click.echo(document.to_text(report), nl=False)
-        else:
-            console = out()
-            console.print(experiment.experiment_table(report, console.width))
+        show(report, lambda width: experiment.experiment_table(report, width), as_json=self.as_json)
+        if not self.as_json:
             click.echo(f"{self.path}: files, {_REPORT}, {_CSV}, {_MARKDOWN}, plots, predictions")
         if self.problems:
             raise self.problems[0]
@@ -202,7 +200,7 @@ def claimed(
         for folder in (path, path / _PREDICTIONS):
             files.remove_half_written(folder)
         files.write_text(path / _SUBJECT, json.dumps(subject) + "\n")
-        yield Folder(path, split, as_json, {(case.file_name, case.target): i for i, case in enumerate(wanted)}, earlier)
+        yield Folder(path, split, {(case.file_name, case.target): i for i, case in enumerate(wanted)}, as_json, earlier)
 
 
 def _subject(path: Path) -> dict[str, str] | None:
@@ -247,17 +245,17 @@ def _remove_rows(path: Path) -> None:
     runs: Sequence[Run] = ()
     with contextlib.suppress(ReportError):
         runs = document.read(path / _REPORT).runs
-        for run in runs:
-            file = path / Path(run.artifact.path).name
-            if not manifest.manifest_path(file).is_file():
-                continue  # whatever it is, no export was put there
-            if file.is_dir():
-                shutil.rmtree(file, ignore_errors=True)
-            else:
-                file.unlink(missing_ok=True)
-            manifest.manifest_path(file).unlink(missing_ok=True)
-            for predictions in (path / _PREDICTIONS).glob(f"{glob.escape(file.name)}.*.csv"):
-                predictions.unlink()
+    for run in runs:
+        file = path / Path(run.artifact.path).name
+        if not manifest.manifest_path(file).is_file():
+            continue  # whatever it is, no export was put there
+        if file.is_dir():
+            shutil.rmtree(file, ignore_errors=True)
+        else:
+            file.unlink(missing_ok=True)
+        manifest.manifest_path(file).unlink()
+        for predictions in (path / _PREDICTIONS).glob(f"{glob.escape(file.name)}.*.csv"):
+            predictions.unlink()
     for place in (path / _REPORT, path / _CSV, path / _MARKDOWN, *drawn(path, {run.target for run in runs})):
         if place.is_file():
             place.unlink()

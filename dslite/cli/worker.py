@@ -123,7 +123,8 @@ def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> 
             artifact, broken = _exported(case, models, shares[0]), None
         else:
             artifact, broken = bench.describe_file(Path(case.file or ""))
-        if case.system and case.trial:
+        if case.trial:
+            assert case.system is not None  # noqa: S101 - trials are of exported cases
             data = models.data(case.trial)
             scored, told = trials.figures(
                 Path(artifact.path),

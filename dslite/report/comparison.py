@@ -35,8 +35,8 @@ def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | 
         The rows with ``uar_difference``, its ``low`` and ``high`` where there is an interval, and ``speed_up``: against
         the float32 file, or where no such runs on their target, the first uncompressed file there.
     """
-    base = next((run for run in _plain(runs) if run.artifact.exporter == BASE), None)
     of_target, found = bases(runs), []
+    base = next((run for run in of_target.values() if run.artifact.exporter == BASE), None)
     for run in runs:
         new = []
         if base and not run.error and run.artifact.path != base.artifact.path:
@@ -49,15 +49,11 @@ def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | 
 
 def bases(runs: Sequence[Run]) -> dict[str, Run]:
     """Give the row of each target that speeds there are compared with: the uncompressed float32 file, if it runs."""
+    plain = [run for run in runs if not run.artifact.compressors and not run.error]
     found: dict[str, Run] = {}
-    for run in _plain(runs):
+    for run in sorted(plain, key=lambda run: run.artifact.exporter != BASE):  # stable: float32 first
         found.setdefault(run.target, run)
     return found
-
-
-def _plain(runs: Sequence[Run]) -> list[Run]:
-    plain = [run for run in runs if not run.artifact.compressors and not run.error]
-    return sorted(plain, key=lambda run: run.artifact.exporter != BASE)  # stable: float32 first
 
 
 def took_turns(run: Run) -> bool:

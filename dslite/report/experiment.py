@@ -201,10 +201,14 @@ def _failures(runs: Sequence[Run]) -> list[str]:
     return [f"{name(run, runs)}: {run.error}" for run in runs if run.error]
 
 
+def _zeros(run: Run) -> str:
+    return f"{_percent(value(run, 'sparsity'))} zeros"
+
+
 _FIGURES: Mapping[str, Callable[[Run], str]] = {
     "slower": lambda run: f"speed-up {_times(value(run, 'speed_up'))}",
-    "zeros_unproven": lambda run: f"{_percent(value(run, 'sparsity'))} zeros",
-    "zeros_not_faster": lambda run: f"{_percent(value(run, 'sparsity'))} zeros",
+    "zeros_unproven": _zeros,
+    "zeros_not_faster": _zeros,
     "partly_delegated": _delegated,
 }
 """What a flag says of one row alone."""

@@ -7,8 +7,6 @@ smaller once it is compressed, and no faster.
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from dslite import hookimpl
 from dslite.errors import SpecError
 from dslite.records import Compressor, Finetune, Option, Options
@@ -24,6 +22,7 @@ from dslite_plugins.compressors.state import LEAST_SPARSE, sparsity_of
 
 
 def _cluster(model: Any, finetune: Finetune, options: Options) -> Any:
+    import numpy as np
     import tensorflow_model_optimization as tfmot
 
     # TFMOT offers to keep zeros here alone.
