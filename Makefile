@@ -11,10 +11,12 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
-.PHONY: help bench test test-slow test-all lint format benchmarks wheel clean
+.PHONY: help install bench test test-slow test-all lint format benchmarks wheel clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(READY) ## make the environment alone
 
 bench: $(READY) ## measure the paper's Table 5 on this machine (DenseNet121)
 	@$(BIN)/dslite bench --backbone densenet121

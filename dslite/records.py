@@ -70,6 +70,11 @@ class Finetune(Protocol):
 # -- what plugins return: one record type a hook ------------------------------------------------------
 
 
+def any_options(options: Options) -> None:
+    """Find nothing wrong with options, as `check` of a plugin that says nothing of them."""
+    del options
+
+
 @dataclass(frozen=True, slots=True)
 class Backbone:
     """An image CNN without its classifier.
@@ -128,12 +133,15 @@ class Compressor:
             which a changed one comes back; ``finetune`` is a `Finetune`.
         source: the publication, or an address.
         options: what may follow the name.
+        check: ``check(options)`` raises `SpecError` where they cannot be, so that the user hears of it before the
+            models before this one are trained; what it returns is ignored.
     """
 
     name: str
     compress: Callable[[Any, Finetune, Options], Any]
     source: str
     options: tuple[Option, ...] = ()
+    check: Callable[[Options], object] = any_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +157,7 @@ class Exporter:
         needs_calibration: whether ``calibration`` must be given.
         source: what the format is, or an address.
         options: what may follow the name.
+        check: ``check(options)`` raises `SpecError` where they cannot be; what it returns is ignored.
     """
 
     name: str
@@ -157,6 +166,7 @@ class Exporter:
     needs_calibration: bool
     source: str
     options: tuple[Option, ...] = ()
+    check: Callable[[Options], object] = any_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,16 +302,17 @@ class Measurement:
     """One figure and how it was got.
 
     Attributes:
-        metric: one of ``latency``, ``first_latency``, ``init_time`` (s), ``memory_delta``,
-            ``memory_anonymous_delta``, ``memory_process``, ``size``, ``gzip_size`` (bytes), ``parameters``, ``macs``,
-            ``flops``, ``nodes``, ``delegated_nodes`` (counts), ``uar``, ``uar_difference``, ``sparsity``, ``speed_up``
-            (ratios); plugins may add their own.
+        metric: one of ``latency``, ``round_latency``, ``first_latency``, ``init_time`` (s),
+            ``memory_delta``, ``memory_anonymous_delta``, ``memory_process``, ``size``, ``gzip_size`` (bytes),
+            ``parameters``, ``macs``, ``flops``, ``nodes``, ``delegated_nodes`` (counts), ``uar``, ``uar_difference``,
+            ``sparsity``, ``speed_up`` (ratios); plugins may add their own.
         value: of a series, its median.
         unit: ``s``, ``bytes``, ``count`` or ``ratio``.
         method: one sentence a reader can repeat the measurement from.
         samples: every sample taken, in order; empty for what is counted, not sampled.
-        statistics: of the samples: n, mean, std, min, p50, p90, max, and rounds, where the samples were taken in so
-            many; of a score: n, chance, and low and high, the ends of its confidence interval, where there is one.
+        statistics: of the samples: n, mean, std, min, p50, p90, max; of a score: n, chance, and low and high, the ends
+            of its confidence interval, where there is one; of a difference also n_changed, the files that are taken for
+            another class; of ratios: n, low and high, the least and the greatest.
     """
 
     metric: str

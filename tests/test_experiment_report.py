@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from dslite.learn.metrics import Difference
-from dslite.measure.bench import timed_by_turns, undescribed
+from dslite.measure.bench import undescribed
 from dslite.records import BenchReport, Device, Measurement, Plan, Run
 from dslite.report import document
 from dslite.report.columns import in_short
@@ -36,7 +36,9 @@ def _run(
     delegated: float = 95.0,
     target: str = "host-litert",
     device: Device | None = None,
+    rounds: Sequence[float] | None = None,
 ) -> Run:
+    """Make a row; of its five rounds each took the same, where it is not said."""
     path = Path(f"{'+'.join(chain)}-{exporter}.tflite")
     artifact = replace(undescribed(path, "small", exporter, "whole"), compressors=tuple(chain))
     found = (
@@ -46,6 +48,7 @@ def _run(
         Measurement("sparsity", sparsity, "ratio", "zeros"),
         Measurement("nodes", 100.0, "", "listing"),
         Measurement("delegated_nodes", delegated, "", "listing; LiteRT's own kernels run 30 CONV_2D"),
+        Measurement("round_latency", seconds, "s", "rounds", tuple([seconds] * 5 if rounds is None else rounds)),
     )
     return Run(artifact, target, device, Plan(2), found)
 
@@ -82,14 +85,14 @@ def test_a_row_is_compared_with_the_float32_file_in_uar_and_with_that_of_its_tar
 
     def difference(run: Run, base: Run) -> Difference:
         asked.append((run.artifact.exporter, base.artifact.exporter, base.target))
-        return Difference(40, 0.82, 0.8, 0.02, (-0.01, 0.05), 1000, 0.95)
+        return Difference(40, 0.82, 0.8, 0.02, 3, (-0.01, 0.05), 1000, 0.95)
 
     first, second, found = compared([base, elsewhere, ours], difference)
     assert asked == [("tflite-int8", "tflite-float32", "host-litert")]  # nothing is compared with itself
     assert _metrics(found)["speed_up"].value == pytest.approx(4)
     assert "none, tflite-float32" in _metrics(found)["speed_up"].method
     assert "40 files" in _metrics(found)["uar_difference"].method
-    assert _metrics(found)["uar_difference"].statistics == {"low": -0.01, "high": 0.05, "n": 40.0}
+    assert _metrics(found)["uar_difference"].statistics == {"low": -0.01, "high": 0.05, "n": 40.0, "n_changed": 3.0}
     assert [_metrics(run)["speed_up"].value for run in (first, second)] == [1, 1]
     assert in_short(found) == "UAR 0.800, 10.0 ms, 4.0 MB"
 
@@ -103,8 +106,8 @@ def test_without_the_float32_file_nothing_is_compared() -> None:
 
 def test_of_one_file_there_is_a_difference_and_no_interval() -> None:
     base, int8 = _run(), _run((), "tflite-int8")
-    _, found = compared([base, int8], lambda *_: Difference(1, 0.0, 1.0, -1.0, None, 1000, 0.95))
-    assert _metrics(found)["uar_difference"].statistics == {"n": 1.0}
+    _, found = compared([base, int8], lambda *_: Difference(1, 0.0, 1.0, -1.0, 1, None, 1000, 0.95))
+    assert _metrics(found)["uar_difference"].statistics == {"n": 1.0, "n_changed": 1.0}
     assert "interval" not in _metrics(found)["uar_difference"].method
     report = _report(base, found)
     assert " -1.000 " in _text(report)
@@ -166,13 +169,31 @@ def test_what_became_slower_is_told_and_what_is_as_fast_not() -> None:
     base = _run()
     for seconds, expected in ((0.008, ["slower"]), (0.0041, [])):
         assert _codes(base, _run((), "tflite-int16x8", seconds=seconds)) == [[], expected]
-    for fastest, expected in ((0.0039, []), (0.0043, []), (0.0046, ["slower"])):  # of a run that was disturbed
-        latency, *others = _run((), "tflite-float16", seconds=0.008).measurements
-        latency = replace(latency, statistics={**latency.statistics, "min": fastest})
-        disturbed = replace(_run((), "tflite-float16"), measurements=(latency, *others))
+    for best_round, expected in ((0.0039, []), (0.0041, ["slower"])):  # rounds of which some were disturbed
+        disturbed = _run((), "tflite-float16", rounds=[best_round, 0.008, 0.009, 0.008, 0.007])
         assert _codes(base, disturbed) == [[], expected]
     (flag,) = _compared(base, _run((), "tflite-int16x8", seconds=0.008))[1].flags
-    assert "slower than none, tflite-float32, 2.00 times its latency" in flag.message
+    assert "slower than none, tflite-float32, 2.00 times its latency, and slower in every round" in flag.message
+
+
+def test_speed_is_compared_round_by_round_whatever_the_pace_of_the_machine() -> None:
+    """Half of the rounds were timed while the machine did something else: files are as fast as each other in all."""
+    paces = (1, 1, 3, 3, 1)
+    base = _run(rounds=[0.004 * pace for pace in paces])
+    twice = _run(["channels"], seconds=0.006, rounds=[0.002 * pace for pace in paces])  # its p50 says 1.5 times slower
+    speed = _metrics(_compared(base, twice)[1])["speed_up"]
+    assert (speed.value, speed.statistics) == (
+        pytest.approx(2),
+        {"n": 5.0, "low": pytest.approx(2), "high": pytest.approx(2)},
+    )
+    uneven = _run(["channels"], rounds=[0.002, 0.001, 0.004, 0.012, 0.004])
+    speed = _metrics(_compared(base, uneven)[1])["speed_up"]
+    assert (speed.value, speed.samples) == (pytest.approx(2), pytest.approx((2, 4, 3, 1, 1)))
+    report = _report(*_compared(base, uneven))
+    assert "2.00x (1.00 to 4.00)" in _text(report)
+    assert " 1.00x " in _text(report)  # of the base no range: with itself it was not compared
+    row = list(csv.DictReader(io.StringIO(as_csv(report))))[1]
+    assert [float(row[f"speed_up{end}"]) for end in ("", "_low", "_high")] == pytest.approx([2, 1, 4])
 
 
 def test_where_float32_does_not_run_the_first_file_there_is_what_speed_is_compared_with() -> None:
@@ -180,8 +201,8 @@ def test_where_float32_does_not_run_the_first_file_there_is_what_speed_is_compar
     _, _, found = _compared(_run(), first, slow)
     assert _metrics(found)["speed_up"].value == pytest.approx(0.5)
     assert "slower than none, hdf5, 2.00 times its latency" in found.flags[0].message
-    assert "speed-up: of the median, against none, tflite-float32 or none, hdf5 of the same" in markdown(
-        _report(_run(), first, slow)
+    assert "speed-up: against none, tflite-float32 or none, hdf5 of the same target, of the median" in markdown(
+        _report(*_compared(_run(), first, slow))
     )
 
 
@@ -199,7 +220,7 @@ _FEW = st.integers(1, 4)
 @given(st.lists(st.tuples(_FEW, _FEW, _FEW), min_size=1, max_size=8))
 def test_a_row_is_marked_where_no_other_beats_it(points: list[tuple[int, int, int]]) -> None:
     runs = [_run([f"c{i}"], uar=p[0] / 4, seconds=p[1] / 100, n_bytes=p[2] * 1e6) for i, p in enumerate(points)]
-    marked = best(runs)
+    marked = best(_compared(_run(seconds=0.04), *runs)[1:])
     for i, mine in enumerate(points):
         beaten = any(
             theirs != mine and theirs[0] >= mine[0] and theirs[1] <= mine[1] and theirs[2] <= mine[2]
@@ -209,14 +230,14 @@ def test_a_row_is_marked_where_no_other_beats_it(points: list[tuple[int, int, in
 
 
 def test_speeds_that_differ_by_less_than_the_noise_mark_nobody_down() -> None:
-    assert best([_run(seconds=0.0100), _run(["qat"], seconds=0.0104)]) == {0, 1}
-    assert best([_run(seconds=0.0100), _run(["qat"], seconds=0.0104, uar=0.7)]) == {0}
-    assert best([_run(seconds=0.0100), _run(seconds=0.02, target="phone"), FAILED]) == {0, 1}
+    assert best(_compared(_run(seconds=0.0100), _run(["qat"], seconds=0.0104))) == {0, 1}
+    assert best(_compared(_run(seconds=0.0100), _run(["qat"], seconds=0.0104, uar=0.7))) == {0}
+    assert best(_compared(_run(seconds=0.0100), _run(seconds=0.02, target="phone"), FAILED)) == {0, 1}
 
 
 def test_the_table_names_rows_failures_and_what_the_figures_are() -> None:
     text = _text(_report(*_compared(_run(), _run(["prune", "qat"], sparsity=0.8), FAILED)))
-    assert "* none, tflite-float32" in text
+    assert "\n *   none, tflite-float32" in text
     assert "prune+qat, tflite-float32" in text
     assert "0.800 (0.700 to 0.900)" in text
     assert "1.00x" in text
@@ -233,24 +254,49 @@ def test_what_is_true_of_many_rows_is_told_once() -> None:
     lines = markdown(_report(*_compared(_run(), *slow, _run(delegated=70)))).splitlines()
     (told,) = [line for line in lines if "slower" in line]
     assert told == (
-        "- c0, tflite-float32: slower than none, tflite-float32, 2.00 times its latency; likewise c1, tflite-float32 "
+        "- c0, tflite-float32: slower than none, tflite-float32, 2.00 times its latency, and slower in every round; "
+        "likewise c1, tflite-float32 "
         "(speed-up 0.40x); c2, tflite-float32 (speed-up 0.33x); c3, tflite-float32 (speed-up 0.29x)"
     )
     assert sum("XNNPACK takes 70" in line for line in lines) == 1
     assert sum("slower" in line for line in markdown(_report(*_compared(_run(), *slow[:2]))).splitlines()) == 2
 
 
-def test_latencies_that_were_not_timed_by_turns_are_said_to_be() -> None:
-    def by_turns(run: Run) -> Run:
-        found = replace(_metrics(run)["latency"], samples=(0.004,) * 5)
-        return timed_by_turns(run, [replace(run, measurements=(found,))] * 5)
+def test_what_was_not_timed_by_turns_has_no_speed_up_and_no_star() -> None:
+    """As in an experiment that was stopped: between its rows lie trainings."""
+    base, fast = _run(rounds=()), _run((), "tflite-int8", seconds=0.001, rounds=())
+    none = _report(*_compared(base, fast))
+    assert "speed_up" not in _metrics(none.runs[1])
+    assert best(none.runs) == set()
+    assert "speed-up, Pareto-optimal rows: not told before all files were timed by turns" in markdown(none)
+    some = _report(*_compared(_run(), _run(["qat"]), fast))
+    assert best(some.runs) == {0, 1}
+    assert "in brackets the least and the greatest; -: not timed by turns" in markdown(some)
+    assert list(csv.DictReader(io.StringIO(as_csv(some))))[2]["speed_up"] == ""
+    assert _codes(_run(), _run(["prune"], sparsity=0.8, seconds=0.1, rounds=())) == [[], []]
 
-    both = [by_turns(_run()), by_turns(_run((), "tflite-int8", seconds=0.002))]
-    assert "rounds in which every file has its turn" in markdown(_report(*_compared(*both)))
-    assert _metrics(_compared(*both)[1])["speed_up"].method.endswith("by turns")
-    some = [both[0], _run((), "tflite-int8")]
-    assert "the machine may have had another pace" in markdown(_report(*_compared(*some)))
-    assert _metrics(_compared(*some)[1])["speed_up"].method.endswith("not by turns")
+
+def test_a_machine_that_was_busy_is_told() -> None:
+    for load, expected in ((0.4, False), (3.0, True)):
+        report = replace(_report(_run()), environment={**ENVIRONMENT, "load_average_1min": load})
+        assert ("it was busy when this began, its load average 3" in markdown(report)) is expected
+
+
+def test_decisions_that_are_all_alike_are_no_proof_that_others_are() -> None:
+    rows = compared([_run(), _run((), "tflite-float16")], lambda *_: Difference(40, 0.8, 0.8, 0.0, 0, (0.0, 0.0)))
+    text = markdown(_report(*rows))
+    assert "+0.000 (all decisions alike)" in text
+    assert "all decisions alike: on these 40 files, others may tell them apart" in text
+    assert list(csv.DictReader(io.StringIO(as_csv(_report(*rows)))))[1]["changed_decisions"] == "0"
+
+
+def test_an_interval_of_one_point_is_none() -> None:
+    uar = replace(_metrics(_run())["uar"], value=0.25, statistics={"low": 0.25, "high": 0.25, "chance": 0.25})
+    sure = replace(_run(), measurements=(uar, _metrics(_run())["latency"]))
+    text = markdown(_report(sure))
+    assert "0.250 (-)" in text
+    assert "every class is recognised always or never" in text
+    assert "every class is recognised" not in markdown(_report(_run()))
 
 
 def test_machines_are_those_of_the_rows() -> None:
@@ -262,7 +308,7 @@ def test_machines_are_those_of_the_rows() -> None:
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 140])
 def test_a_narrow_table_leaves_columns_out_and_says_which(width: int) -> None:
     rows = compared(
-        [_run(), _run(["channels"], uar=0.9)], lambda *_: Difference(40, 0.9, 0.8, 0.1, (-0.01, 0.2), 1000, 0.95)
+        [_run(), _run(["channels"], uar=0.9)], lambda *_: Difference(40, 0.9, 0.8, 0.1, 4, (-0.01, 0.2), 1000, 0.95)
     )
     text = _text(_report(*rows), width)
     assert all(len(line) <= width for line in text.splitlines())
@@ -273,12 +319,14 @@ def test_a_narrow_table_leaves_columns_out_and_says_which(width: int) -> None:
     assert ("0.900 (0.800 to 1.000)" in text) is (width >= 120)
     told = " ".join(text.split())
     assert "left out for want of width: " in told
-    assert ("interval of the UAR, p90" in told) is (width < 120)
+    assert ("intervals of UAR" in told) is (width < 120)
+    assert (" 1.00x" in text, " 4.0 MB" in text) == ((width >= 80,) * 2)
     assert "left out" not in _text(_report(_run()), 250)
 
 
 def test_csv_has_si_units_and_no_figure_where_there_is_none() -> None:
-    rows = list(csv.DictReader(io.StringIO(as_csv(_report(_run(), _run(["a", "b"], uar=0.1), FAILED)))))
+    runs = _compared(_run(), _run(["a", "b"], uar=0.1), FAILED)
+    rows = list(csv.DictReader(io.StringIO(as_csv(_report(*runs)))))
     assert [row["compressors"] for row in rows] == ["none", "a+b", "prune:sparsity=1"]
     assert (rows[0]["latency_p50_s"], rows[0]["latency_p90_s"], rows[0]["size_bytes"]) == ("0.004", "0.008", "4000000")
     assert (rows[0]["uar"], rows[0]["uar_low"], rows[0]["uar_difference"]) == ("0.8", "0.7", "")
@@ -287,7 +335,7 @@ def test_csv_has_si_units_and_no_figure_where_there_is_none() -> None:
 
 
 def test_markdown_has_a_line_a_row_and_the_command() -> None:
-    text = markdown(_report(_run(), FAILED))
+    text = markdown(_report(*_compared(_run(), FAILED)))
     assert text.count("\n| ") == 2
     assert "- failed: prune:sparsity=1, tflite-float32: sparsity" in text
     assert "| `*` none, tflite-float32 | 0.800" in text
@@ -302,14 +350,14 @@ def test_plots_are_the_same_bytes_for_the_same_figures(tmp_path: Path) -> None:
         for exporter in ("tflite-float32", "tflite-int8")
     ]
     (tmp_path / "again").mkdir()
-    paths = draw(_report(*runs, FAILED), tmp_path)
+    paths = draw(_report(*runs, FAILED), tmp_path, "test")
     assert sorted(path.name for path in paths) == [
         "uar-latency.png",
         "uar-latency.svg",
         "uar-size.png",
         "uar-size.svg",
     ]
-    for path in draw(_report(*runs, FAILED), tmp_path / "again"):
+    for path in draw(_report(*runs, FAILED), tmp_path / "again", "test"):
         assert path.read_bytes() == (tmp_path / path.name).read_bytes()
     assert imread(tmp_path / "uar-latency.png").shape[1] > 800
     assert ET.parse(tmp_path / "uar-size.svg").getroot().tag.endswith("svg")  # noqa: S314 - our own
@@ -321,7 +369,7 @@ def test_of_several_targets_each_has_its_latencies_and_a_file_its_one_size(tmp_p
         for i, chain in enumerate([(), ("prune",)])
         for target in ("host-litert", "phone:cores=2")
     ]
-    names = {path.name for path in draw(_report(*rows), tmp_path) if path.suffix == ".svg"}
+    names = {path.name for path in draw(_report(*rows), tmp_path, "test") if path.suffix == ".svg"}
     assert names == {"uar-size.svg", "uar-latency-host-litert.svg", "uar-latency-phone_cores_2.svg"}
     (tmp_path / "uar-latency-mine.svg").touch()
     assert {path.name for path in drawn(tmp_path, ["host-litert", "phone:cores=2"]) if path.suffix == ".svg"} == names
@@ -346,6 +394,6 @@ def test_compressors_are_told_apart_in_plots_however_many() -> None:
 
 
 def test_nothing_is_drawn_of_rows_that_all_failed(tmp_path: Path) -> None:
-    assert draw(_report(FAILED), tmp_path) == []
+    assert draw(_report(FAILED), tmp_path, "test") == []
     assert list(tmp_path.iterdir()) == []
     assert "failed: prune:sparsity=1" in _text(_report(FAILED))

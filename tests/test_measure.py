@@ -307,22 +307,24 @@ def test_what_was_measured_before_a_failure_is_kept(small_system: Any) -> None:
     assert _by_metric(run)["latency"].statistics["mean"] == 2.0
 
 
-def test_rounds_are_one_series_and_those_that_failed_count_for_nothing(small_system: Any) -> None:
+def test_rounds_are_one_series_of_which_each_has_its_median(small_system: Any) -> None:
     def timed(*samples: float, error: str | None = None) -> Run:
-        found = Measurement("latency", samples[0], "s", "3 runs, wall clock", samples)
+        found = Measurement("latency", reference.median(samples), "s", "3 runs, wall clock", samples)
         return replace(run, measurements=(found,), error=error)
 
     run = _run(small_system.files["whole", "tflite-float32"])
-    rounds = [timed(4.0, 5.0, 6.0), timed(90.0, error="killed"), timed(1.0, 2.0, 3.0)]
-    together = bench.timed_by_turns(run, rounds)
-    latency = _by_metric(together)["latency"]
+    together = bench.timed_by_turns(run, [timed(4.0, 5.0, 6.0), timed(1.0, 2.0, 3.0)])
+    latency, medians = (_by_metric(together)[metric] for metric in ("latency", "round_latency"))
     assert latency.samples == (4.0, 5.0, 6.0, 1.0, 2.0, 3.0)
     assert latency.value == latency.statistics["p50"] == 3.5
-    assert latency.statistics["rounds"] == 2
     assert latency.method.endswith("3 runs, wall clock")
+    assert (medians.samples, medians.value) == ((5.0, 2.0), 3.5)
     others = [m for m in run.measurements if m.metric != "latency"]
-    assert [m for m in together.measurements if m.metric != "latency"] == others
-    assert bench.timed_by_turns(run, rounds[1:2]) == run
+    assert [m for m in together.measurements if m.metric not in ("latency", "round_latency")] == others
+    failed = bench.timed_by_turns(run, [timed(4.0, 5.0, 6.0), timed(90.0, error="killed"), timed(1.0, 2.0, 3.0)])
+    assert failed.measurements == run.measurements
+    assert [flag.code for flag in failed.flags] == [*(flag.code for flag in run.flags), "failed_by_turns"]
+    assert "failed in 1 of 3 rounds, so it has no speed-up: killed" in failed.flags[-1].message
 
 
 @pytest.mark.parametrize(

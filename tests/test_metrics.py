@@ -204,7 +204,7 @@ def test_the_difference_is_that_of_the_uars_and_pairing_narrows_its_interval() -
 
 
 def test_a_class_predicted_that_does_not_occur_and_one_file() -> None:
-    assert paired_difference([0], [5], [0]) == Difference(1, 0.0, 1.0, -1.0, None)
+    assert paired_difference([0], [5], [0]) == Difference(1, 0.0, 1.0, -1.0, 1, None)
 
 
 # -- regression ---------------------------------------------------------------------------------------

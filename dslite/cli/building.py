@@ -12,6 +12,7 @@ from dslite.cli import identity
 from dslite.cli.options import ModelRequest
 from dslite.errors import DsliteError, ExportError, PluginError, SpecError, UserError, in_words
 from dslite.learn import run
+from dslite.loading import Kind
 from dslite.recipe import Recipe
 from dslite.records import Artifact, Backbone, Exporter, Options, Part, PluginRecord
 from dslite.registry import get_with_options, registry
@@ -47,6 +48,11 @@ def trained(folder: Path) -> System:
     recipe = info.recipe
     model = ModelRequest(recipe.head, info.labels, "none", recipe.training.seed, str(folder))
     return System(recipe.backbone, model, recipe.system)
+
+
+def split_seed(wanted: System) -> int | None:
+    """Give the seed by which the run of a system divides tables without splits; None where there is no run."""
+    return run.read(Path(wanted.model.run)).split_seed if wanted.model.run else None
 
 
 def check(wanted: System) -> None:
@@ -147,7 +153,7 @@ def export_part(
         labels=wanted.model.labels,
         exporter=exporter,
         compressors=compressors,
-        split_seed=run.read(Path(wanted.model.run)).split_seed if wanted.model.run else None,
+        split_seed=split_seed(wanted),
     )
     try:
         samples = calibration.samples(sounds, wanted.recipe, part) if sounds else None
@@ -164,8 +170,18 @@ def export_key(wanted: System, part: Part, exporter: str, sounds: Sequence[Path]
     return identity.export_key(wanted.name, weights, model.seed, model.labels, wanted.recipe, part, exporter, heard)
 
 
-def check_calibration(exporter: str, sounds: Sequence[Path]) -> None:
-    """Raise `SpecError` where an exporter needs audio to calibrate with, and there is none."""
+def check_options(kind: Kind, name: str) -> None:
+    """Raise `SpecError` where the options behind a name cannot be, as the plugin sees it."""
+    record, options = get_with_options(kind, name)
+    try:
+        record.check(options)
+    except SpecError as error:
+        raise SpecError(f"{kind[:-1]} {name}: {error}") from None
+
+
+def check_exporter(exporter: str, sounds: Sequence[Path]) -> None:
+    """Raise `SpecError` where an exporter's options cannot be, or it needs audio to calibrate with and has none."""
+    check_options("exporters", exporter)
     if get_exporter(exporter)[0].needs_calibration and not sounds:
         raise SpecError(
             f"exporter {exporter} needs audio of the kind the model is for, to calibrate with: name it with "

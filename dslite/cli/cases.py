@@ -163,7 +163,7 @@ def _who_runs(exporters: Sequence[str], targets: Sequence[str], calibration: Seq
     found = {}
     for exporter in exporters:
         try:
-            building.check_calibration(exporter, calibration)
+            building.check_exporter(exporter, calibration)
             found[exporter] = targets_for(building.get_exporter(exporter)[0].suffix, targets)
         except SpecError as error:
             if len(exporters) == 1 or (exporter == exporters[-1] and not found):

@@ -5,10 +5,10 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 from rich.console import Console
@@ -28,14 +28,17 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON t
 
 def out() -> Console:
     """Give a console on standard output: colours and the terminal's width, or plain and wide in a pipe."""
-    piped = not sys.stdout.isatty()
-    return Console(width=_PIPED_WIDTH if piped else None, highlight=False, soft_wrap=False)
+    return Console(width=_width(sys.stdout), highlight=False, soft_wrap=False)
 
 
 def err() -> Console:
     """Give a console on standard error, likewise."""
-    piped = not sys.stderr.isatty()
-    return Console(file=sys.stderr, width=_PIPED_WIDTH if piped else None, highlight=False, soft_wrap=False)
+    return Console(file=sys.stderr, width=_width(sys.stderr), highlight=False, soft_wrap=False)
+
+
+def _width(stream: TextIO) -> int | None:
+    """Give the width of lines; None: that of the terminal."""
+    return None if stream.isatty() else _PIPED_WIDTH
 
 
 def command_line() -> str:
@@ -67,35 +70,43 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: 
 
 
 @contextmanager
-def progress(steps: int | Sequence[float] = 1) -> Iterator["Steps"]:
+def progress(
+    steps: int | Sequence[float] = 1, seconds_left: Callable[[], float | None] | None = None
+) -> Iterator["Steps"]:
     """Show a bar on standard error while the block runs, with the time left once a step is done; nothing in a pipe.
 
     Args:
         steps: how many times `Steps.start` will be called; or of each of these steps, how long it takes in any unit.
+        seconds_left: estimates the time left, None where it cannot yet; else it is estimated from what `steps` says.
     """
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
-    console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else _PIPED_WIDTH, highlight=False)
+    console = err()
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
+        BarColumn(bar_width=16),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[left]}", table_column=Column(no_wrap=True, min_width=len("about 100 min left"))),
         console=console,
+        expand=True,  # what happens is cut at the end where the terminal is narrow; the time left never is
         transient=True,
         refresh_per_second=4,  # drawing takes time from what is being measured
         disable=not console.is_terminal,
     )
     with bar:
-        yield Steps(bar, [1.0] * steps if isinstance(steps, int) else steps)
+        yield Steps(bar, [1.0] * steps if isinstance(steps, int) else steps, seconds_left)
 
 
 class Steps:
     """A bar of several steps, each of which may report a fraction of itself."""
 
-    def __init__(self, bar: "Progress", costs: Sequence[float]) -> None:
+    def __init__(
+        self, bar: "Progress", costs: Sequence[float], seconds_left: Callable[[], float | None] | None = None
+    ) -> None:
         self._bar = bar
+        self._seconds_left = seconds_left
         self._done = list(itertools.accumulate(costs, initial=0.0))  # after so many steps; also of no step at all
         self._task = bar.add_task("", total=self._done[-1], left="")
         self._n_begun = 0
@@ -137,7 +148,14 @@ class Steps:
 
     def _left(self, done: float) -> str:
         """Estimate from the steps done: these differ, so it is told in whole minutes."""
-        if not self._skipped < done < self._done[-1]:
+        if done >= self._done[-1]:
             return ""
-        left_s = (time.monotonic() - self._begin) / (done - self._skipped) * (self._done[-1] - done)
+        if self._seconds_left:
+            left_s = self._seconds_left()
+        elif done > self._skipped:
+            left_s = (time.monotonic() - self._begin) / (done - self._skipped) * (self._done[-1] - done)
+        else:
+            left_s = None
+        if left_s is None:
+            return ""
         return f"about {left_s / 60:.0f} min left" if left_s >= 90 else f"about {left_s:.0f} s left"  # noqa: PLR2004

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -61,6 +61,31 @@ class DataRequest:
         for note in data.notes:
             click.echo(f"note: {note}", err=True)
         return data
+
+
+def calibration_files(paths: Sequence[Path], split_seed: int | None = None) -> list[Path]:
+    """Give the audio files to calibrate with: of a table those of its train split, of a folder all in it.
+
+    Args:
+        paths: of tables, folders and files.
+        split_seed: for dividing a table without splits, as the run did; None: 0, as `dslite train` does by default.
+
+    Raises:
+        AudioError: where there is none, or a file cannot be opened.
+        DataError: where a table has faults, or no train split.
+    """
+    from dslite.audio.load import audio_files
+
+    found: list[Path] = []
+    for path in paths:
+        if path.suffix.lower() != ".csv":
+            found += audio_files(path)
+            continue
+        heard = DataRequest(path, None, split_seed or 0).read(for_training=False).part("train")
+        if not heard:
+            raise DataError(f"{path}: expected a train split to calibrate with, the table has none")
+        found += [example.path for example in heard]
+    return found
 
 
 def origin(data: DataSet) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class Folder:
             their file by another, they stay: one that is stopped takes nothing away.
         environment: of the report, taken before the first run: its load is not ours.
         problems: what could not be written on the way.
+        unwritten: why the file of a row is not here, by the row: its figures are of a file that nobody can have.
         predictions: what is kept here of each exported file, by its name.
         differences: that were worked out already, by the names of both files.
     """
@@ -65,18 +66,27 @@ class Folder:
     earlier: Sequence[Run] = ()
     environment: dict[str, Any] = field(default_factory=environment)
     problems: list[WriteError] = field(default_factory=list)
+    unwritten: dict[tuple[str, str], WriteError] = field(default_factory=dict)
     predictions: dict[str, Predictions] = field(default_factory=dict)
     differences: dict[tuple[str, str], Difference] = field(default_factory=dict)
 
     def add(self, runs: Sequence[Run], new: Sequence[Run]) -> None:
         """Keep the files of new runs with their predictions, and write down what there is."""
+        self._take(new)
         try:
-            for run in new:
-                if not run.error:
-                    self._copy(Path(run.artifact.path))
             document.write(self._report(runs), self.path / _REPORT)
         except WriteError as error:  # told at the end: measuring goes on
             self.problems.append(error)
+
+    def _take(self, runs: Sequence[Run]) -> None:
+        """Keep the files of runs; one that cannot be written is a row that failed."""
+        for run in runs:
+            if not run.error:
+                try:
+                    self._copy(Path(run.artifact.path))
+                    self.unwritten.pop(_row(run), None)
+                except WriteError as error:
+                    self.unwritten[_row(run)] = error
 
     def _copy(self, file: Path) -> None:
         manifest.copy_export(file, self.path)
@@ -93,12 +103,14 @@ class Folder:
         Raises:
             WriteError: where something could not be written; the table is shown all the same.
         """
+        self._take([run for run in runs if _row(run) in self.unwritten])  # there may be room by now
+        self.problems.extend(self.unwritten.values())
         report = self._report(runs)
         try:
             document.write(report, self.path / _REPORT)
             files.write_text(self.path / _CSV, experiment.as_csv(report))
             files.write_text(self.path / _MARKDOWN, experiment.markdown(report))
-            made = draw(report, self.path)
+            made = draw(report, self.path, self.split)
             for plot in drawn(self.path, {run.target for run in report.runs}):
                 if plot not in made:  # of fewer targets
                     plot.unlink()
@@ -111,6 +123,7 @@ class Folder:
             raise self.problems[0]
 
     def _report(self, runs: Sequence[Run]) -> BenchReport:
+        runs = [replace(run, error=str(error)) if (error := self.unwritten.get(_row(run))) else run for run in runs]
         rows = {_row(run): run for run in self._left_of_earlier(runs)}
         for run in compared(runs, self._difference):
             rows.setdefault(_row(run), run)
@@ -149,7 +162,7 @@ def _row(run: Run) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def claimed(
+def opened(
     path: Path,
     split: Split,
     data_key: str,
@@ -234,7 +247,8 @@ def _earlier(path: Path, wanted: Sequence[Case]) -> list[Run]:
     lost = [run for run in runs if _row(run) not in known]
     if lost:
         raise SpecError(
-            f"{path} has {len(lost)} rows of an earlier experiment that this one has not ({name(lost[0])}): {_CURE}"
+            f"{path} has rows of an earlier experiment that this one has not, {len(lost)}, such as {name(lost[0])}: "
+            f"{_CURE}"
         )
     told_then = (_EARLIER, MEASURED_BEFORE)
     return [replace(run, flags=tuple(flag for flag in run.flags if flag.code not in told_then)) for run in runs]

@@ -284,7 +284,10 @@ class ModelRequest:
 
 def calibration_option(function: F) -> F:
     """Add the option ``--calibration``; the command gets a tuple of paths."""
-    text = "Audio that exporters calibrate with, where they need it: file or folder, of the training. May be repeated."
+    text = (
+        "Audio that exporters calibrate with, where they need it: a table of audio and labels (.csv), of which the "
+        "train split is taken, a file or a folder. May be repeated."
+    )
     return click.option("--calibration", type=PATH, multiple=True, help=text)(function)
 
 

@@ -30,6 +30,16 @@ _OPTIONS = (
 )
 
 
+rounds_option = click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=5,  # a median that one disturbance does not move
+    show_default=True,
+    help="In which files take turns to be timed at the end; runs and seconds are those of all. Speed-ups are medians "
+    "of rounds.",
+)
+
+
 def plan_options(function: Any) -> Any:
     """Add the options of a plan; the command gets them as one argument, ``plan``."""
 

@@ -13,8 +13,9 @@ import click
 from dslite import children, files
 from dslite.cli import caching, identity, worker
 from dslite.cli.cases import Case, undescribed
-from dslite.cli.console import Steps, progress
+from dslite.cli.console import progress
 from dslite.cli.kept import Kept
+from dslite.cli.pace import TURN_COST, Pace, epochs_of
 from dslite.codec import from_json, to_json
 from dslite.errors import WriteError
 from dslite.measure import bench
@@ -46,6 +47,7 @@ class Sweep:
         cases: in the order of the report.
         plan: how.
         audio: files they are fed with; empty for the synthetic chunk.
+        rounds: in which files are timed by turns when all are there; 0 but for experiments.
         done: each case's run under its number, as they come.
         kept: what the next bench can take over if this one is stopped.
     """
@@ -53,6 +55,7 @@ class Sweep:
     cases: Sequence[Case]
     plan: Plan
     audio: Sequence[Path]
+    rounds: int = 0
     done: dict[int, Run] = field(default_factory=dict)
     kept: Kept | None = None
 
@@ -103,44 +106,42 @@ class Sweep:
                 click.echo(f"{told}, and are taken over (--fresh measures them again)", err=True)
                 results.add(self.runs(), self.runs())
             left = {i: case for i, case in enumerate(self.cases) if i not in self.done}
-            is_experiment = any(case.trial for case in self.cases)
-            rounds = [_ROUNDS_COST * len(self.cases)] if is_experiment else []
-            with progress([*_costs(list(left.values())), *rounds]) as steps:
+            is_experiment = bool(self.rounds)
+            groups = _grouped(left)
+            n_epochs = epochs_of([case for group in groups for _, case in group])
+            n_turns = len(self.cases) * self.rounds
+            pace = Pace(n_epochs, n_turns, worker.TRAINING_SHARE)
+            costs = [*(1.0 + n for n in n_epochs), *([TURN_COST * n_turns] if is_experiment else [])]
+            with progress(costs, pace.seconds_left if is_experiment else None) as steps:
+
+                def start(title: str) -> Progress:
+                    pace.begin()
+                    report = steps.start(title)
+
+                    def tell(what: str, share: float) -> None:
+                        pace.at(share)
+                        report(what, share)
+
+                    return tell
 
                 def finished(number: int, new: Run) -> None:
                     self.done[number] = new
                     if self.kept:
                         self.kept.keep(number, new)
-                    if len(self.cases) >= _TOLD_FROM:
+                    if is_experiment or len(self.cases) >= _TOLD_FROM:
                         steps.tell(f"{self.cases[number].title}: {in_short(new)}")
                     results.add(self.runs(), [new])
 
-                _measure(left, self.plan, self.audio, steps, finished)
+                _measure(groups, self.plan, self.audio, start, finished)
                 if is_experiment:
-                    self.done |= _timed_by_turns(self.done, self.plan, steps)
+                    report = start(f"timing in {self.rounds} rounds")
+                    self.done |= _timed_by_turns(self.done, self.plan, self.rounds, report)
+                    steps.tell(f"latencies: {self.rounds} rounds in which every file had its turn")
 
     def _keys(self) -> list[str]:
         sounds = [files.sha256(path) for path in self.audio]
         machine = [cpu_model(), cpu_count(), platform.platform(), platform.python_version()]
         return [identity.run_key(_content(c), c.target, self.plan, sounds, machine) for c in self.cases]
-
-
-_TRAINING = 10.0
-"""What it takes to compress a model, in cases that are only exported and measured: as an order of magnitude."""
-_ROUNDS = 5
-_ROUNDS_COST = 0.5
-"""What it takes to time a file in all rounds, likewise."""
-
-
-def _costs(cases: Sequence[Case]) -> list[float]:
-    """Estimate what each case costs: the first one of an experiment's group has the training."""
-    seen: set[tuple[object, ...]] = set()
-    costs = []
-    for case in cases:
-        is_first = bool(case.trial and case.trial.compressors and case.group not in seen)
-        seen.add(case.group)
-        costs.append(1.0 + _TRAINING * is_first)
-    return costs
 
 
 def _content(case: Case) -> str:
@@ -153,54 +154,65 @@ def _content(case: Case) -> str:
 
 
 def _measure(
-    cases: Mapping[int, Case], plan: Plan, audio: Sequence[Path], steps: Steps, finished: Callable[[int, Run], None]
+    groups: Sequence[list[tuple[int, Case]]],
+    plan: Plan,
+    audio: Sequence[Path],
+    start: Callable[[str], Progress],
+    finished: Callable[[int, Run], None],
 ) -> None:
-    """Measure cases: those of a group, such as one backbone and exporter, in one worker process, in turn.
+    """Measure cases, those of a group in one worker process, in turn.
 
     A worker that dies takes the case it was at along, which is a run with an error; the next worker does the rest.
 
     Args:
-        cases: by their number.
+        groups: of cases with their numbers; they are emptied.
         plan: how.
         audio: files they are fed with; empty for the synthetic chunk.
-        steps: a bar with a step a case.
+        start: called with the title of each case when it is begun; what it gives is told of its progress.
         finished: called with each case's number and run.
     """
-    groups: dict[tuple[object, ...], list[tuple[int, Case]]] = defaultdict(list)
-    for number, case in cases.items():
-        groups[case.group].append((number, case))
-    for left in groups.values():
+    for left in groups:
         while left:
-            reason, was_making = _work(left, plan, audio, steps.start, finished)
+            reason, was_making = _work(left, plan, audio, start, finished)
             # The worker did not live to tell of its case. Where it was making the model that all have in common, the
             # next would end in the same way, after as long a training.
             for i in range(len(left) if was_making else min(1, len(left))):
                 number, lost = left.pop(0)
                 if i:  # the first was begun
-                    steps.start(lost.title)
+                    start(lost.title)
                 finished(number, _lost(lost, plan, reason))
 
 
-def _timed_by_turns(done: Mapping[int, Run], plan: Plan, steps: Steps) -> dict[int, Run]:
+def _grouped(cases: Mapping[int, Case]) -> list[list[tuple[int, Case]]]:
+    """Give cases with their numbers, together those of one worker: of one backbone and exporter, or one model."""
+    groups: dict[tuple[object, ...], list[tuple[int, Case]]] = defaultdict(list)
+    for number, case in cases.items():
+        groups[case.group].append((number, case))
+    return list(groups.values())
+
+
+def _timed_by_turns(done: Mapping[int, Run], plan: Plan, rounds: int, report: Progress) -> dict[int, Run]:
     """Time the files of an experiment anew, in rounds in which each has its turn.
 
     Between its first row and its last lie the trainings; by then a shared machine has another pace, and what was timed
-    along the way cannot be compared. A file that fails now keeps the latency it had.
+    along the way cannot be compared. Every other round goes backwards, so that a pace that drifts within rounds favours
+    no file either.
 
     Args:
         done: the runs, by the number of their case.
         plan: how; its runs and seconds are divided among the rounds.
-        steps: a bar with one step left.
+        rounds: how often each file has its turn.
+        report: told of its progress.
     """
-    report, runs = steps.start(f"timing in {_ROUNDS} rounds"), {n: run for n, run in done.items() if not run.error}
+    runs = {number: run for number, run in done.items() if not run.error}
     cases = [(number, Case(run.target, file=run.artifact.path)) for number, run in runs.items()]
-    left = cases * _ROUNDS
+    left = [turn for number in range(rounds) for turn in (reversed(cases) if number % 2 else cases)]
     n_turns, found = len(left), defaultdict[int, list[Run]](list)
     short = replace(
         plan,
-        runs=math.ceil(plan.runs / _ROUNDS),
-        min_s=plan.min_s / _ROUNDS,
-        max_s=plan.max_s / _ROUNDS,
+        runs=math.ceil(plan.runs / rounds),
+        min_s=plan.min_s / rounds,
+        max_s=plan.max_s / rounds,
         memory=False,
     )
 
@@ -209,9 +221,10 @@ def _timed_by_turns(done: Mapping[int, Run], plan: Plan, steps: Steps) -> dict[i
         return lambda what, share: report(f"{title}: {what}", (n_behind + share) / n_turns)
 
     while left:
-        _work(left, short, [], start, lambda number, run: found[number].append(run))
-        del left[:1]  # the worker did not live to tell of it
-    steps.tell(f"latencies: {_ROUNDS} rounds in which every file had its turn")
+        reason, _ = _work(left, short, [], start, lambda number, run: found[number].append(run))
+        if left:  # the worker did not live to tell of it
+            number, lost = left.pop(0)
+            found[number].append(_lost(lost, short, reason))
     return {number: bench.timed_by_turns(run, found[number]) for number, run in runs.items()}
 
 

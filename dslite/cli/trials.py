@@ -88,10 +88,27 @@ def key(system: building.System, trial: Trial, n_compressors: int | None = None)
     )
 
 
+def other_files(folder: Path, data: DataSet) -> str:
+    """Say where a table has other files to learn from than a run had; nothing where they are the same, by their names.
+
+    Args:
+        folder: of the run.
+        data: what its compressors learn from.
+    """
+    splits = learned(run.read(folder))
+    now, then = {example.name for example in data.part(*splits)}, set(run.learned_labels(folder, splits))
+    if now == then:
+        return ""
+    return (
+        f"compressors learn, and exporters calibrate, with {len(now)} files, {len(now & then)} of them among the "
+        f"{len(then)} that the run learned from: what they change is the data's doing too"
+    )
+
+
 def sounds(system: building.System, data: DataSet) -> list[Path]:
     """Give the audio a run learned from, to calibrate with."""
     splits = learned(run.read(Path(system.model.run)))
-    return [example.path for example in data.examples if example.split in splits]
+    return [example.path for example in data.part(*splits)]
 
 
 # -- compressing --------------------------------------------------------------------------------------
@@ -104,6 +121,8 @@ def compressed(system: building.System, trial: Trial, data: DataSet, report: Pro
         UserError: where a compressor refuses its options.
         DsliteError: where a compressor fails, or gives what is no such model any more.
     """
+    for name in trial.compressors:  # before those before it are trained
+        building.check_options("compressors", name)
     n = len(trial.compressors)
     report(f"looking for {trial.name}", 0.0)
     cnn, kept = None, n
@@ -242,7 +261,8 @@ def figures(
     """Score an exported file, and look at what is in it; predictions go beside it.
 
     Returns:
-        The figures; and what is to be told, where there is no runtime here to score such a file with.
+        The figures; and what is to be told: of other files to learn from, or that there is no runtime here to score
+        such a file with.
 
     Raises:
         ModelFileError: where its runtime refuses it.
@@ -252,9 +272,10 @@ def figures(
     from dslite.learn.evaluation import judged
     from dslite.learn.metrics import Classification
 
+    flags = [Flag("other_files", told)] if (told := other_files(Path(system.model.run), data)) else []
     if not has_runtime(file):
         told = f"no UAR of {file.suffix} files: dslite has no runtime to predict with them"
-        return contents(file), [Flag("not_scored", told)]
+        return contents(file), [*flags, Flag("not_scored", told)]
     examples = [example for example in data.examples if example.split == trial.split]
     outputs, file_index = score(opened(file, threads, report), examples, report)
     found = judged(trial.split, examples, data.labels, outputs, file_index, predictions_path(file, trial.split))
@@ -269,6 +290,9 @@ def figures(
         method += "; the run kept the epoch that was best on them"
     statistics = {"n": float(level.n), "chance": level.chance}
     if level.uar_interval:  # one file has none
-        method += f"; low and high: 95 % interval of {level.n_resamples} bootstrap resamples of files"
+        method += (
+            f", with the 95 % interval of {level.n_resamples} bootstrap resamples of files; a class that a resample "
+            "has no file of is left out of its mean"
+        )
         statistics |= dict(zip(("low", "high"), level.uar_interval, strict=True))
-    return [Measurement("uar", level.uar, "ratio", method, statistics=statistics), *contents(file)], []
+    return [Measurement("uar", level.uar, "ratio", method, statistics=statistics), *contents(file)], flags

@@ -36,8 +36,9 @@ ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "13107
 copies keeps their memory too, 1.6 GB of it after an export of nasnet_large."""
 _SHARES = 0.25, 0.5
 """Of a case's progress, what is behind when its model is built, and when it is exported; measuring has the rest."""
-_SHARES_COMPRESSING = 0.9, 0.95
-"""Likewise, of the first case of a model that is compressed: `dslite.cli.sweep` estimates its cost alike."""
+TRAINING_SHARE = 0.9
+_SHARES_COMPRESSING = TRAINING_SHARE, 0.95
+"""Likewise, of the first case of a model that is compressed."""
 _GRACE_S = 5.0
 
 

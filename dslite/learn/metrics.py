@@ -107,6 +107,8 @@ class Difference:
         uar_a: of the first way.
         uar_b: of the second.
         difference: ``uar_a - uar_b``, in [-1, 1].
+        n_changed: files that the two take for different classes; of 0 the interval is one point, and says nothing of
+            other files.
         interval: of the difference, both ways seeing the same resamples; None where there are fewer than two files.
         n_resamples: behind the interval.
         confidence: of the interval.
@@ -116,6 +118,7 @@ class Difference:
     uar_a: float
     uar_b: float
     difference: float
+    n_changed: int
     interval: Interval | None
     n_resamples: int = N_RESAMPLES
     confidence: float = CONFIDENCE
@@ -207,7 +210,7 @@ def paired_difference(
 
     uar_a, uar_b = (float(uar[0]) for uar in uars(totals.sum(axis=0)[None]))
     (interval,) = _intervals(totals, difference, n_resamples, seed)
-    return Difference(len(truth), uar_a, uar_b, uar_a - uar_b, interval, n_resamples)
+    return Difference(len(truth), uar_a, uar_b, uar_a - uar_b, int((a != b).sum()), interval, n_resamples)
 
 
 def _classes(values: npt.ArrayLike, n_classes: int | None, name: str) -> Integers:

@@ -101,8 +101,8 @@ def strangers(path: Path) -> list[str]:
     return sorted(p.name for p in path.iterdir() if p.name not in _OURS and not p.name.startswith(files.HALF_WRITTEN))
 
 
-def learned_names(path: Path, splits: Sequence[Split]) -> set[str]:
-    """Give the names of the files a run learned from, as they stood in its table.
+def learned_labels(path: Path, splits: Sequence[Split]) -> dict[str, str]:
+    """Give the files a run learned from, by their names as they stood in its table, and what it learned of each.
 
     Raises:
         ModelFileError: where the run's copy of the table cannot be read.
@@ -110,7 +110,7 @@ def learned_names(path: Path, splits: Sequence[Split]) -> set[str]:
     place = path / _DATA
     try:
         with place.open(encoding="utf-8", newline="") as file:
-            return {row["file"] for row in csv.DictReader(file) if row["split"] in splits}
+            return {row["file"]: row["label"] for row in csv.DictReader(file) if row["split"] in splits}
     except (OSError, ValueError, KeyError, csv.Error) as error:
         raise ModelFileError(f"{place}: expected the table `dslite train` wrote: {in_words(error)}") from None
 

@@ -130,19 +130,27 @@ def timed_by_turns(run: Run, rounds: Sequence[Run]) -> Run:
 
     Args:
         run: with a latency.
-        rounds: runs of the same file; those that failed count for nothing.
+        rounds: runs of the same file, in their order.
 
     Returns:
-        The run; its latency has the samples of all rounds, and their number in its statistics as ``rounds``.
+        The run; its latency has the samples of all rounds, and ``round_latency`` has the median of each, by which files
+        can be compared round by round. Where a round failed, the run keeps what it has, and a flag says so.
     """
+    failed = [each.error for each in rounds if each.error]
     taken = [m for each in rounds if not each.error for m in each.measurements if m.metric == "latency" and m.samples]
-    if not taken:
-        return run
+    if failed:
+        told = f"timed by turns it failed in {len(failed)} of {len(rounds)} rounds, so it has no speed-up: {failed[0]}"
+        return replace(run, flags=(*run.flags, Flag("failed_by_turns", f"{Path(run.artifact.path).name}: {told}")))
+    if not taken or len(taken) < len(rounds):
+        return run  # of a target that gives no samples
     samples = tuple(itertools.chain.from_iterable(m.samples for m in taken))
-    statistics = {**summarise(samples), "rounds": float(len(taken))}
-    method = f"in each of {len(taken)} rounds in which all files of the experiment took turns, {taken[0].method}"
-    latency = replace(taken[0], value=statistics["p50"], method=method, samples=samples, statistics=statistics)
-    return replace(run, measurements=tuple(latency if m.metric == "latency" else m for m in run.measurements))
+    turns = f"{len(taken)} rounds in which all files of the experiment took turns"
+    latency = replace(taken[0], method=f"in each of {turns}, {taken[0].method}", samples=samples)
+    medians = Measurement(
+        "round_latency", 0.0, "s", f"median latency in each of {turns}", tuple(m.value for m in taken)
+    )
+    others = (m for m in run.measurements if m.metric not in (latency.metric, medians.metric))
+    return replace(run, measurements=(_with_statistics(latency), *others, _with_statistics(medians)))
 
 
 def _with_statistics(measurement: Measurement) -> Measurement:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from statistics import median
 
 from dslite.learn.metrics import Difference
 from dslite.records import Flag, Measurement, Run
@@ -10,7 +11,7 @@ from dslite.report.columns import chain, find, value
 BASE = "tflite-float32"
 """The exporter of the file that every row is compared with, of the model as it was trained."""
 SAME_SPEED = 0.1
-"""Speeds within this share of each other are called the same: on a busy machine a repetition differs by as much."""
+"""Speeds within this share of each other are called the same: on a busy machine even rounds leave as much."""
 _SPARSE = 0.1
 _SAME_MACS = 0.01
 _FRONT_END_NODES = 12
@@ -32,8 +33,9 @@ def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | 
         difference: gives the difference in UAR of one run from another; None where it is not known.
 
     Returns:
-        The rows with ``uar_difference``, its ``low`` and ``high`` where there is an interval, and ``speed_up``: against
-        the float32 file, or where no such runs on their target, the first uncompressed file there.
+        The rows with ``uar_difference``, its ``low`` and ``high`` where there is an interval, and ``speed_up`` where
+        both files were timed by turns: against the float32 file, or where no such runs on their target, the first
+        uncompressed file there.
     """
     of_target, found = bases(runs), []
     base = next((run for run in of_target.values() if run.artifact.exporter == BASE), None)
@@ -56,43 +58,50 @@ def bases(runs: Sequence[Run]) -> dict[str, Run]:
     return found
 
 
-def took_turns(run: Run) -> bool:
-    """Tell whether a file was timed in rounds with all others, and not when its row was at hand."""
-    latency = find(run, "latency")
-    return latency is not None and "rounds" in latency.statistics
-
-
 def _difference(base: Run, found: Difference | None) -> list[Measurement]:
     if found is None:
         return []
     method = f"UAR minus that of {name(base)} on the same {found.n} files"
-    statistics = {"n": float(found.n)}
+    statistics = {"n": float(found.n), "n_changed": float(found.n_changed)}
     if found.interval:
         method += (
-            f"; low and high: 95 % interval of {found.n_resamples} bootstrap resamples of files, the same for both "
-            "(paired)"
+            f", with the 95 % interval of {found.n_resamples} bootstrap resamples of files, the same for both (paired)"
         )
         statistics |= dict(zip(("low", "high"), found.interval, strict=True))
     return [Measurement("uar_difference", found.difference, "ratio", method, statistics=statistics)]
 
 
 def _speed_up(run: Run, base: Run | None) -> list[Measurement]:
-    ours, theirs = value(run, "latency"), base and value(base, "latency")
-    if not base or not ours or not theirs:
+    ratios = _ratios(run, base)
+    if not base or not ratios:
         return []
-    how = "by turns" if took_turns(run) and took_turns(base) else "not by turns"
-    method = f"median latency of {name(base)} by that of this file, on {run.target} in the same experiment, {how}"
-    return [Measurement("speed_up", theirs / ours, "ratio", method)]
+    method = (
+        f"median latency of {name(base)} by that of this file, in each of {len(ratios)} rounds on {run.target} in "
+        "which all files took turns; the median of these, low and high: the least and the greatest"
+    )
+    speed_up = Measurement("speed_up", median(ratios), "ratio", method, ratios)
+    if len(ratios) == 1 or run.artifact.path == base.artifact.path:  # with itself: there is no range
+        return [speed_up]
+    return [replace(speed_up, statistics={"n": float(len(ratios)), "low": min(ratios), "high": max(ratios)})]
+
+
+def _ratios(run: Run, base: Run | None) -> tuple[float, ...]:
+    """Give in each round how many times faster than another file one is; none where not both took turns."""
+    ours, theirs = find(run, "round_latency"), base and find(base, "round_latency")
+    if not ours or not theirs or len(ours.samples) != len(theirs.samples):
+        return ()
+    return tuple(before / now for now, before in zip(ours.samples, theirs.samples, strict=True))
 
 
 def _flags(run: Run, base: Run | None, runs: Sequence[Run]) -> list[Flag]:
     """Tell of a file that became slower, zeros that are not faster, half a delegate."""
     found, ours = [], name(run, runs)
-    if base and _is_slower(run, base):
-        times = (value(run, "latency") or 0) / (value(base, "latency") or 1)
-        found.append(Flag("slower", f"{ours}: slower than {name(base)}, {times:.2f} times its latency"))
+    ratios = _ratios(run, base)
+    if base and ratios and median(ratios) < 1 / (1 + SAME_SPEED) and max(ratios) < 1:
+        times = f"{1 / median(ratios):.2f} times its latency, and slower in every round"
+        found.append(Flag("slower", f"{ours}: slower than {name(base)}, {times}"))
     sparsity, denser = value(run, "sparsity"), _denser(run, runs)
-    if denser and (value(denser, "latency") or 0) < (value(run, "latency") or 0) * (1 + SAME_SPEED):
+    if denser and median(_ratios(run, denser)) < 1 + SAME_SPEED:
         told = (
             f"{ours}: {sparsity:.0%} of its weights are zero, and it is not {SAME_SPEED:.0%} faster than "
             f"{name(denser)}: {run.target} computes with zeros as with any weight"
@@ -114,30 +123,14 @@ def _flags(run: Run, base: Run | None, runs: Sequence[Run]) -> list[Flag]:
     return found
 
 
-def _is_slower(run: Run, base: Run) -> bool:
-    """Tell whether a file is slower than another one, and not only measured while the machine was busy.
-
-    Then both its median and its fastest run are, by more than the tolerance.
-    """
-    ours, theirs = find(run, "latency"), find(base, "latency")
-    if not ours or not theirs:
-        return False
-    pairs = (ours.value, theirs.value), (_fastest(ours), _fastest(theirs))
-    return all(one > other * (1 + SAME_SPEED) for one, other in pairs)
-
-
-def _fastest(latency: Measurement) -> float:
-    return latency.statistics.get("min", latency.value)
-
-
 def _denser(run: Run, runs: Sequence[Run]) -> Run | None:
     """Give the row that has not the zeros of a row, and else most in common with it.
 
-    That is one of the same exporter and target, measured like it, whose compressors are some of the row's, in the same
-    order.
+    That is one of the same exporter and target, timed in turn with it, whose compressors are some of the row's, in the
+    same order.
     """
     links, sparsity = run.artifact.compressors, value(run, "sparsity")
-    if sparsity is None or sparsity < _SPARSE or not value(run, "latency"):
+    if sparsity is None or sparsity < _SPARSE:
         return None
     able = [
         other
@@ -145,7 +138,7 @@ def _denser(run: Run, runs: Sequence[Run]) -> Run | None:
         if (other.artifact.exporter, other.target) == (run.artifact.exporter, run.target)
         and len(other.artifact.compressors) < len(links)
         and _are_among(other.artifact.compressors, links)
-        and value(other, "latency")
+        and _ratios(run, other)
         and (theirs := value(other, "sparsity")) is not None
         and theirs <= sparsity - _SPARSE
     ]

@@ -18,11 +18,11 @@ from rich.text import Text
 from dslite.records import BenchReport, Measurement, Run
 from dslite.report import columns
 from dslite.report.columns import DASH, GAP, Column, chain, find, metric, size, too_wide, value, width_of
-from dslite.report.comparison import SAME_SPEED, bases, name, took_turns
+from dslite.report.comparison import SAME_SPEED, bases, name
 from dslite.report.pareto import Objective, front
 
-OBJECTIVES = (Objective("uar", higher=True), Objective("latency", SAME_SPEED), Objective("size", 0.01))
-"""What rows are judged by."""
+OBJECTIVES = (Objective("uar", higher=True), Objective("speed_up", SAME_SPEED, higher=True), Objective("size", 0.01))
+"""What rows are judged by; of speeds the ratio, as latencies of one round are alike in the machine's pace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +43,34 @@ class Words:
         return self.title.splitlines()[0]
 
 
+_ALIKE = "all decisions alike"
+
+
 def _with_interval(name_of: str, form: str) -> Callable[[Run], str]:
     def cell(run: Run) -> str:
         found = find(run, name_of)
         if found is None:
             return DASH
-        text = form.format(found.value)
-        ends = [form.format(found.statistics[end]) for end in ("low", "high") if end in found.statistics]
-        return f"{text} ({' to '.join(ends)})" if ends else text  # a score of one file has no interval
+        text, statistics = form.format(found.value), found.statistics
+        if statistics.get("n_changed") == 0:
+            return f"{text} ({_ALIKE})"
+        if "low" not in statistics:  # of one file
+            return text
+        ends = [form.format(statistics[end]) for end in ("low", "high")]
+        return f"{text} ({' to '.join(ends) if ends[0] != ends[1] else DASH})"
 
     return cell
 
 
 def _times(number: float | None) -> str:
     return DASH if number is None else f"{number:.2f}x"
+
+
+def _speed_up(run: Run) -> str:
+    found = find(run, "speed_up")
+    if found is None or "low" not in found.statistics:
+        return _times(value(run, "speed_up"))
+    return f"{_times(found.value)} ({found.statistics['low']:.2f} to {found.statistics['high']:.2f})"
 
 
 def _percent(number: float | None) -> str:
@@ -68,25 +82,31 @@ def _delegated(run: Run) -> str:
     return DASH if nodes is None or delegated is None else f"{delegated:.0f}/{nodes:.0f}"
 
 
+_SCORED, _RANGED = "UAR (95 % CI)", "speed-up (rounds)"
 _OF_BENCH = {column.name: column for column in columns.COLUMNS}
 COLUMNS: tuple[Column | Words, ...] = (
-    Words("UAR (95 % CI)", _with_interval("uar", "{:.3f}")),
+    Words(_SCORED, _with_interval("uar", "{:.3f}")),
     Words("against float32 (95 % CI)", _with_interval("uar_difference", "{:+.3f}")),
     _OF_BENCH["size"],
     Column("gzip", metric("gzip_size"), size),
     _OF_BENCH["p50"],
     _OF_BENCH["p90"],
-    Column("speed-up", metric("speed_up"), _times),
+    Words(_RANGED, _speed_up),
     _OF_BENCH["memory"],
     _OF_BENCH["MACs"],
     _OF_BENCH["params"],
     Column("zeros", metric("sparsity"), _percent),
     Words("XNNPACK\nnodes", _delegated),
 )
-_UAR_ALONE = Column("UAR", metric("uar"), lambda number: DASH if number is None else f"{number:.3f}")
-"""What comes for the first column where its interval does not fit."""
-_LEFT_OUT_FIRST = ("p90", "params", "MACs", "memory", "XNNPACK", "zeros", "gzip", "speed-up", "p50", "size")
-_SHORTEST_NAME = 24
+_ALONE = {
+    _RANGED: Column("speed-up", metric("speed_up"), _times),
+    _SCORED: Column("UAR", metric("uar"), lambda number: DASH if number is None else f"{number:.3f}"),
+}
+"""What comes for a column, the first one first, where its intervals do not fit."""
+_LEFT_OUT_FIRST = ("p90", "params", "MACs", "memory", "XNNPACK", "zeros", "gzip", "p50", "size", "speed-up")
+_SHORTEST_NAME = 16
+_BUSY = 0.5
+"""Of the cores that other programs had before the first run, from which on figures of speed are doubtful."""
 
 
 def best(runs: Sequence[Run]) -> set[int]:
@@ -104,14 +124,17 @@ def best(runs: Sequence[Run]) -> set[int]:
 
 def experiment_table(report: BenchReport, width: int) -> Group:
     """Lay a report out for a terminal: columns that do not fit are left out, and that is said."""
-    names = _marked(report.runs, "*")
-    chosen, left_out = _fitting(report.runs, width - GAP - min(_SHORTEST_NAME, max(map(len, names), default=0)))
+    names, optimal = [name(run, report.runs) for run in report.runs], best(report.runs)
+    room = width - 2 * GAP - min(_SHORTEST_NAME, max(map(len, names), default=0))
+    chosen, left_out = _fitting(report.runs, room)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("")
     table.add_column("compressor, exporter", overflow="fold")
     for column in chosen:
         table.add_column(column.title, justify="right", no_wrap=True)
-    for title, run in zip(names, report.runs, strict=True):
-        table.add_row(escape(title), *(column.cell(run) for column in chosen), style="red" if run.error else None)
+    for i, (title, run) in enumerate(zip(names, report.runs, strict=True)):
+        cells = (column.cell(run) for column in chosen)
+        table.add_row("*" if i in optimal else "", escape(title), *cells, style="red" if run.error else None)
     below = [Text(f"failed: {told}", style="red") for told in _failures(report.runs)]
     below += [Text(f"note: {message}", style="yellow") for message in _truths(report.runs)]
     below += [Text(f"- {note}", style="dim") for note in notes(report)]
@@ -123,27 +146,28 @@ def experiment_table(report: BenchReport, width: int) -> Group:
 def _fitting(runs: Sequence[Run], room: int) -> tuple[list[Column | Words], list[str]]:
     """Choose the columns for so many characters, and name those that are left out.
 
-    Rather than what a row costs in UAR, all else goes.
+    Rather than what a row costs in UAR, all else goes; rather than its size and speed, the interval of its UAR.
     """
-    last = _LEFT_OUT_FIRST.index("speed-up")
-    for able, first_to_go in (
-        (COLUMNS, _LEFT_OUT_FIRST[:last]),
-        ((_UAR_ALONE, *COLUMNS[1:]), _LEFT_OUT_FIRST),
-    ):
+    able, without, last = list(COLUMNS), list[str](), _LEFT_OUT_FIRST.index("p50")
+    for title, alone in (("", None), *_ALONE.items()):
+        if alone:
+            able = [alone if column.title == title else column for column in able]
+            without.append(f"intervals of {alone.name}")
         widths = {c.name: max(map(width_of, (c.title, *(c.cell(run) for run in runs)))) for c in able}
-        left_out = too_wide(widths, first_to_go, room)
+        left_out = too_wide(widths, _LEFT_OUT_FIRST[: last if len(without) < len(_ALONE) else None], room)
         chosen = [column for column in able if column.name not in left_out]
         if sum(widths[column.name] + GAP for column in chosen) <= room:
             break
-    interval = [] if able is COLUMNS else ["interval of the UAR"]
-    return chosen, [*interval, *left_out]
+    return chosen, [*without, *left_out]
 
 
 def markdown(report: BenchReport) -> str:
     """Write a report as Markdown, with the command that gives it again."""
     titles = ["compressor, exporter", *(" ".join(column.title.split("\n")) for column in COLUMNS)]
     lines = [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
-    for title, run in zip(_marked(report.runs, "`*`"), report.runs, strict=True):
+    optimal = best(report.runs)
+    for i, run in enumerate(report.runs):
+        title = f"{'`*` ' if i in optimal else ''}{name(run, report.runs)}"
         lines.append(f"| {' | '.join([title, *(column.cell(run) for column in COLUMNS)])} |")
     lines += ["", *(f"- failed: {told}" for told in _failures(report.runs))]
     lines += [f"- {message}" for message in (*_truths(report.runs), *notes(report, "`*`"))]
@@ -157,6 +181,7 @@ _METRICS = {
     "uar_difference": ("uar_difference", "value"),
     "uar_difference_low": ("uar_difference", "low"),
     "uar_difference_high": ("uar_difference", "high"),
+    "changed_decisions": ("uar_difference", "n_changed"),
     "size_bytes": ("size", "value"),
     "gzip_size_bytes": ("gzip_size", "value"),
     "sparsity": ("sparsity", "value"),
@@ -165,6 +190,8 @@ _METRICS = {
     "latency_p50_s": ("latency", "p50"),
     "latency_p90_s": ("latency", "p90"),
     "speed_up": ("speed_up", "value"),
+    "speed_up_low": ("speed_up", "low"),
+    "speed_up_high": ("speed_up", "high"),
     "memory_delta_bytes": ("memory_delta", "value"),
     "nodes": ("nodes", "value"),
     "delegated_nodes": ("delegated_nodes", "value"),
@@ -190,11 +217,6 @@ def _cell(found: Measurement | None, part: str) -> str:
         return ""
     number = found.value if part == "value" else found.statistics.get(part)
     return "" if number is None else f"{number:.10g}"
-
-
-def _marked(runs: Sequence[Run], mark: str) -> list[str]:
-    optimal = best(runs)
-    return [f"{mark if i in optimal else ' ' * len(mark)} {name(run, runs)}" for i, run in enumerate(runs)]
 
 
 def _failures(runs: Sequence[Run]) -> list[str]:
@@ -246,7 +268,13 @@ def notes(report: BenchReport, mark: str = "*") -> list[str]:
     if difference:
         found.append(
             f"against float32: {difference.method}; an interval with 0 in it shows no difference, and the loss may be "
-            "as large as its lower end"
+            f"as large as its lower end; {_ALIKE}: on these {difference.statistics['n']:.0f} files, others may tell "
+            "them apart"
+        )
+    if any(_is_point(run) for run in report.runs):
+        found.append(
+            f"({DASH}) for an interval: every class is recognised always or never, of which resamples cannot tell how "
+            "sure it is: score more files"
         )
     if difference and any(run.artifact.compressors for run in report.runs):
         found.append(
@@ -256,17 +284,18 @@ def notes(report: BenchReport, mark: str = "*") -> list[str]:
     measured = [run for run in report.runs if find(run, "latency")]
     if measured:
         threads = sorted({run.plan.threads for run in measured})
-        how = "rounds in which every file has its turn in a fresh process"
-        if not all(map(took_turns, measured)):
-            how = "a fresh process each, some at other times than others, when the machine may have had another pace"
         found.append(
-            f"latency: {'; '.join(_machines(report, measured))}; {'/'.join(map(str, threads))} "
-            f"thread{'s' if threads != [1] else ''}, batch 1, {how}, front end included"
+            f"latency: {'; '.join(_machines(report, measured))}{_busy(report)}; {'/'.join(map(str, threads))} "
+            f"thread{'s' if threads != [1] else ''}, batch 1, in fresh processes, front end included"
         )
-        named = dict.fromkeys(name(base) for base in bases(measured).values())
-        if named:
-            found.append(f"speed-up: of the median, against {' or '.join(named)}{of_target}")
+        found.append(_about_speed(measured, of_target))
         found.append("memory: peak above the same process with the runtime ready but no model; MB = 10^6 bytes")
+    calibrated = sorted({n for run in report.runs if (n := run.artifact.n_calibration) is not None})
+    if calibrated:
+        found.append(
+            f"calibration, of exporters that need it: {' or '.join(map(str, calibrated))} chunks with sound in them, "
+            "from the files that the run learned from"
+        )
     if any(find(run, "sparsity") for run in report.runs):
         found.append(
             "zeros: share of the weights in kernels; gzip: the file compressed, which is where zeros and shared values "
@@ -277,12 +306,44 @@ def notes(report: BenchReport, mark: str = "*") -> list[str]:
             "params: of the Keras model; of none with its batch normalisation, which compressors fold into kernels"
         )
     if best(report.runs):
-        _, latency, file_size = OBJECTIVES
+        _, speed, file_size = OBJECTIVES
         found.append(
-            f"{mark} Pareto-optimal: no other row{of_target} is as good in UAR, p50 and size, and better in one of "
-            f"them; p50 within {latency.tolerance:.0%} and sizes within {file_size.tolerance:.0%} count as equal"
+            f"{mark} Pareto-optimal: no other row{of_target} is as good in UAR, speed-up and size, and better in one "
+            f"of them; speed-ups within {speed.tolerance:.0%} and sizes within {file_size.tolerance:.0%} count as equal"
         )
     return found
+
+
+def _about_speed(measured: Sequence[Run], of_target: str) -> str:
+    """Say what speed-ups are, or why there are none."""
+    timed = [run for run in measured if find(run, "speed_up")]
+    if not timed:
+        return (
+            "speed-up, Pareto-optimal rows: not told before all files were timed by turns, at the end of an "
+            "experiment; p50 of rows that were measured at different times cannot be compared"
+        )
+    named = dict.fromkeys(name(base) for base in bases(timed).values())
+    rounds = sorted({len(speed.samples) for run in timed if (speed := find(run, "speed_up"))})
+    dash = "" if len(timed) == len(measured) else f"; {DASH}: not timed by turns"
+    return (
+        f"speed-up: against {' or '.join(named)}{of_target}, of the median latencies in each of "
+        f"{'/'.join(map(str, rounds))} rounds in which every file has its turn; the median of the rounds, in brackets "
+        f"the least and the greatest{dash}"
+    )
+
+
+def _is_point(run: Run) -> bool:
+    """Tell whether a score's interval is one point, as where resamples have nothing to vary."""
+    uar = find(run, "uar")
+    return uar is not None and "low" in uar.statistics and uar.statistics["low"] == uar.statistics["high"]
+
+
+def _busy(report: BenchReport) -> str:
+    """Warn of a machine that had other things to do when the experiment began."""
+    load, cores = (report.environment.get(fact) for fact in ("load_average_1min", "cpus"))
+    if not load or not cores or load <= _BUSY * cores:
+        return ""
+    return f"; it was busy when this began, its load average {load:g}"
 
 
 def _machines(report: BenchReport, runs: Sequence[Run]) -> list[str]:

@@ -1,13 +1,14 @@
 """UAR of an experiment's rows against latency, and against size: PNG and SVG."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslite.files import written_whole
 from dslite.records import BenchReport, Run
 from dslite.report.columns import chain, find, value
+from dslite.report.experiment import best
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,16 +17,26 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#
 """Of exporters; Okabe and Ito's, told apart by the colour-blind too."""
 _MARKERS = "osD^vPX*<>ph"
 _AXES = {"latency": ("median latency (ms)", 1e3), "size": ("size of the file (MB)", 1e-6)}
+_STARRED: Mapping[str, Any] = {"markeredgecolor": "black", "markeredgewidth": 1.4}
+_FRONT: Mapping[str, Any] = {"color": "0.6", "linewidth": 1}
+_WIDE = 8
+"""Of the greatest value by the least, from which on the ticks are those of decades."""
 _DPI = 150
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9._-]")
 
 
-def draw(report: BenchReport, folder: Path) -> list[Path]:
+def draw(report: BenchReport, folder: Path, split: str) -> list[Path]:
     """Draw both plots into a folder, each as PNG and SVG, whole or not at all; nothing where no row has a UAR.
 
     Colours are exporters, markers compressors; bars are confidence intervals; the line joins the rows than which no
-    other has both a higher UAR and less of what is on the axis. Where there are several targets, each has a plot of
-    latencies; a file has one size.
+    other has both a higher UAR and less of what is on the axis. Rows that have a star in the table, which is also for
+    what is not on the axis, have a black edge. Where there are several targets, each has a plot of latencies; a file
+    has one size.
+
+    Args:
+        report: of an experiment.
+        folder: where the plots go.
+        split: that was scored.
 
     Raises:
         WriteError: where the system refuses to write.
@@ -36,6 +47,7 @@ def draw(report: BenchReport, folder: Path) -> list[Path]:
         return []
     import matplotlib as mpl
 
+    starred = {(report.runs[i].artifact.path, report.runs[i].target) for i in best(report.runs)}
     files = {run.artifact.path: run for run in reversed(runs)}
     plots = [("size", "", [run for run in runs if files[run.artifact.path] is run])]
     for target in targets:
@@ -49,7 +61,7 @@ def draw(report: BenchReport, folder: Path) -> list[Path]:
             shown = [run for run in rows if value(run, metric) is not None]
             if not shown:
                 continue
-            figure = _figure(shown, metric, target)
+            figure = _figure(shown, metric, target, split, starred)
             for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
                 path = folder / f"{_stem(metric, target)}{suffix}"
                 with written_whole(path) as place:
@@ -69,10 +81,9 @@ def _stem(metric: str, target: str = "") -> str:
     return "-".join(filter(None, ["uar", metric, _NOT_PLAIN.sub("_", target)]))
 
 
-def _figure(runs: Sequence[Run], metric: str, target: str) -> Any:
+def _figure(runs: Sequence[Run], metric: str, target: str, split: str, starred: Container[tuple[str, str]]) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, NullLocator
 
     title, scale = _AXES[metric]
     figure = Figure(figsize=(8, 5))
@@ -88,39 +99,54 @@ def _figure(runs: Sequence[Run], metric: str, target: str) -> Any:
         low, high = (uar.statistics.get(end, uar.value) for end in ("low", "high"))
         points.append((x, uar.value))
         colour = _COLOURS[exporters.index(run.artifact.exporter or "") % len(_COLOURS)]
-        axes.errorbar(
-            x,
-            uar.value,
-            linestyle="",
-            yerr=[[max(0.0, uar.value - low)], [max(0.0, high - uar.value)]],
-            color=colour,
-            **marker(compressors.index(chain(run.artifact.compressors)), colour),
-            elinewidth=0.8,
-            alpha=0.9,
-        )
+        axes.vlines(x, low, high, color=colour, linewidth=0.8, alpha=0.4, zorder=1)
+        shape = marker(compressors.index(chain(run.artifact.compressors)), colour)
+        if (run.artifact.path, run.target) in starred:
+            shape = {**shape, **_STARRED}
+        axes.plot(x, uar.value, linestyle="", color=colour, **shape, zorder=3)
     _line(axes, points)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-    axes.xaxis.set_minor_locator(NullLocator())
+    _scale(axes, [x for x, _ in points])
     axes.set_xlabel(title)
     axes.set_ylabel("UAR, with 95 % interval")
     axes.grid(visible=True, which="both", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
-    _legend(axes, exporters, compressors)
-    chance = next((uar.statistics.get("chance") for run in runs if (uar := find(run, "uar"))), None)
-    backbones = sorted({run.artifact.backbone or "" for run in runs})
-    parts = [", ".join(backbones), f"chance {chance:.2f}" if chance else "", target]
+    _legend(axes, exporters, compressors, metric)
+    scores = next((uar.statistics for run in runs if (uar := find(run, "uar"))), {})
+    parts = [
+        ", ".join(sorted({run.artifact.backbone or "" for run in runs})),
+        f"{scores['n']:.0f} {split} files" if "n" in scores else "",
+        f"chance {scores['chance']:.2f}" if "chance" in scores else "",
+        target,
+        "stopped before files were timed by turns" if metric == "latency" and not any(map(_took_turns, runs)) else "",
+    ]
     axes.set_title("; ".join(filter(None, parts)), fontsize=10)
     return figure
+
+
+def _took_turns(run: Run) -> bool:
+    return find(run, "round_latency") is not None
+
+
+def _scale(axes: "Axes", values: Sequence[float]) -> None:
+    """Make the axis logarithmic, with round numbers at a handful of ticks, however far its ends are apart."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    axes.set_xscale("log")
+    low, high = min(values), max(values)
+    room = max((high / low) ** 0.06, 1.05) if low > 0 else 1.0
+    axes.set_xlim(low / room, high * room)
+    is_wide = high > _WIDE * low
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if is_wide else MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def marker(number: int, colour: str) -> dict[str, Any]:
     """Give what tells a chain of compressors: its form; in the second round it is hollow, then its edge thicker."""
     rounds, form = divmod(number, len(_MARKERS))
-    shape = {"marker": _MARKERS[form], "markersize": 12 if _MARKERS[form] == "*" else 8}  # a star looks smaller
+    shape = {"marker": _MARKERS[form], "markersize": 13 if _MARKERS[form] == "*" else 8}  # a star looks smaller
     if not rounds:
-        return {**shape, "markeredgecolor": "white"}
+        return {**shape, "markeredgecolor": "white", "markeredgewidth": 0.5}
     return {
         **shape,
         "markerfacecolor": "white",
@@ -136,10 +162,10 @@ def _line(axes: "Axes", points: Sequence[tuple[float, float]]) -> None:
         if y > highest:
             chosen.append((x, y))
             highest = y
-    axes.step([x for x, _ in chosen], [y for _, y in chosen], where="post", color="0.6", linewidth=1, zorder=1)
+    axes.step([x for x, _ in chosen], [y for _, y in chosen], where="post", **_FRONT, zorder=2)
 
 
-def _legend(axes: "Axes", exporters: Sequence[str], compressors: Sequence[str]) -> None:
+def _legend(axes: "Axes", exporters: Sequence[str], compressors: Sequence[str], metric: str) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
@@ -149,4 +175,9 @@ def _legend(axes: "Axes", exporters: Sequence[str], compressors: Sequence[str]) 
     handles += [
         Line2D([], [], linestyle="", color="0.4", label=name, **marker(i, "0.4")) for i, name in enumerate(compressors)
     ]
+    handles.append(Line2D([], [], **_FRONT, label=f"highest UAR up to this {metric}"))
+    circle = {**marker(0, "white"), **_STARRED}
+    handles.append(
+        Line2D([], [], linestyle="", color="white", **circle, label="black edge: Pareto-optimal in UAR, speed and size")
+    )
     axes.legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)

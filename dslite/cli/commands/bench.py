@@ -8,6 +8,7 @@ import click
 
 from dslite.cli import building
 from dslite.cli.console import json_option
+from dslite.cli.data import calibration_files
 from dslite.cli.options import (
     MODEL_FLAGS,
     OUTPUT,
@@ -109,7 +110,8 @@ def command(
     named = select("targets", targets)
     wanted = cases.file_cases(files, named)
     if systems:
-        heard = [sound for path in calibration or audio for sound in audio_files(path)]
+        seeds = [seed for system in systems if (seed := building.split_seed(system)) is not None]
+        heard = calibration_files(calibration or audio, *seeds[:1])
         wanted += cases.exported_cases(systems, select("exporters", exporters), parts, named, heard)
     if not wanted:
         raise SpecError(

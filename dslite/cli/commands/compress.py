@@ -10,12 +10,13 @@ from dslite.cli import building, trials
 from dslite.cli.console import json_option
 from dslite.cli.data import DataRequest, table_options
 from dslite.cli.options import PATH, OutputPath, PluginName, given
-from dslite.cli.plans import plan_options
+from dslite.cli.plans import plan_options, rounds_option
 from dslite.cli.selection import select
 from dslite.cli.selection import split as items_of
 from dslite.errors import DataError, SpecError
 from dslite.learn import run
 from dslite.learn.dataset import DataSet, Split
+from dslite.loading import Kind
 from dslite.records import Plan
 from dslite.registry import get_with_options, registry
 
@@ -65,6 +66,7 @@ _EXPORTERS, _TARGETS = ("tflite-float32", "tflite-int8"), ("host-litert",)
     is_flag=True,
     help="Measure all, also what an experiment that was stopped had measured, and replace another one in the folder.",
 )
+@rounds_option
 @plan_options
 @json_option
 def command(
@@ -76,6 +78,7 @@ def command(
     split: Split,
     output: Path | None,
     fresh: bool,
+    rounds: int,
     plan: Plan,
     as_json: bool,
 ) -> None:
@@ -85,6 +88,8 @@ def command(
     the model is compressed and fine-tuned on the train split, with the recipe of the run, exported, scored and
     measured. Each row is a file that can be shipped: UAR with its interval, the difference from the uncompressed
     float32 file by a paired bootstrap, size, zeros, parameters, MACs, latency and memory.
+
+    `dslite list compressors` names them, `dslite show NAME` says what their options are.
 
     The folder gets the files, report.json, table.csv, table.md, predictions, and UAR against latency and size as PNG
     and SVG. A row that fails says why, and the exit code is 1. An experiment that was stopped goes on where it was
@@ -101,10 +106,12 @@ def command(
     table = dataclasses.replace(data, task="classification").read(for_training=False)
     _check(table, info, run_folder, split)
     data_key = learning.data_key(table)
+    exporters = tuple(select("exporters", exporters or _EXPORTERS))
+    _check_options(wanted, exporters)
     cases = experiments.trial_cases(
         building.trained(run_folder),
         wanted,
-        select("exporters", exporters or _EXPORTERS),
+        exporters,
         select("targets", targets or _TARGETS),
         data,
         data_key,
@@ -113,11 +120,41 @@ def command(
     resolved = run_folder.resolve()
     place = output or resolved.with_name(f"{resolved.name}-compressed")
     model_key = identity.key(identity.weights(str(run_folder / run.WEIGHTS)))
-    at_work = sweep.Sweep(cases, plan, [])
-    with experiment_folder.claimed(place, split, data_key, model_key, cases, fresh=fresh, as_json=as_json) as folder:
+    at_work = sweep.Sweep(cases, plan, [], rounds)
+    with experiment_folder.opened(place, split, data_key, model_key, cases, fresh=fresh, as_json=as_json) as folder:
+        if folder.earlier:
+            told = f"{place} has an earlier experiment of {len(folder.earlier)} rows: each stays until it is"
+            click.echo(f"note: {told} measured anew", err=True)
         at_work.run(folder, fresh=fresh)
     if at_work.failed:
         raise SystemExit(1)
+
+
+def _check_options(wanted: Sequence[tuple[str, ...]], exporters: Sequence[str]) -> None:
+    """Tell at once of rows that will fail, as their options cannot be; the others are measured.
+
+    Raises:
+        SpecError: where no chain of compressors that was named, or no exporter, is left.
+    """
+    all_rows: tuple[tuple[Kind, Sequence[tuple[str, ...]]], ...] = (
+        ("compressors", wanted),
+        ("exporters", [(name,) for name in exporters]),
+    )
+    for kind, rows in all_rows:
+        refused = [error for links in rows if (error := _refused(kind, links))]
+        if refused and len(refused) == len(rows):
+            raise refused[0]
+        for error in refused:
+            click.echo(f"note: {error}; its rows will fail, the others are measured", err=True)
+
+
+def _refused(kind: Kind, links: Sequence[str]) -> SpecError | None:
+    try:
+        for link in links:
+            building.check_options(kind, link)
+    except SpecError as error:
+        return error
+    return None
 
 
 def _check(table: DataSet, info: run.RunInfo, folder: Path, split: Split) -> None:
@@ -137,13 +174,21 @@ def _check(table: DataSet, info: run.RunInfo, folder: Path, split: Split) -> Non
     for part in ("train", split):
         if not table.part(part):
             raise DataError(f"expected a {part} split, the table has none")
-    learned = run.learned_names(folder, trials.learned(info))
+    learned = run.learned_labels(folder, trials.learned(info))
     n_scored, n_learned = len(table.part(split)), sum(each.name in learned for each in table.part(split))
     if n_learned:
         raise DataError(
             f"{n_learned} of the {n_scored} {split} files are among those the run learned from, by their names: "
             "give the table that the run learned from"
         )
+    wrong = [each.name for each in table.examples if learned.get(each.name, each.label) != each.label]
+    if wrong:
+        raise DataError(
+            f"{len(wrong)} of the files that the run learned from have another label in the table, such as {wrong[0]}: "
+            "give the table that the run learned from"
+        )
+    if told := trials.other_files(folder, table):
+        click.echo(f"note: {told}", err=True)
 
 
 def chains(texts: Sequence[str]) -> list[tuple[str, ...]]:

@@ -111,7 +111,7 @@ def _check_labels(examples: Sequence[Example], labels: Sequence[str], split: str
 
 def _n_learned_from(folder: Path, examples: Sequence[Example]) -> int:
     """Count the examples a run learned from, by their names, and say so where there are any."""
-    learned = run.learned_names(folder, ("train", "devel") if run.read(folder).final else ("train",))
+    learned = run.learned_labels(folder, ("train", "devel") if run.read(folder).final else ("train",))
     n_learned = sum(example.name in learned for example in examples)
     if n_learned:
         told = f"{n_learned} of these {len(examples)} files are among those the run learned from, by their names"

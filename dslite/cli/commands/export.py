@@ -7,6 +7,7 @@ import click
 
 from dslite.cli import building
 from dslite.cli.console import json_option, print_json, progress
+from dslite.cli.data import calibration_files
 from dslite.cli.options import (
     MODEL_FLAGS,
     PATH,
@@ -67,13 +68,13 @@ def command(
     The manifest is OUTPUT.json; the pair is all that `dslite predict` and `dslite bench` need. ImageNet scaling and,
     in a whole file, the spectrogram front end are inside: audio in [-1, 1] goes in as float32 (1, samples).
     """
-    from dslite.audio.load import audio_files
-
     wanted = _system(run, backbone, model, recipe)
     building.check(wanted)
     _check_output(output, building.get_exporter(exporter)[0].suffix, force=force)
-    sounds = [sound for path in calibration for sound in audio_files(path)]
-    building.check_calibration(exporter, sounds)
+    sounds = calibration_files(calibration, building.split_seed(wanted))
+    building.check_exporter(exporter, sounds)
+    if sounds and not building.get_exporter(exporter)[0].needs_calibration:
+        raise SpecError(f"--calibration: {exporter} has nothing to calibrate: leave it away")
     with native_output_hidden(), progress(3) as steps:
         cnn = None
         if part != "frontend":

@@ -22,13 +22,7 @@ def _channels(model: Any, finetune: Finetune, options: Options) -> Any:
     from dslite.model.surgery import backbone_of, folded
     from dslite_plugins.compressors import coupling
 
-    share = check_between(options, "macs", 0, 1, "it is the share of the backbone's multiply-accumulates that is left")
-    steps, epochs, multiple = int(options["steps"]), check_epochs(options), int(options["multiple"])
-    rate = check_rate(options)
-    if not 1 <= steps <= epochs:
-        raise SpecError(f"steps: expected 1 to {epochs}, as there are epochs, got {steps}")
-    if multiple < 1:
-        raise SpecError(f"multiple: expected 1 or more, got {multiple}")
+    share, steps, multiple, epochs, rate = _settings(options)
     cnn = folded(model)
     backbone = backbone_of(cnn)
     whole = coupling.count_macs(coupling.coupling(backbone), backbone, set())
@@ -38,6 +32,21 @@ def _channels(model: Any, finetune: Finetune, options: Options) -> Any:
         n_epochs = (step + 1) * epochs // steps - step * epochs // steps
         finetune(cnn, epochs=n_epochs, rate=rate)
     return cnn
+
+
+def _settings(options: Options) -> tuple[float, int, int, int, float]:
+    share = check_between(options, "macs", 0, 1, "it is the share of the backbone's multiply-accumulates that is left")
+    steps, multiple, epochs, rate = (
+        int(options["steps"]),
+        int(options["multiple"]),
+        check_epochs(options),
+        check_rate(options),
+    )
+    if not 1 <= steps <= epochs:
+        raise SpecError(f"steps: expected 1 to {epochs}, as there are epochs, got {steps}")
+    if multiple < 1:
+        raise SpecError(f"multiple: expected 1 or more, got {multiple}")
+    return share, steps, multiple, epochs, rate
 
 
 def _shrunk(cnn: Any, images: Any, aim: int, multiple: int) -> Any:
@@ -79,5 +88,6 @@ def dslite_compressors() -> Iterable[Compressor]:
                 Option("epochs", 12, "Of fine-tuning, over all steps."),
                 Option("rate", 1.0, "Learning rate, as a share of that of the run's second phase."),
             ),
+            check=_settings,
         )
     ]

@@ -30,9 +30,7 @@ def _cluster(model: Any, finetune: Finetune, options: Options) -> Any:
 
     from dslite.model.surgery import folded
 
-    n_clusters, epochs, rate = int(options["clusters"]), check_epochs(options), check_rate(options)
-    if not 3 <= n_clusters <= 256:  # noqa: PLR2004 - the zero and two more; an index of a byte
-        raise SpecError(f"clusters: expected 3 to 256, got {n_clusters}")
+    n_clusters, epochs, rate = _settings(options)
     base = folded(model)
     sparse = sparsity_of(base) >= LEAST_SPARSE
     initial = tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
@@ -50,6 +48,13 @@ def _cluster(model: Any, finetune: Finetune, options: Options) -> Any:
     clustered = wrapped(base, wrap)
     finetune(clustered, epochs=epochs, rate=rate, training=True)
     return with_weights_of(base, clustered)
+
+
+def _settings(options: Options) -> tuple[int, int, float]:
+    n_clusters = int(options["clusters"])
+    if not 3 <= n_clusters <= 256:  # noqa: PLR2004 - the zero and two more; an index of a byte
+        raise SpecError(f"clusters: expected 3 to 256, got {n_clusters}")
+    return n_clusters, check_epochs(options), check_rate(options)
 
 
 def _frozen(layer: Any) -> Any:
@@ -70,5 +75,6 @@ def dslite_compressors() -> Iterable[Compressor]:
                 Option("epochs", 3, "Of fine-tuning."),
                 Option("rate", 0.5, "Learning rate, as a share of that of the run's second phase."),
             ),
+            check=_settings,
         )
     ]

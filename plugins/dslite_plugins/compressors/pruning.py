@@ -33,12 +33,7 @@ def _prune(model: Any, finetune: Finetune, options: Options) -> Any:
 
     from dslite.model.surgery import folded
 
-    sparsity = check_between(
-        options, "sparsity", 0, 1, "it is the share of weights that become zero; 0 leaves all, 1 leaves none"
-    )
-    if sparsity < LEAST_SPARSE:
-        raise SpecError(f"sparsity: expected {LEAST_SPARSE} or more, got {sparsity:g}: so few zeros save nothing")
-    epochs, rate = check_epochs(options), check_rate(options)
+    sparsity, epochs, rate = _settings(options)
     # Steps are counted from 1. A mask changes every so many of them until `end`, which must be such a step.
     ramp = int(_RAMP * finetune.n_steps(epochs))
     every = max(1, ramp // _N_UPDATES)
@@ -52,6 +47,15 @@ def _prune(model: Any, finetune: Finetune, options: Options) -> Any:
         wrapper.pruning_step.assign(0)  # as TFMOT's callback for `fit` would: from here on the wrapper counts itself
     finetune(pruned, epochs=epochs, rate=rate, training=True)
     return with_weights_of(base, pruned)
+
+
+def _settings(options: Options) -> tuple[float, int, float]:
+    sparsity = check_between(
+        options, "sparsity", 0, 1, "it is the share of weights that become zero; 0 leaves all, 1 leaves none"
+    )
+    if sparsity < LEAST_SPARSE:
+        raise SpecError(f"sparsity: expected {LEAST_SPARSE} or more, got {sparsity:g}: so few zeros save nothing")
+    return sparsity, check_epochs(options), check_rate(options)
 
 
 @hookimpl
@@ -71,5 +75,6 @@ def dslite_compressors() -> Iterable[Compressor]:
                 Option("epochs", 8, "Of fine-tuning."),
                 Option("rate", 0.5, "Learning rate, as a share of that of the run's second phase."),
             ),
+            check=_settings,
         )
     ]

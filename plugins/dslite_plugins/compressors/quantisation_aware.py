@@ -23,7 +23,7 @@ def _qat(model: Any, finetune: Finetune, options: Options) -> Any:
     from dslite.model.surgery import folded
     from dslite_plugins.compressors.quantisers import config_for
 
-    epochs, rate = check_epochs(options), check_rate(options)
+    epochs, rate = _settings(options)
     base = folded(model)
     sparse, clustered = sparsity_of(base) >= LEAST_SPARSE, is_clustered(base)
 
@@ -38,6 +38,10 @@ def _qat(model: Any, finetune: Finetune, options: Options) -> Any:
     return with_weights_of(base, trained)
 
 
+def _settings(options: Options) -> tuple[int, float]:
+    return check_epochs(options), check_rate(options)
+
+
 @hookimpl
 def dslite_compressors() -> Iterable[Compressor]:
     """Give the compressor."""
@@ -50,5 +54,6 @@ def dslite_compressors() -> Iterable[Compressor]:
                 Option("epochs", 3, "Of fine-tuning."),
                 Option("rate", 0.1, "Learning rate, as a share of that of the run's second phase."),
             ),
+            check=_settings,
         )
     ]

@@ -77,16 +77,20 @@ def _samples(calibration: Iterable[Any] | None, options: Options) -> list[Any]:
         SpecError: where too few are asked for.
         ExportError: where too few are there.
     """
-    at_most = int(options["samples"])
-    if at_most < _FEWEST_SAMPLES:
-        raise SpecError(f"samples: expected at least {_FEWEST_SAMPLES} calibration chunks, got {at_most}")
-    found = list(itertools.islice(calibration or (), at_most))
+    found = list(itertools.islice(calibration or (), _n_samples(options)))
     if len(found) < _FEWEST_SAMPLES:
         raise ExportError(
             f"calibration: expected at least {_FEWEST_SAMPLES} chunks with sound in them, got {len(found)}: give more "
             "audio of the kind the model is for"
         )
     return found
+
+
+def _n_samples(options: Options) -> int:
+    at_most = int(options["samples"])
+    if at_most < _FEWEST_SAMPLES:
+        raise SpecError(f"samples: expected at least {_FEWEST_SAMPLES} calibration chunks, got {at_most}")
+    return at_most
 
 
 def _int8_scale(lowest: float, highest: float) -> float:
@@ -215,6 +219,8 @@ def dslite_exporters() -> Iterable[Exporter]:
     return [
         Exporter("tflite-float16", ".tflite", _float16, needs_calibration=False, source=_SOURCE),
         Exporter("tflite-dynamic", ".tflite", _dynamic, needs_calibration=False, source=_SOURCE),
-        Exporter("tflite-int8", ".tflite", _int8, needs_calibration=True, source=_SOURCE, options=(_SAMPLES,)),
-        Exporter("tflite-int16x8", ".tflite", _int16x8, needs_calibration=True, source=_SOURCE, options=(_SAMPLES,)),
+        *(
+            Exporter(name, ".tflite", write, True, _SOURCE, (_SAMPLES,), check=_n_samples)
+            for name, write in (("tflite-int8", _int8), ("tflite-int16x8", _int16x8))
+        ),
     ]
