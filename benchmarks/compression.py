@@ -1,10 +1,11 @@
 """How small, how fast, at what cost: the grid of compressors and exporters on real data.
 
     DSLITE_TEST_DATA=/path/to/data python benchmarks/compression.py [--set NAME ...] [--backbone NAME ...]
-                                                                    [--runs FOLDER] [--output FOLDER]
+                                                                    [--runs FOLDER] [--output FOLDER] [--time-again]
 
-Everything is a command of dslite; the tables name them. An experiment is one data set and one backbone with a table of
-its own, so they can be run one by one, on one day or several; the overview has what was run until then.
+Everything but ``--time-again`` is a command of dslite; the tables name them. An experiment is one data set and one
+backbone with a table of its own, so they can be run one by one, on one day or several; the overview has what was run
+until then.
 Settings of the compressors are their defaults, but for the numbers of epochs: those of the small backbones give about
 as many steps as were best on devel, those of densenet121 are for the time there was. It has no ImageNet weights: on
 ESC-10 it learns from scratch, on EMO-DB from the weights that ESC-10 gave it, for from scratch it learned nothing there
@@ -24,12 +25,14 @@ from pathlib import Path
 
 from figures import RESULTS, Figure, Results, table
 
+from dslite.cli import sweep
 from dslite.cli.identity import source
 from dslite.learn.evaluation import difference_of_predictions, read_predictions
 from dslite.learn.metrics import Difference
 from dslite.learn.run import is_complete, is_run, read
+from dslite.measure.environment import environment
 from dslite.records import BenchReport, Run
-from dslite.report import document, experiment
+from dslite.report import comparison, document, experiment
 from dslite.report.columns import find, value
 from dslite.report.comparison import name
 
@@ -111,6 +114,8 @@ SETTINGS = {
 EXPORTERS = "tflite-float32,tflite-float16,tflite-dynamic,tflite-int8"
 NAME = "compression"
 """Of the overview, and of the folder with the tables."""
+ROUNDS = 5
+TIMED_AGAIN = "timed-again.json"
 SMALLER, FASTER, MOST_LOST = 3.5, 1.8, 0.02
 SMALL = "none, tflite-int8"
 """The plainest small row. It, and what `Experiment` names, are held against what is asked for."""
@@ -216,6 +221,29 @@ class Experiment:
             done.write_text(asked, encoding="utf-8")
         return document.read(self.folder / "report.json")
 
+    def time_again(self) -> BenchReport:
+        """Time the files of a complete experiment anew, by turns, and give its report with these latencies."""
+        if not (self.folder / "done").is_file():
+            sys.exit(f"{self.folder}: expected a complete experiment: run it without --time-again")
+        report = document.read(self.folder / "report.json")
+        paths = (str(self.folder / run.artifact.path) for run in report.runs)
+        bare = (comparison.without(run, "speed_up", "uar_difference") for run in report.runs)
+        rows = {
+            number: replace(run, artifact=replace(run.artifact, path=path))
+            for number, (run, path) in enumerate(zip(bare, paths, strict=True))
+        }
+        print(f"{self.name}: {len(rows)} files in {ROUNDS} rounds", file=sys.stderr, flush=True)
+        machine, rows = environment(), rows | sweep.time_in_rounds(rows, rows[0].plan, ROUNDS, lambda *_: None)
+        runs = comparison.compared(list(rows.values()), self.difference)
+        timed = document.report(runs, report.command, machine)
+        document.write(timed, self.folder / TIMED_AGAIN)
+        return timed
+
+    def difference(self, one: Run, other: Run) -> Difference:
+        """Compare the predictions of two rows."""
+        files = (self.folder / "predictions" / f"{Path(run.artifact.path).name}.test.csv" for run in (one, other))
+        return difference_of_predictions(*map(read_predictions, files))
+
     def _filled(self, words: Sequence[str]) -> list[str]:
         data = os.environ["DSLITE_TEST_DATA"]
         return [
@@ -298,11 +326,8 @@ def _quoted(named: Sequence[str], fitting: Sequence[Run], others: Sequence[Run])
 
 def _trained_and_plain(one: Experiment, runs: Sequence[Run]) -> Difference:
     """Compare int8 after QAT and without, on the same files."""
-    files = {name(run): Path(run.artifact.path).name for run in runs}
-    ours, theirs = (
-        read_predictions(one.folder / "predictions" / f"{files[row]}.test.csv") for row in (one.trained, SMALL)
-    )
-    return difference_of_predictions(ours, theirs)
+    rows = {name(run): run for run in runs}
+    return one.difference(rows[one.trained], rows[SMALL])
 
 
 def _interval(run: Run) -> tuple[float, float] | None:
@@ -313,10 +338,12 @@ def _interval(run: Run) -> tuple[float, float] | None:
 def _told(run: Run | None, what: str, base: Run) -> str:
     if run is None:
         return "none"
-    times = (value(base, "size") or 0) / (value(run, "size") or 1) if what == "size" else value(run, "speed_up") or 0
-    word = "smaller" if what == "size" else "faster"
+    if what == "size":
+        told = f"{(value(base, 'size') or 0) / (value(run, 'size') or 1):.2f} times smaller"
+    else:
+        told = f"{experiment.speed_up(run)} as fast"
     lost = _told_difference(value(run, "uar_difference") or 0.0, _interval(run))
-    return f"{name(run)}: {times:.2f} times {word}, UAR {lost}"
+    return f"{name(run)}: {told}, UAR {lost}"
 
 
 def _told_difference(difference: float, interval: tuple[float, float] | None) -> str:
@@ -324,14 +351,20 @@ def _told_difference(difference: float, interval: tuple[float, float] | None) ->
     return f"{difference:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
-def write(one: Experiment, output: Path) -> None:
-    """Do one experiment and write down its table, with its figures first."""
-    report = one.do()
-    command = f"python benchmarks/compression.py --set {one.data} --backbone {one.backbone}"
+def write(one: Experiment, output: Path, *, time_again: bool = False) -> None:
+    """Do one experiment, or time its files again, and write down its table, with its figures first."""
+    report = one.time_again() if time_again else one.do()
+    flags = f"--set {one.data} --backbone {one.backbone}{' --time-again' if time_again else ''}"
+    command = f"python benchmarks/compression.py {flags}"
     results = Results(one.name, f"Compression: {one.title}", command)
     results.add_figures(figures_of(one, report.runs))
     results.add(experiment.markdown(report).rpartition("\n```sh\n")[0].rstrip())
     results.add(one.shown())
+    if time_again:
+        made_by = document.read(one.folder / "report.json").commit
+        results.add(
+            f"Latencies are of the same files timed again; models and scores are of dslite at commit {made_by}."
+        )
     results.write(output / NAME)
 
 
@@ -355,12 +388,16 @@ def main() -> None:
     parser.add_argument("--backbone", nargs="+", choices=BACKBONES, default=list(BACKBONES))
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--time-again", action="store_true", help="the files of complete experiments alone, as after a busy day"
+    )
     options = parser.parse_args()
     if "DSLITE_TEST_DATA" not in os.environ:
         sys.exit("DSLITE_TEST_DATA is not set: it names the folder with real audio and weights")
     for data in options.set:
         for backbone in options.backbone:
-            write(Experiment(data, backbone, options.runs.resolve()), options.output)
+            one = Experiment(data, backbone, options.runs.resolve())
+            write(one, options.output, time_again=options.time_again)
             write_overview(options.output)
 
 

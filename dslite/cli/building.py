@@ -177,6 +177,8 @@ def check_options(kind: Kind, name: str) -> None:
         record.check(options)
     except SpecError as error:
         raise SpecError(f"{kind[:-1]} {name}: {error}") from None
+    except (Exception, SystemExit) as error:
+        raise SpecError(f"{kind[:-1]} {name}: its check failed: {in_words(error)} ({provider(record)})") from error
 
 
 def check_exporter(exporter: str, sounds: Sequence[Path]) -> None:

@@ -27,7 +27,7 @@ from dslite.learn.metrics import Difference
 from dslite.measure.environment import environment
 from dslite.records import BenchReport, Flag, Run
 from dslite.report import document, experiment
-from dslite.report.comparison import compared, name
+from dslite.report.comparison import compared, name, without
 from dslite.report.experiment_plots import draw, drawn
 
 _REPORT, _CSV, _MARKDOWN, _PREDICTIONS = "report.json", "table.csv", "table.md", "predictions"
@@ -53,9 +53,9 @@ class Folder:
         earlier: rows of an experiment that was here before. As long as this one has not measured them anew, or replaced
             their file by another, they stay: one that is stopped takes nothing away.
         environment: of the report, taken before the first run: its load is not ours.
-        problems: what could not be written on the way.
         unwritten: why the file of a row is not here, by the row: its figures are of a file that nobody can have.
         predictions: what is kept here of each exported file, by its name.
+        said: kinds of notes that were written already.
         differences: that were worked out already, by the names of both files.
     """
 
@@ -65,18 +65,20 @@ class Folder:
     as_json: bool = False
     earlier: Sequence[Run] = ()
     environment: dict[str, Any] = field(default_factory=environment)
-    problems: list[WriteError] = field(default_factory=list)
     unwritten: dict[tuple[str, str], WriteError] = field(default_factory=dict)
     predictions: dict[str, Predictions] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
     differences: dict[tuple[str, str], Difference] = field(default_factory=dict)
 
     def add(self, runs: Sequence[Run], new: Sequence[Run]) -> None:
         """Keep the files of new runs with their predictions, and write down what there is."""
         self._take(new)
-        try:
+        if left := self._left_of_earlier(runs):
+            self._say(
+                "earlier", f"{self.path} has {len(left)} rows of an earlier experiment: each stays until measured anew"
+            )
+        with contextlib.suppress(WriteError):  # it is written again at the end: measuring goes on
             document.write(self._report(runs), self.path / _REPORT)
-        except WriteError as error:  # told at the end: measuring goes on
-            self.problems.append(error)
 
     def _take(self, runs: Sequence[Run]) -> None:
         """Keep the files of runs; one that cannot be written is a row that failed."""
@@ -86,7 +88,14 @@ class Folder:
                     self._copy(Path(run.artifact.path))
                     self.unwritten.pop(_row(run), None)
                 except WriteError as error:
+                    self._say("unwritten", f"{error}: the row counts as failed, unless there is room at the end")
                     self.unwritten[_row(run)] = error
+
+    def _say(self, kind: str, text: str) -> None:
+        """Write a note to standard error, the first one of its kind."""
+        if kind not in self.said:
+            self.said.add(kind)
+            click.echo(f"note: {text}", err=True)
 
     def _copy(self, file: Path) -> None:
         manifest.copy_export(file, self.path)
@@ -104,7 +113,7 @@ class Folder:
             WriteError: where something could not be written; the table is shown all the same.
         """
         self._take([run for run in runs if _row(run) in self.unwritten])  # there may be room by now
-        self.problems.extend(self.unwritten.values())
+        problems = list(self.unwritten.values())
         report = self._report(runs)
         try:
             document.write(report, self.path / _REPORT)
@@ -115,15 +124,20 @@ class Folder:
                 if plot not in made:  # of fewer targets
                     plot.unlink()
         except WriteError as error:
-            self.problems.append(error)
+            problems.append(error)
         show(report, lambda width: experiment.experiment_table(report, width), as_json=self.as_json)
         if not self.as_json:
             click.echo(f"{self.path}: files, {_REPORT}, {_CSV}, {_MARKDOWN}, plots, predictions")
-        if self.problems:
-            raise self.problems[0]
+        if problems:
+            raise problems[0]
 
     def _report(self, runs: Sequence[Run]) -> BenchReport:
-        runs = [replace(run, error=str(error)) if (error := self.unwritten.get(_row(run))) else run for run in runs]
+        runs = [
+            replace(run, error=str(error), measurements=(), flags=())
+            if (error := self.unwritten.get(_row(run)))
+            else run
+            for run in runs
+        ]
         rows = {_row(run): run for run in self._left_of_earlier(runs)}
         for run in compared(runs, self._difference):
             rows.setdefault(_row(run), run)
@@ -131,11 +145,14 @@ class Folder:
         return document.report(ordered, command_line(), self.environment)
 
     def _left_of_earlier(self, runs: Sequence[Run]) -> list[Run]:
-        """Give the earlier rows that no run has measured anew; they are compared with what was measured with them."""
+        """Give the earlier rows that no run has measured anew.
+
+        They keep their difference from the float32 file of then, but no speed-up: it would stand beside those of now.
+        """
         new = {_row(run): run for run in runs}
         files_now = {Path(run.artifact.path).name: run.artifact.sha256 for run in runs if not run.error}
         left = []
-        for run in self.earlier:
+        for run in (without(run, "speed_up") for run in self.earlier):
             now = new.get(_row(run))
             if files_now.get(run.artifact.path, run.artifact.sha256) != run.artifact.sha256:
                 continue  # of another target, and its file is another one by now

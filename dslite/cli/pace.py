@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from dslite.cli.cases import Case
+from dslite.cli.trials import epochs_told
 from dslite.registry import get_with_options
 
 TURN_COST = 0.1
@@ -31,6 +32,7 @@ class Pace:
     _position: int = -1
     _began: float = 0.0
     _share: float = 0.0
+    _trains: bool = False
     _of_rows: list[float] = field(default_factory=list)
     _of_epochs: list[tuple[float, float]] = field(default_factory=list)
 
@@ -38,11 +40,12 @@ class Pace:
         """Begin the next row; behind the last one, the rounds."""
         if self._position >= 0:
             self._end()
-        self._position, self._began, self._share = self._position + 1, self.clock(), 0.0
+        self._position, self._began, self._share, self._trains = self._position + 1, self.clock(), 0.0, False
 
     def at(self, share: float) -> None:
         """Note how much of what was begun is done."""
         self._share = share
+        self._trains |= 0 < share < self.training_share
 
     def seconds_left(self) -> float | None:
         """Estimate the time left; None as long as nothing tells how long a row, or an epoch, takes."""
@@ -63,7 +66,9 @@ class Pace:
 
     def _end(self) -> None:
         took, n_epochs = self.clock() - self._began, self.n_epochs[self._position]
-        if not n_epochs:
+        if not self._share:
+            return  # it failed before it began
+        if not n_epochs or not self._trains:  # or its model was there already
             self._of_rows.append(took)
         elif self._of_rows:
             took -= sum(self._of_rows) / len(self._of_rows)
@@ -83,5 +88,4 @@ def epochs_of(cases: Sequence[Case]) -> list[float]:
 
 
 def _epochs(compressor: str) -> float:
-    told = get_with_options("compressors", compressor)[1].get("epochs")
-    return float(told) if isinstance(told, int | float) and told > 0 else 1.0
+    return epochs_told(get_with_options("compressors", compressor)[1]) or 1.0

@@ -47,7 +47,7 @@ class Sweep:
         cases: in the order of the report.
         plan: how.
         audio: files they are fed with; empty for the synthetic chunk.
-        rounds: in which files are timed by turns when all are there; 0 but for experiments.
+        n_rounds: in which files are timed by turns when all are there; 0 but for experiments.
         done: each case's run under its number, as they come.
         kept: what the next bench can take over if this one is stopped.
     """
@@ -55,7 +55,7 @@ class Sweep:
     cases: Sequence[Case]
     plan: Plan
     audio: Sequence[Path]
-    rounds: int = 0
+    n_rounds: int = 0
     done: dict[int, Run] = field(default_factory=dict)
     kept: Kept | None = None
 
@@ -106,10 +106,10 @@ class Sweep:
                 click.echo(f"{told}, and are taken over (--fresh measures them again)", err=True)
                 results.add(self.runs(), self.runs())
             left = {i: case for i, case in enumerate(self.cases) if i not in self.done}
-            is_experiment = bool(self.rounds)
+            is_experiment = bool(self.n_rounds)
             groups = _grouped(left)
             n_epochs = epochs_of([case for group in groups for _, case in group])
-            n_turns = len(self.cases) * self.rounds
+            n_turns = len(self.cases) * self.n_rounds
             pace = Pace(n_epochs, n_turns, worker.TRAINING_SHARE)
             costs = [*(1.0 + n for n in n_epochs), *([TURN_COST * n_turns] if is_experiment else [])]
             with progress(costs, pace.seconds_left if is_experiment else None) as steps:
@@ -134,9 +134,9 @@ class Sweep:
 
                 _measure(groups, self.plan, self.audio, start, finished)
                 if is_experiment:
-                    report = start(f"timing in {self.rounds} rounds")
-                    self.done |= _timed_by_turns(self.done, self.plan, self.rounds, report)
-                    steps.tell(f"latencies: {self.rounds} rounds in which every file had its turn")
+                    report = start(f"timing in {self.n_rounds} rounds")
+                    self.done |= time_in_rounds(self.done, self.plan, self.n_rounds, report)
+                    steps.tell(f"latencies: timed by turns, {self.n_rounds} rounds")
 
     def _keys(self) -> list[str]:
         sounds = [files.sha256(path) for path in self.audio]
@@ -191,7 +191,7 @@ def _grouped(cases: Mapping[int, Case]) -> list[list[tuple[int, Case]]]:
     return list(groups.values())
 
 
-def _timed_by_turns(done: Mapping[int, Run], plan: Plan, rounds: int, report: Progress) -> dict[int, Run]:
+def time_in_rounds(done: Mapping[int, Run], plan: Plan, n_rounds: int, report: Progress) -> dict[int, Run]:
     """Time the files of an experiment anew, in rounds in which each has its turn.
 
     Between its first row and its last lie the trainings; by then a shared machine has another pace, and what was timed
@@ -201,18 +201,18 @@ def _timed_by_turns(done: Mapping[int, Run], plan: Plan, rounds: int, report: Pr
     Args:
         done: the runs, by the number of their case.
         plan: how; its runs and seconds are divided among the rounds.
-        rounds: how often each file has its turn.
+        n_rounds: how often each file has its turn.
         report: told of its progress.
     """
     runs = {number: run for number, run in done.items() if not run.error}
     cases = [(number, Case(run.target, file=run.artifact.path)) for number, run in runs.items()]
-    left = [turn for number in range(rounds) for turn in (reversed(cases) if number % 2 else cases)]
+    left = [turn for number in range(n_rounds) for turn in (reversed(cases) if number % 2 else cases)]
     n_turns, found = len(left), defaultdict[int, list[Run]](list)
     short = replace(
         plan,
-        runs=math.ceil(plan.runs / rounds),
-        min_s=plan.min_s / rounds,
-        max_s=plan.max_s / rounds,
+        runs=math.ceil(plan.runs / n_rounds),
+        min_s=plan.min_s / n_rounds,
+        max_s=plan.max_s / n_rounds,
         memory=False,
     )
 

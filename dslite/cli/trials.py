@@ -193,8 +193,7 @@ def _apply(name: str, cnn: Any, system: building.System, data: DataSet, pictures
     augmenters = [get_with_options("augmenters", each) for each in info.recipe.augmentation.augmenters]
     policy.check(augmenters, system.recipe.frontend.size_px, len(data.labels))
     lesson = runner.lesson(data, pictures, None, learned(info), devel=False)
-    n_begun, told = 0, options.get("epochs")
-    n_epochs = float(told) if isinstance(told, int | float) and told > 0 else None
+    n_begun, n_epochs = 0, epochs_told(options)
 
     def start(epoch: str) -> Any:
         nonlocal n_begun
@@ -213,6 +212,12 @@ def _apply(name: str, cnn: Any, system: building.System, data: DataSet, pictures
     result = _guarded(compressor, cnn, finetune, options)
     _check(name, result, shapes, lesson, system)
     return result
+
+
+def epochs_told(options: Options) -> float | None:
+    """Give for how many epochs a compressor trains, by the option of that name; None where it has no such option."""
+    told = options.get("epochs")
+    return float(told) if isinstance(told, int | float) and told > 0 else None
 
 
 def _guarded(compressor: Compressor, cnn: Any, finetune: Any, options: Options) -> Any:

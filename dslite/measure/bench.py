@@ -18,6 +18,8 @@ from dslite.measure.statistics import summarise
 from dslite.native import debug
 from dslite.records import Artifact, Device, Flag, Measurement, Options, Part, Plan, Progress, Run, Target, TensorSpec
 
+FAILED_BY_TURNS = "failed_by_turns"
+"""Code of the flag of a run that failed when files took turns."""
 _MACS_TOLERANCE = 1e-3
 
 
@@ -134,13 +136,17 @@ def timed_by_turns(run: Run, rounds: Sequence[Run]) -> Run:
 
     Returns:
         The run; its latency has the samples of all rounds, and ``round_latency`` has the median of each, by which files
-        can be compared round by round. Where a round failed, the run keeps what it has, and a flag says so.
+        can be compared round by round. Where a round failed, the run keeps the latency it has, and a flag says so; what
+        earlier rounds gave goes in any case.
     """
+    others = [m for m in run.measurements if m.metric != "round_latency"]
+    flags = [flag for flag in run.flags if flag.code != FAILED_BY_TURNS]
+    run = replace(run, measurements=tuple(others), flags=tuple(flags))
     failed = [each.error for each in rounds if each.error]
     taken = [m for each in rounds if not each.error for m in each.measurements if m.metric == "latency" and m.samples]
     if failed:
         told = f"timed by turns it failed in {len(failed)} of {len(rounds)} rounds, so it has no speed-up: {failed[0]}"
-        return replace(run, flags=(*run.flags, Flag("failed_by_turns", f"{Path(run.artifact.path).name}: {told}")))
+        return replace(run, flags=(*run.flags, Flag(FAILED_BY_TURNS, f"{Path(run.artifact.path).name}: {told}")))
     if not taken or len(taken) < len(rounds):
         return run  # of a target that gives no samples
     samples = tuple(itertools.chain.from_iterable(m.samples for m in taken))
@@ -149,8 +155,8 @@ def timed_by_turns(run: Run, rounds: Sequence[Run]) -> Run:
     medians = Measurement(
         "round_latency", 0.0, "s", f"median latency in each of {turns}", tuple(m.value for m in taken)
     )
-    others = (m for m in run.measurements if m.metric not in (latency.metric, medians.metric))
-    return replace(run, measurements=(_with_statistics(latency), *others, _with_statistics(medians)))
+    kept = (m for m in others if m.metric != latency.metric)
+    return replace(run, measurements=(_with_statistics(latency), *kept, _with_statistics(medians)))
 
 
 def _with_statistics(measurement: Measurement) -> Measurement:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from statistics import median
 
 from dslite.learn.metrics import Difference
+from dslite.measure.bench import FAILED_BY_TURNS
 from dslite.records import Flag, Measurement, Run
 from dslite.report.columns import chain, find, value
 
@@ -12,6 +13,7 @@ BASE = "tflite-float32"
 """The exporter of the file that every row is compared with, of the model as it was trained."""
 SAME_SPEED = 0.1
 """Speeds within this share of each other are called the same: on a busy machine even rounds leave as much."""
+_OF_SPEED = ("slower", "zeros_not_faster", "zeros_unproven")
 _SPARSE = 0.1
 _SAME_MACS = 0.01
 _FRONT_END_NODES = 12
@@ -46,16 +48,42 @@ def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | 
         if not run.error:
             new += _speed_up(run, of_target.get(run.target))
         found.append(replace(run, measurements=(*run.measurements, *new)))
-    return [replace(run, flags=(*run.flags, *_flags(run, of_target.get(run.target), found))) for run in found]
+    return [
+        run if run.error else replace(run, flags=(*run.flags, *_flags(run, of_target.get(run.target), found)))
+        for run in found
+    ]
+
+
+def without(run: Run, *metrics: str) -> Run:
+    """Take away from a row what `compared` has added of these metrics, and of speed what it said of that."""
+    codes = _OF_SPEED if "speed_up" in metrics else ()
+    kept = tuple(m for m in run.measurements if m.metric not in metrics)
+    return replace(run, measurements=kept, flags=tuple(flag for flag in run.flags if flag.code not in codes))
 
 
 def bases(runs: Sequence[Run]) -> dict[str, Run]:
-    """Give the row of each target that speeds there are compared with: the uncompressed float32 file, if it runs."""
+    """Give the row of each target that speeds there are compared with.
+
+    That is the uncompressed float32 file, if it runs there, also when it is timed by turns.
+    """
     plain = [run for run in runs if not run.artifact.compressors and not run.error]
     found: dict[str, Run] = {}
-    for run in sorted(plain, key=lambda run: run.artifact.exporter != BASE):  # stable: float32 first
+    for run in sorted(plain, key=lambda run: (_failed_by_turns(run), run.artifact.exporter != BASE)):  # stable
         found.setdefault(run.target, run)
     return found
+
+
+def why_no_speed(runs: Sequence[Run]) -> str:
+    """Say why none of the rows has a speed-up; nothing where one has."""
+    if any(find(run, "speed_up") for run in runs):
+        return ""
+    if any(map(_failed_by_turns, runs)):
+        return "files failed when they were timed by turns"
+    return "the experiment was stopped before files were timed by turns"
+
+
+def _failed_by_turns(run: Run) -> bool:
+    return any(flag.code == FAILED_BY_TURNS for flag in run.flags)
 
 
 def _difference(base: Run, found: Difference | None) -> list[Measurement]:
@@ -88,8 +116,8 @@ def _speed_up(run: Run, base: Run | None) -> list[Measurement]:
 def _ratios(run: Run, base: Run | None) -> tuple[float, ...]:
     """Give in each round how many times faster than another file one is; none where not both took turns."""
     ours, theirs = find(run, "round_latency"), base and find(base, "round_latency")
-    if not ours or not theirs or len(ours.samples) != len(theirs.samples):
-        return ()
+    if not ours or not theirs or len(ours.samples) != len(theirs.samples) or not all(ours.samples):
+        return ()  # a clock may be too coarse for a small model
     return tuple(before / now for now, before in zip(ours.samples, theirs.samples, strict=True))
 
 

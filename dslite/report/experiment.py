@@ -18,7 +18,7 @@ from rich.text import Text
 from dslite.records import BenchReport, Measurement, Run
 from dslite.report import columns
 from dslite.report.columns import DASH, GAP, Column, chain, find, metric, size, too_wide, value, width_of
-from dslite.report.comparison import SAME_SPEED, bases, name
+from dslite.report.comparison import SAME_SPEED, bases, name, why_no_speed
 from dslite.report.pareto import Objective, front
 
 OBJECTIVES = (Objective("uar", higher=True), Objective("speed_up", SAME_SPEED, higher=True), Objective("size", 0.01))
@@ -56,8 +56,8 @@ def _with_interval(name_of: str, form: str) -> Callable[[Run], str]:
             return f"{text} ({_ALIKE})"
         if "low" not in statistics:  # of one file
             return text
-        ends = [form.format(statistics[end]) for end in ("low", "high")]
-        return f"{text} ({' to '.join(ends) if ends[0] != ends[1] else DASH})"
+        ends = (form.format(statistics[end]) for end in ("low", "high"))
+        return f"{text} ({DASH if name_of == 'uar' and _is_point(found) else ' to '.join(ends)})"
 
     return cell
 
@@ -66,7 +66,8 @@ def _times(number: float | None) -> str:
     return DASH if number is None else f"{number:.2f}x"
 
 
-def _speed_up(run: Run) -> str:
+def speed_up(run: Run) -> str:
+    """Write how many times faster than the float32 file a row is, with the least and the greatest of the rounds."""
     found = find(run, "speed_up")
     if found is None or "low" not in found.statistics:
         return _times(value(run, "speed_up"))
@@ -91,7 +92,7 @@ COLUMNS: tuple[Column | Words, ...] = (
     Column("gzip", metric("gzip_size"), size),
     _OF_BENCH["p50"],
     _OF_BENCH["p90"],
-    Words(_RANGED, _speed_up),
+    Words(_RANGED, speed_up),
     _OF_BENCH["memory"],
     _OF_BENCH["MACs"],
     _OF_BENCH["params"],
@@ -106,7 +107,7 @@ _ALONE = {
 _LEFT_OUT_FIRST = ("p90", "params", "MACs", "memory", "XNNPACK", "zeros", "gzip", "p50", "size", "speed-up")
 _SHORTEST_NAME = 16
 _BUSY = 0.5
-"""Of the cores that other programs had before the first run, from which on figures of speed are doubtful."""
+"""Of the cores, as a load average before the first run, from which on figures of speed are doubtful."""
 
 
 def best(runs: Sequence[Run]) -> set[int]:
@@ -271,7 +272,7 @@ def notes(report: BenchReport, mark: str = "*") -> list[str]:
             f"as large as its lower end; {_ALIKE}: on these {difference.statistics['n']:.0f} files, others may tell "
             "them apart"
         )
-    if any(_is_point(run) for run in report.runs):
+    if any(uar and _is_point(uar) for run in report.runs if (uar := find(run, "uar"))):
         found.append(
             f"({DASH}) for an interval: every class is recognised always or never, of which resamples cannot tell how "
             "sure it is: score more files"
@@ -285,16 +286,17 @@ def notes(report: BenchReport, mark: str = "*") -> list[str]:
     if measured:
         threads = sorted({run.plan.threads for run in measured})
         found.append(
-            f"latency: {'; '.join(_machines(report, measured))}{_busy(report)}; {'/'.join(map(str, threads))} "
+            f"latency: {'; '.join(_machines(report, measured))}; {'/'.join(map(str, threads))} "
             f"thread{'s' if threads != [1] else ''}, batch 1, in fresh processes, front end included"
         )
         found.append(_about_speed(measured, of_target))
+        found += _busy(report)
         found.append("memory: peak above the same process with the runtime ready but no model; MB = 10^6 bytes")
     calibrated = sorted({n for run in report.runs if (n := run.artifact.n_calibration) is not None})
     if calibrated:
         found.append(
             f"calibration, of exporters that need it: {' or '.join(map(str, calibrated))} chunks with sound in them, "
-            "from the files that the run learned from"
+            "from the files that compressors learn from"
         )
     if any(find(run, "sparsity") for run in report.runs):
         found.append(
@@ -316,15 +318,15 @@ def notes(report: BenchReport, mark: str = "*") -> list[str]:
 
 def _about_speed(measured: Sequence[Run], of_target: str) -> str:
     """Say what speed-ups are, or why there are none."""
-    timed = [run for run in measured if find(run, "speed_up")]
-    if not timed:
+    if why := why_no_speed(measured):
         return (
-            "speed-up, Pareto-optimal rows: not told before all files were timed by turns, at the end of an "
-            "experiment; p50 of rows that were measured at different times cannot be compared"
+            f"speed-up, Pareto-optimal rows: not told, as {why}; p50 of rows that were measured at different times "
+            "cannot be compared"
         )
+    timed = [run for run in measured if find(run, "speed_up")]
     named = dict.fromkeys(name(base) for base in bases(timed).values())
     rounds = sorted({len(speed.samples) for run in timed if (speed := find(run, "speed_up"))})
-    dash = "" if len(timed) == len(measured) else f"; {DASH}: not timed by turns"
+    dash = "" if len(timed) == len(measured) else f"; {DASH}: not timed by turns with these"
     return (
         f"speed-up: against {' or '.join(named)}{of_target}, of the median latencies in each of "
         f"{'/'.join(map(str, rounds))} rounds in which every file has its turn; the median of the rounds, in brackets "
@@ -332,18 +334,17 @@ def _about_speed(measured: Sequence[Run], of_target: str) -> str:
     )
 
 
-def _is_point(run: Run) -> bool:
+def _is_point(score: Measurement) -> bool:
     """Tell whether a score's interval is one point, as where resamples have nothing to vary."""
-    uar = find(run, "uar")
-    return uar is not None and "low" in uar.statistics and uar.statistics["low"] == uar.statistics["high"]
+    return "low" in score.statistics and score.statistics["low"] == score.statistics["high"]
 
 
-def _busy(report: BenchReport) -> str:
+def _busy(report: BenchReport) -> list[str]:
     """Warn of a machine that had other things to do when the experiment began."""
     load, cores = (report.environment.get(fact) for fact in ("load_average_1min", "cpus"))
     if not load or not cores or load <= _BUSY * cores:
-        return ""
-    return f"; it was busy when this began, its load average {load:g}"
+        return []
+    return [f"dslite's machine was busy when this began, or just before: a load average of {load:g} on {cores} cores"]
 
 
 def _machines(report: BenchReport, runs: Sequence[Run]) -> list[str]:

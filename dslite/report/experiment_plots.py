@@ -1,13 +1,14 @@
 """UAR of an experiment's rows against latency, and against size: PNG and SVG."""
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslite.files import written_whole
 from dslite.records import BenchReport, Run
 from dslite.report.columns import chain, find, value
+from dslite.report.comparison import why_no_speed
 from dslite.report.experiment import best
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def draw(report: BenchReport, folder: Path, split: str) -> list[Path]:
         return []
     import matplotlib as mpl
 
-    starred = {(report.runs[i].artifact.path, report.runs[i].target) for i in best(report.runs)}
+    starred = [report.runs[i] for i in best(report.runs)]
     files = {run.artifact.path: run for run in reversed(runs)}
     plots = [("size", "", [run for run in runs if files[run.artifact.path] is run])]
     for target in targets:
@@ -61,7 +62,8 @@ def draw(report: BenchReport, folder: Path, split: str) -> list[Path]:
             shown = [run for run in rows if value(run, metric) is not None]
             if not shown:
                 continue
-            figure = _figure(shown, metric, target, split, starred)
+            marked = {run.artifact.path for run in starred if metric == "size" or run.target == rows[0].target}
+            figure = _figure(shown, metric, target, split, marked)
             for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
                 path = folder / f"{_stem(metric, target)}{suffix}"
                 with written_whole(path) as place:
@@ -81,7 +83,7 @@ def _stem(metric: str, target: str = "") -> str:
     return "-".join(filter(None, ["uar", metric, _NOT_PLAIN.sub("_", target)]))
 
 
-def _figure(runs: Sequence[Run], metric: str, target: str, split: str, starred: Container[tuple[str, str]]) -> Any:
+def _figure(runs: Sequence[Run], metric: str, target: str, split: str, starred: Collection[str]) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -101,7 +103,7 @@ def _figure(runs: Sequence[Run], metric: str, target: str, split: str, starred: 
         colour = _COLOURS[exporters.index(run.artifact.exporter or "") % len(_COLOURS)]
         axes.vlines(x, low, high, color=colour, linewidth=0.8, alpha=0.4, zorder=1)
         shape = marker(compressors.index(chain(run.artifact.compressors)), colour)
-        if (run.artifact.path, run.target) in starred:
+        if run.artifact.path in starred:
             shape = {**shape, **_STARRED}
         axes.plot(x, uar.value, linestyle="", color=colour, **shape, zorder=3)
     _line(axes, points)
@@ -110,21 +112,17 @@ def _figure(runs: Sequence[Run], metric: str, target: str, split: str, starred: 
     axes.set_ylabel("UAR, with 95 % interval")
     axes.grid(visible=True, which="both", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
-    _legend(axes, exporters, compressors, metric)
+    _legend(axes, exporters, compressors, metric, with_stars=bool(starred))
     scores = next((uar.statistics for run in runs if (uar := find(run, "uar"))), {})
     parts = [
         ", ".join(sorted({run.artifact.backbone or "" for run in runs})),
         f"{scores['n']:.0f} {split} files" if "n" in scores else "",
         f"chance {scores['chance']:.2f}" if "chance" in scores else "",
         target,
-        "stopped before files were timed by turns" if metric == "latency" and not any(map(_took_turns, runs)) else "",
+        why_no_speed(runs) if metric == "latency" else "",
     ]
     axes.set_title("; ".join(filter(None, parts)), fontsize=10)
     return figure
-
-
-def _took_turns(run: Run) -> bool:
-    return find(run, "round_latency") is not None
 
 
 def _scale(axes: "Axes", values: Sequence[float]) -> None:
@@ -165,7 +163,9 @@ def _line(axes: "Axes", points: Sequence[tuple[float, float]]) -> None:
     axes.step([x for x, _ in chosen], [y for _, y in chosen], where="post", **_FRONT, zorder=2)
 
 
-def _legend(axes: "Axes", exporters: Sequence[str], compressors: Sequence[str], metric: str) -> None:
+def _legend(
+    axes: "Axes", exporters: Sequence[str], compressors: Sequence[str], metric: str, *, with_stars: bool
+) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
@@ -176,8 +176,7 @@ def _legend(axes: "Axes", exporters: Sequence[str], compressors: Sequence[str], 
         Line2D([], [], linestyle="", color="0.4", label=name, **marker(i, "0.4")) for i, name in enumerate(compressors)
     ]
     handles.append(Line2D([], [], **_FRONT, label=f"highest UAR up to this {metric}"))
-    circle = {**marker(0, "white"), **_STARRED}
-    handles.append(
-        Line2D([], [], linestyle="", color="white", **circle, label="black edge: Pareto-optimal in UAR, speed and size")
-    )
+    if with_stars:
+        circle = {**marker(0, "white"), **_STARRED, "label": "black edge: Pareto-optimal in UAR, speed and size"}
+        handles.append(Line2D([], [], linestyle="", color="white", **circle))
     axes.legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)

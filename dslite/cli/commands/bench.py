@@ -110,8 +110,7 @@ def command(
     named = select("targets", targets)
     wanted = cases.file_cases(files, named)
     if systems:
-        seeds = [seed for system in systems if (seed := building.split_seed(system)) is not None]
-        heard = calibration_files(calibration or audio, *seeds[:1])
+        heard = _calibration(calibration, systems) or [sound for path in audio for sound in audio_files(path)]
         wanted += cases.exported_cases(systems, select("exporters", exporters), parts, named, heard)
     if not wanted:
         raise SpecError(
@@ -129,6 +128,13 @@ def command(
     at_work.run(delivery, fresh=fresh)
     if at_work.failed:
         raise SystemExit(1)
+
+
+def _calibration(paths: Sequence[Path], systems: Sequence[building.System]) -> list[Path]:
+    seeds = {seed for system in systems if (seed := building.split_seed(system)) is not None}
+    if len(seeds) > 1 and any(path.suffix.lower() == ".csv" for path in paths):
+        raise SpecError(f"--calibration: the runs divide tables by other seeds ({seeds}): bench them one by one")
+    return calibration_files(paths, *seeds)
 
 
 def _systems(names: Sequence[str], model: ModelRequest, recipe: Recipe) -> list[building.System]:

@@ -122,9 +122,6 @@ def command(
     model_key = identity.key(identity.weights(str(run_folder / run.WEIGHTS)))
     at_work = sweep.Sweep(cases, plan, [], rounds)
     with experiment_folder.opened(place, split, data_key, model_key, cases, fresh=fresh, as_json=as_json) as folder:
-        if folder.earlier:
-            told = f"{place} has an earlier experiment of {len(folder.earlier)} rows: each stays until it is"
-            click.echo(f"note: {told} measured anew", err=True)
         at_work.run(folder, fresh=fresh)
     if at_work.failed:
         raise SystemExit(1)
