@@ -14,11 +14,11 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from dslite.learn.metrics import Difference
-from dslite.measure.bench import undescribed
-from dslite.records import BenchReport, Device, Measurement, Plan, Run
+from dslite.measure.bench import FAILED_BY_TURNS, undescribed
+from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
 from dslite.report import document
-from dslite.report.columns import in_short
-from dslite.report.comparison import compared
+from dslite.report.columns import in_short, value
+from dslite.report.comparison import compared, without
 from dslite.report.experiment import as_csv, best, experiment_table, markdown
 from dslite.report.experiment_plots import draw, drawn, marker
 
@@ -268,18 +268,47 @@ def test_what_was_not_timed_by_turns_has_no_speed_up_and_no_star() -> None:
     none = _report(*_compared(base, fast))
     assert "speed_up" not in _metrics(none.runs[1])
     assert best(none.runs) == set()
-    assert "speed-up, Pareto-optimal rows: not told before all files were timed by turns" in markdown(none)
+    assert "speed-up, Pareto-optimal rows: not told, as the experiment was stopped before files" in markdown(none)
     some = _report(*_compared(_run(), _run(["qat"]), fast))
     assert best(some.runs) == {0, 1}
-    assert "in brackets the least and the greatest; -: not timed by turns" in markdown(some)
+    assert "in brackets the least and the greatest; -: not timed by turns with these" in markdown(some)
     assert list(csv.DictReader(io.StringIO(as_csv(some))))[2]["speed_up"] == ""
     assert _codes(_run(), _run(["prune"], sparsity=0.8, seconds=0.1, rounds=())) == [[], []]
+
+
+def test_where_float32_fails_by_turns_speed_is_compared_with_another_file_and_that_is_told() -> None:
+    failed = replace(_run(rounds=()), flags=(Flag(FAILED_BY_TURNS, "x.tflite: it failed in 1 of 5 rounds"),))
+    half, small = _run((), "tflite-float16", seconds=0.004), _run(["channels"], seconds=0.002)
+    rows = _compared(failed, half, small)
+    assert [value(row, "speed_up") for row in rows] == [None, 1, pytest.approx(2)]
+    text = markdown(_report(*rows))
+    assert "speed-up: against none, tflite-float16, of the median" in text
+    assert "- x.tflite: it failed in 1 of 5 rounds" in text
+    alone = markdown(_report(*_compared(failed)))
+    assert "speed-up, Pareto-optimal rows: not told, as files failed when they were timed by turns" in alone
+
+
+def test_a_clock_that_is_too_coarse_gives_no_speed_up() -> None:
+    base, ours = _run(), _run((), "tflite-int8", rounds=[0.0, 0.001, 0.0, 0.0, 0.001])
+    assert value(_compared(base, ours)[1], "speed_up") is None
+
+
+def test_a_row_that_failed_is_left_as_it_is() -> None:
+    rows = _compared(_run(), replace(_run(["prune"], sparsity=0.8, seconds=0.1), error="no space left"))
+    assert rows[1].flags == ()
+
+
+def test_what_was_compared_can_be_compared_anew() -> None:
+    rows = compared([_run(), _run((), "tflite-int8", seconds=0.01)], lambda *_: Difference(9, 1.0, 1.0, 0.0, 0, None))
+    assert [flag.code for flag in rows[1].flags] == ["slower"]
+    assert without(rows[1], "speed_up", "uar_difference") == _run((), "tflite-int8", seconds=0.01)
+    assert without(rows[1], "speed_up").measurements == rows[1].measurements[:-1]
 
 
 def test_a_machine_that_was_busy_is_told() -> None:
     for load, expected in ((0.4, False), (3.0, True)):
         report = replace(_report(_run()), environment={**ENVIRONMENT, "load_average_1min": load})
-        assert ("it was busy when this began, its load average 3" in markdown(report)) is expected
+        assert ("machine was busy when this began, or just before: a load average of 3" in markdown(report)) is expected
 
 
 def test_decisions_that_are_all_alike_are_no_proof_that_others_are() -> None:

@@ -27,6 +27,7 @@ def test_the_time_left_is_that_of_the_trainings_and_rows_to_come() -> None:
     for number, n_epochs in enumerate(N_EPOCHS):
         pace.begin()
         if number < 2:
+            pace.at(0.3)
             assert pace.seconds_left() is None  # what an epoch takes is not known before one was seen
         if number == 2:
             pace.at(0.01)
@@ -36,6 +37,7 @@ def test_the_time_left_is_that_of_the_trainings_and_rows_to_come() -> None:
             now += n_epochs * EPOCH_S / 2 - 2.0
             assert pace.seconds_left() == pytest.approx(total - now, rel=0.02)
             now -= n_epochs * EPOCH_S / 2
+        pace.at(0.3)
         now += _seconds(n_epochs)
     pace.begin()
     assert pace.seconds_left() is None
@@ -51,7 +53,23 @@ def test_between_rows_the_time_left_is_known_from_the_first_training_on() -> Non
         pace.begin()
         if number > 2:
             assert pace.seconds_left() == pytest.approx(sum(map(_seconds, N_EPOCHS[number:])))
+        pace.at(0.3)
         now += _seconds(n_epochs)
+
+
+def test_what_the_cache_had_and_what_failed_tell_nothing_of_trainings() -> None:
+    now = 0.0
+    pace = Pace((0.0, 0.0, 8.0, 20.0), 0, 0.9, lambda: now)
+    for shares in ([0.3, 1.0], [], [0.9, 1.0]):  # a row, one that failed before it began, one whose model was there
+        pace.begin()
+        for share in shares:
+            pace.at(share)
+        now += ROW_S if shares else 0.1
+    pace.begin()
+    assert pace.seconds_left() is None
+    pace.at(0.45)
+    now += 10 * EPOCH_S
+    assert pace.seconds_left() == pytest.approx(10 * EPOCH_S + ROW_S)
 
 
 def test_a_case_trains_for_the_compressors_that_none_before_it_had() -> None:

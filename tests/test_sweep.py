@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import pytest
 from conftest import HEEDS_SIGINT
 
 from dslite import cache
+from dslite.cli import sweep
+from dslite.cli.cases import Case, undescribed
 from dslite.cli.selection import select, split
 from dslite.errors import SpecError, UnknownNameError
-from dslite.records import BenchReport
+from dslite.measure import bench
+from dslite.records import BenchReport, Measurement, Plan, Run
 from dslite.report import document
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -541,3 +545,45 @@ def test_a_bench_that_is_running_is_not_taken_for_one_that_was_stopped(
     assert [flag.code for run in _report(second.stdout).runs for flag in run.flags] == []
     third = dslite_command(*words, "--json", environment=lab)
     assert "1 of 2 cases were measured before this command was stopped" in third.stderr
+
+
+# -- rounds -------------------------------------------------------------------------------------------
+
+
+def _timed(case: Case, seconds: float) -> Run:
+    found = Measurement("latency", seconds, "s", "a stop watch", (seconds,))
+    return Run(undescribed(case), case.target, None, Plan(1), (found,))
+
+
+def test_files_take_turns_there_and_back_and_one_that_kills_its_worker_has_no_rounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of three files the second takes the worker along in its second turn; the pace of the machine drifts."""
+    asked: list[str] = []
+
+    def work(left: list[tuple[int, Case]], plan: Plan, audio: Any, start: Any, finished: Any) -> tuple[str, bool]:
+        assert (plan.runs, plan.min_s, plan.memory) == (4, 0.5, False)
+        while left:
+            number, case = left[0]
+            start(case.title)("timing", 0.5)
+            asked.append(str(case.file))
+            if case.file == "b" and asked.count("b") == 2:
+                return "killed by signal 9", False
+            left.pop(0)
+            finished(number, _timed(case, float(len(asked))))
+        return "", False
+
+    monkeypatch.setattr(sweep, "_work", work)
+    done = {n: _timed(Case("host-litert", file=file), 100.0) for n, file in enumerate("abc")}
+    done = {n: replace(run, artifact=replace(run.artifact, path="abc"[n])) for n, run in done.items()}
+    done[3] = replace(done[0], error="it failed before")
+    told: list[float] = []
+    found = sweep.time_in_rounds(done, Plan(1, runs=10, min_s=1.5), 3, lambda _, share: told.append(share))
+    assert "".join(asked) == "abc" + "cba" + "abc"
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(8.5 / 9)
+    medians = {n: [m.samples for m in run.measurements if m.metric == "round_latency"] for n, run in found.items()}
+    assert medians == {0: [(1.0, 6.0, 7.0)], 1: [], 2: [(3.0, 4.0, 9.0)]}
+    assert "failed in 1 of 3 rounds, so it has no speed-up: killed by signal 9" in found[1].flags[0].message
+    again = bench.timed_by_turns(found[0], [replace(found[0], error="a later one")])
+    assert "round_latency" not in {m.metric for m in again.measurements}  # rounds of another day

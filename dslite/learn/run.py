@@ -124,7 +124,7 @@ def read(path: Path) -> RunInfo:
     place = path / _INFO
     try:
         data: Any = json.loads(place.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ModelFileError(f"{path}: expected the folder of a run of `dslite train`, it has no {_INFO}") from None
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{place}: expected a file written by `dslite train`: {error}") from None

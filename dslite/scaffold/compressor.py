@@ -23,10 +23,6 @@ def compress(model: Any, finetune: Callable[[Any], None], options: Options) -> A
         A Keras model with the same input and output, which must still convert to TFLite.
     """
     sparsity, rounds = float(options["sparsity"]), int(options["rounds"])
-    if not 0 < sparsity < 1:
-        raise SpecError(f"new_compressor:sparsity expects between 0 and 1, got {sparsity:g}")
-    if rounds < 1:
-        raise SpecError(f"new_compressor:rounds expects 1 or more, got {rounds}")
     kernels = [weight for weight in model.trainable_weights if len(weight.shape) >= _KERNEL_RANK]
     for done in range(1, rounds + 1):
         # Zhu and Gupta's cubic schedule: much at first, while there is much to spare.
@@ -35,6 +31,19 @@ def compress(model: Any, finetune: Callable[[Any], None], options: Options) -> A
         finetune(model)
         _zero(kernels, keep)  # training moved them
     return model
+
+
+def check(options: Options) -> None:
+    """Refuse options that cannot be, before anything is trained.
+
+    Raises:
+        SpecError: where one is out of its range.
+    """
+    sparsity, rounds = float(options["sparsity"]), int(options["rounds"])
+    if not 0 < sparsity < 1:
+        raise SpecError(f"sparsity: expected between 0 and 1, got {sparsity:g}")
+    if rounds < 1:
+        raise SpecError(f"rounds: expected 1 or more, got {rounds}")
 
 
 def _masks(kernels: list[Any], sparsity: float) -> list[Any]:
@@ -62,5 +71,6 @@ def dslite_compressors() -> Iterable[Compressor]:
                 Option("sparsity", 0.5, "Fraction of each kernel's weights that become zero."),
                 Option("rounds", 2, "Times it prunes and finetunes, more each time."),
             ),
+            check=check,
         )
     ]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dslite.records import Backbone, Compressor, Options
-from dslite.testing.shared import check_record, default_options, through_tflite
+from dslite.testing.shared import check_defaults, check_record, default_options, through_tflite
 
 _SIZE_PX = 32
 _N_CLASSES = 3
@@ -28,6 +28,7 @@ def check_compressor(compressor: Compressor) -> None:
 
     name = compressor.name
     check_record(compressor, compressor.compress)
+    check_defaults(compressor)
     x, y = _task()
     before, after, model, calls = _compressed(compressor, x, y)
     assert calls <= _MOST_FINETUNES, (

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dslite.records import Exporter
-from dslite.testing.shared import check_record, default_options
+from dslite.testing.shared import check_defaults, check_record, default_options
 
 _N_CALIBRATION = 256
 """Samples an exporter may take: as many as it likes, within reason."""
@@ -28,6 +28,7 @@ def check_exporter(exporter: Exporter) -> None:
 
     name, suffix = exporter.name, exporter.suffix
     check_record(exporter, exporter.export)
+    check_defaults(exporter)
     assert suffix[:1] == "." != suffix, f"{name}: suffix {suffix!r}: expected such as .tflite"
     keras.utils.set_random_seed(0)
     image = keras.Input((16, 16, 3), name="image")

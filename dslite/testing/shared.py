@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dslite.records import NOT_IN_NAMES, Option, OptionValue, PluginRecord
+from dslite.errors import in_words
+from dslite.records import NOT_IN_NAMES, Compressor, Exporter, Option, OptionValue, PluginRecord
 
 _OPTION = re.compile(r"[a-z][a-z0-9_]*")
 _IMPORT_TIMEOUT_S = 300
@@ -60,6 +61,18 @@ def check_record(record: PluginRecord, *functions: Callable[..., Any]) -> None:
         _check_option(name, option)
     for function in functions:
         check_lazy_imports(name, function)
+
+
+def check_defaults(record: Compressor | Exporter) -> None:
+    """Check that a plugin's own check takes its default options.
+
+    Raises:
+        AssertionError: where it does not.
+    """
+    try:
+        record.check(default_options(record))
+    except Exception as error:
+        raise AssertionError(f"{record.name}: its check refuses its default options: {in_words(error)}") from error
 
 
 def _check_option(owner: str, option: Option) -> None:
