@@ -302,7 +302,7 @@ class Measurement:
     """One figure and how it was got.
 
     Attributes:
-        metric: one of ``latency``, ``round_latency``, ``first_latency``, ``init_time`` (s),
+        metric: one of ``latency``, ``turn_latency``, ``reference_latency``, ``first_latency``, ``init_time`` (s),
             ``memory_delta``, ``memory_anonymous_delta``, ``memory_process``, ``size``, ``gzip_size`` (bytes),
             ``parameters``, ``macs``, ``flops``, ``nodes``, ``delegated_nodes`` (counts), ``uar``, ``uar_difference``,
             ``sparsity``, ``speed_up`` (ratios); plugins may add their own.

@@ -173,7 +173,7 @@ def test_the_rows_are_scored_measured_and_compared(experiment: tuple[Path, str])
         assert wanted <= set(metrics)
         assert metrics["uar"].statistics["low"] <= metrics["uar"].value <= metrics["uar"].statistics["high"]
         assert metrics["gzip_size"].value < metrics["size"].value
-        assert len(metrics["round_latency"].samples) == 2  # timed by turns: none in the shade of a training
+        assert len(metrics["speed_up"].samples) >= 2  # timed by turns: none in the shade of a training
         assert metrics["latency"].statistics["n"] == len(metrics["latency"].samples) >= 3
     for run in others:
         difference = next(m for m in run.measurements if m.metric == "uar_difference")

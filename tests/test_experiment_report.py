@@ -18,7 +18,7 @@ from dslite.measure.bench import FAILED_BY_TURNS, undescribed
 from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
 from dslite.report import document
 from dslite.report.columns import in_short, value
-from dslite.report.comparison import compared, without
+from dslite.report.comparison import bases, compared, without
 from dslite.report.experiment import as_csv, best, experiment_table, markdown
 from dslite.report.experiment_plots import draw, drawn, marker
 
@@ -48,8 +48,10 @@ def _run(
         Measurement("sparsity", sparsity, "ratio", "zeros"),
         Measurement("nodes", 100.0, "", "listing"),
         Measurement("delegated_nodes", delegated, "", "listing; LiteRT's own kernels run 30 CONV_2D"),
-        Measurement("round_latency", seconds, "s", "rounds", tuple([seconds] * 5 if rounds is None else rounds)),
     )
+    turns = tuple([seconds] * 5 if rounds is None else rounds)
+    if turns:
+        found = (*found, Measurement("turn_latency", seconds, "s", "turns", turns))
     return Run(artifact, target, device, Plan(2), found)
 
 
@@ -66,8 +68,22 @@ def _text(report: BenchReport, width: int = 200) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
+def _beside(*runs: Run) -> list[Run]:
+    """Let the file that others are compared with be timed beside each turn of theirs, as long as it is by itself."""
+    found = []
+    for run in runs:
+        base, turns = bases(runs).get(run.target), _metrics(run).get("turn_latency")
+        theirs = base and _metrics(base).get("turn_latency")
+        if turns and theirs:
+            beside = replace(turns, metric="reference_latency", samples=theirs.samples)
+            found.append(replace(run, measurements=(*run.measurements, beside)))
+        else:
+            found.append(run)
+    return found
+
+
 def _compared(*runs: Run) -> list[Run]:
-    return compared(runs, lambda *_: None)
+    return compared(_beside(*runs), lambda *_: None)
 
 
 def _codes(*runs: Run) -> list[list[str]]:
@@ -87,7 +103,7 @@ def test_a_row_is_compared_with_the_float32_file_in_uar_and_with_that_of_its_tar
         asked.append((run.artifact.exporter, base.artifact.exporter, base.target))
         return Difference(40, 0.82, 0.8, 0.02, 3, (-0.01, 0.05), 1000, 0.95)
 
-    first, second, found = compared([base, elsewhere, ours], difference)
+    first, second, found = compared(_beside(base, elsewhere, ours), difference)
     assert asked == [("tflite-int8", "tflite-float32", "host-litert")]  # nothing is compared with itself
     assert _metrics(found)["speed_up"].value == pytest.approx(4)
     assert "none, tflite-float32" in _metrics(found)["speed_up"].method
@@ -201,8 +217,9 @@ def test_where_float32_does_not_run_the_first_file_there_is_what_speed_is_compar
     _, _, found = _compared(_run(), first, slow)
     assert _metrics(found)["speed_up"].value == pytest.approx(0.5)
     assert "slower than none, hdf5, 2.00 times its latency" in found.flags[0].message
-    assert "speed-up: against none, tflite-float32 or none, hdf5 of the same target, of the median" in markdown(
-        _report(*_compared(_run(), first, slow))
+    assert (
+        "speed-up: against none, tflite-float32 or none, hdf5 of the same target, timed next to each file in each of 5"
+        in markdown(_report(*_compared(_run(), first, slow)))
     )
 
 
@@ -271,19 +288,18 @@ def test_what_was_not_timed_by_turns_has_no_speed_up_and_no_star() -> None:
     assert "speed-up, Pareto-optimal rows: not told, as the experiment was stopped before files" in markdown(none)
     some = _report(*_compared(_run(), _run(["qat"]), fast))
     assert best(some.runs) == {0, 1}
-    assert "in brackets the least and the greatest; -: not timed by turns with these" in markdown(some)
+    assert "in brackets the least and the greatest, a 94% interval; -: not timed by turns with these" in markdown(some)
     assert list(csv.DictReader(io.StringIO(as_csv(some))))[2]["speed_up"] == ""
     assert _codes(_run(), _run(["prune"], sparsity=0.8, seconds=0.1, rounds=())) == [[], []]
 
 
-def test_where_float32_fails_by_turns_speed_is_compared_with_another_file_and_that_is_told() -> None:
-    failed = replace(_run(rounds=()), flags=(Flag(FAILED_BY_TURNS, "x.tflite: it failed in 1 of 5 rounds"),))
-    half, small = _run((), "tflite-float16", seconds=0.004), _run(["channels"], seconds=0.002)
-    rows = _compared(failed, half, small)
-    assert [value(row, "speed_up") for row in rows] == [None, 1, pytest.approx(2)]
-    text = markdown(_report(*rows))
-    assert "speed-up: against none, tflite-float16, of the median" in text
-    assert "- x.tflite: it failed in 1 of 5 rounds" in text
+def test_what_fails_by_turns_is_told() -> None:
+    failed = replace(
+        _run((), "tflite-int8", rounds=()), flags=(Flag(FAILED_BY_TURNS, "x.tflite: it failed in 1 of 5"),)
+    )
+    rows = _compared(_run(), failed, _run(["channels"], seconds=0.002))
+    assert [value(row, "speed_up") for row in rows] == [1, None, pytest.approx(2)]
+    assert "- x.tflite: it failed in 1 of 5" in markdown(_report(*rows))
     alone = markdown(_report(*_compared(failed)))
     assert "speed-up, Pareto-optimal rows: not told, as files failed when they were timed by turns" in alone
 
@@ -299,9 +315,10 @@ def test_a_row_that_failed_is_left_as_it_is() -> None:
 
 
 def test_what_was_compared_can_be_compared_anew() -> None:
-    rows = compared([_run(), _run((), "tflite-int8", seconds=0.01)], lambda *_: Difference(9, 1.0, 1.0, 0.0, 0, None))
+    both = _beside(_run(), _run((), "tflite-int8", seconds=0.01))
+    rows = compared(both, lambda *_: Difference(9, 1.0, 1.0, 0.0, 0, None))
     assert [flag.code for flag in rows[1].flags] == ["slower"]
-    assert without(rows[1], "speed_up", "uar_difference") == _run((), "tflite-int8", seconds=0.01)
+    assert without(rows[1], "speed_up", "uar_difference") == both[1]
     assert without(rows[1], "speed_up").measurements == rows[1].measurements[:-1]
 
 
@@ -337,7 +354,8 @@ def test_machines_are_those_of_the_rows() -> None:
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 140])
 def test_a_narrow_table_leaves_columns_out_and_says_which(width: int) -> None:
     rows = compared(
-        [_run(), _run(["channels"], uar=0.9)], lambda *_: Difference(40, 0.9, 0.8, 0.1, 4, (-0.01, 0.2), 1000, 0.95)
+        _beside(_run(), _run(["channels"], uar=0.9)),
+        lambda *_: Difference(40, 0.9, 0.8, 0.1, 4, (-0.01, 0.2), 1000, 0.95),
     )
     text = _text(_report(*rows), width)
     assert all(len(line) <= width for line in text.splitlines())

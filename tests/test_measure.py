@@ -307,24 +307,33 @@ def test_what_was_measured_before_a_failure_is_kept(small_system: Any) -> None:
     assert _by_metric(run)["latency"].statistics["mean"] == 2.0
 
 
-def test_rounds_are_one_series_of_which_each_has_its_median(small_system: Any) -> None:
+def test_turns_are_one_series_of_which_each_has_its_median_beside_that_of_another_file(small_system: Any) -> None:
     def timed(*samples: float, error: str | None = None) -> Run:
         found = Measurement("latency", reference.median(samples), "s", "3 runs, wall clock", samples)
         return replace(run, measurements=(found,), error=error)
 
     run = _run(small_system.files["whole", "tflite-float32"])
-    together = bench.timed_by_turns(run, [timed(4.0, 5.0, 6.0), timed(1.0, 2.0, 3.0)])
-    latency, medians = (_by_metric(together)[metric] for metric in ("latency", "round_latency"))
-    assert latency.samples == (4.0, 5.0, 6.0, 1.0, 2.0, 3.0)
-    assert latency.value == latency.statistics["p50"] == 3.5
-    assert latency.method.endswith("3 runs, wall clock")
-    assert (medians.samples, medians.value) == ((5.0, 2.0), 3.5)
+    turns = [timed(4.0, 5.0, 6.0), timed(1.0, 2.0, 3.0)]
+    together = bench.timed_by_turns(run, turns, [timed(10.0), timed(8.0)])
+    found = _by_metric(together)
+    assert found["latency"].samples == (4.0, 5.0, 6.0, 1.0, 2.0, 3.0)
+    assert found["latency"].value == found["latency"].statistics["p50"] == 3.5
+    assert found["latency"].method.endswith("3 runs, wall clock")
+    assert (found["turn_latency"].samples, found["turn_latency"].value) == ((5.0, 2.0), 3.5)
+    assert found["reference_latency"].samples == (10.0, 8.0)
     others = [m for m in run.measurements if m.metric != "latency"]
-    assert [m for m in together.measurements if m.metric not in ("latency", "round_latency")] == others
-    failed = bench.timed_by_turns(run, [timed(4.0, 5.0, 6.0), timed(90.0, error="killed"), timed(1.0, 2.0, 3.0)])
-    assert failed.measurements == run.measurements
-    assert [flag.code for flag in failed.flags] == [*(flag.code for flag in run.flags), "failed_by_turns"]
-    assert "failed in 1 of 3 rounds, so it has no speed-up: killed" in failed.flags[-1].message
+    of_turns = ("latency", "turn_latency", "reference_latency")
+    assert [m for m in together.measurements if m.metric not in of_turns] == others
+    killed = timed(90.0, error="killed")
+    failed = bench.timed_by_turns(together, [turns[0], killed], [timed(10.0), timed(8.0)])
+    assert failed.measurements == (found["latency"], *others)  # what other turns gave is gone
+    assert "it failed in 1 of 2 turns, so it has no speed-up: killed" in failed.flags[-1].message
+    lonely = bench.timed_by_turns(failed, turns, [timed(10.0), killed])
+    assert "reference_latency" not in _by_metric(lonely)
+    assert _by_metric(lonely)["turn_latency"].samples == (5.0, 2.0)
+    (flag,) = [flag for flag in lonely.flags if flag.code == bench.FAILED_BY_TURNS]
+    assert "the file that it is compared with failed in 1 of 2 turns" in flag.message
+    assert [flag.code for flag in bench.timed_by_turns(lonely, turns, turns).flags] == [f.code for f in run.flags]
 
 
 @pytest.mark.parametrize(

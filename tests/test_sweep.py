@@ -15,7 +15,7 @@ from conftest import HEEDS_SIGINT
 
 from dslite import cache
 from dslite.cli import sweep
-from dslite.cli.cases import Case, undescribed
+from dslite.cli.cases import Case
 from dslite.cli.selection import select, split
 from dslite.errors import SpecError, UnknownNameError
 from dslite.measure import bench
@@ -550,40 +550,51 @@ def test_a_bench_that_is_running_is_not_taken_for_one_that_was_stopped(
 # -- rounds -------------------------------------------------------------------------------------------
 
 
-def _timed(case: Case, seconds: float) -> Run:
+def _timed(file: str, exporter: str, target: str, seconds: float) -> Run:
     found = Measurement("latency", seconds, "s", "a stop watch", (seconds,))
-    return Run(undescribed(case), case.target, None, Plan(1), (found,))
+    return Run(bench.undescribed(Path(file), "lab", exporter), target, None, Plan(1), (found,))
 
 
-def test_files_take_turns_there_and_back_and_one_that_kills_its_worker_has_no_rounds(
+def test_files_take_turns_beside_the_one_they_are_compared_with_and_the_pace_of_the_machine_does_not_matter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of three files the second takes the worker along in its second turn; the pace of the machine drifts."""
+    """The machine gets slower all the time; file c, twice as fast as a, takes the worker along in its second turn."""
     asked: list[str] = []
+    seconds = {"a": 1.0, "b": 2.0, "c": 0.5, "d": 4.0, "x": 1.0, "y": 1.0}
 
     def work(left: list[tuple[int, Case]], plan: Plan, audio: Any, start: Any, finished: Any) -> tuple[str, bool]:
-        assert (plan.runs, plan.min_s, plan.memory) == (4, 0.5, False)
+        assert (plan.runs, plan.min_s, plan.max_s, plan.memory) == (4, 1.5, 50, False)
         while left:
-            number, case = left[0]
+            turn, case = left[0]
             start(case.title)("timing", 0.5)
-            asked.append(str(case.file))
-            if case.file == "b" and asked.count("b") == 2:
+            file = str(case.file)
+            asked.append(file)
+            if file == "c" and asked.count("c") == 2:
                 return "killed by signal 9", False
             left.pop(0)
-            finished(number, _timed(case, float(len(asked))))
+            finished(turn, _timed(file, "", case.target, seconds[file] * 1.01 ** len(asked)))
         return "", False
 
     monkeypatch.setattr(sweep, "_work", work)
-    done = {n: _timed(Case("host-litert", file=file), 100.0) for n, file in enumerate("abc")}
-    done = {n: replace(run, artifact=replace(run.artifact, path="abc"[n])) for n, run in done.items()}
-    done[3] = replace(done[0], error="it failed before")
+    rows = [("b", "tflite-float16"), ("a", "tflite-float32"), ("c", "tflite-int8"), ("d", "tflite-dynamic")]
+    runs = [_timed(file, exporter, "host-litert", 100.0) for file, exporter in rows]
+    runs += [_timed("x", "hdf5", "host-tensorflow", 100.0), _timed("y", "hdf5", "lonely", 100.0)]
+    runs += [replace(runs[0], error="it failed before")]
     told: list[float] = []
-    found = sweep.time_in_rounds(done, Plan(1, runs=10, min_s=1.5), 3, lambda _, share: told.append(share))
-    assert "".join(asked) == "abc" + "cba" + "abc"
+    plan = Plan(1, runs=10, min_s=1.5, max_s=150)
+    done = dict(enumerate(runs))
+    found = sweep.time_in_rounds(done, plan, 3, lambda _, share: told.append(share))
+    assert "".join(asked) == "abcadda" + "cba" + "bcada" + "xxx" + "yyy"
     assert told == sorted(told)
-    assert told[-1] == pytest.approx(8.5 / 9)
-    medians = {n: [m.samples for m in run.measurements if m.metric == "round_latency"] for n, run in found.items()}
-    assert medians == {0: [(1.0, 6.0, 7.0)], 1: [], 2: [(3.0, 4.0, 9.0)]}
-    assert "failed in 1 of 3 rounds, so it has no speed-up: killed by signal 9" in found[1].flags[0].message
-    again = bench.timed_by_turns(found[0], [replace(found[0], error="a later one")])
-    assert "round_latency" not in {m.metric for m in again.measurements}  # rounds of another day
+    assert told[-1] == pytest.approx((len(asked) - 0.5) / len(asked))
+    speeds = {}
+    for number, run in found.items():
+        metrics = {m.metric: m.samples for m in run.measurements}
+        if "reference_latency" in metrics:
+            speeds[number] = [b / n for b, n in zip(metrics["reference_latency"], metrics["turn_latency"], strict=True)]
+    assert sorted(speeds) == [0, 1, 3, 4, 5]
+    assert speeds[0] == pytest.approx([1 / 2] * 3, rel=0.011)
+    assert speeds[3] == pytest.approx([1 / 4] * 3, rel=0.011)
+    assert set(speeds[1]) == set(speeds[4]) == set(speeds[5]) == {1.0}
+    (flag,) = found[2].flags
+    assert "it failed in 1 of 3 turns, so it has no speed-up: killed by signal 9" in flag.message

@@ -22,6 +22,7 @@ from dslite.measure import bench
 from dslite.measure.environment import cpu_count, cpu_model
 from dslite.records import Plan, Progress, Run
 from dslite.report.columns import in_short
+from dslite.report.comparison import bases
 
 _TOLD_FROM = 5
 """Of so many cases on, each is told when it is done: a shorter table is there soon."""
@@ -109,7 +110,7 @@ class Sweep:
             is_experiment = bool(self.n_rounds)
             groups = _grouped(left)
             n_epochs = epochs_of([case for group in groups for _, case in group])
-            n_turns = len(self.cases) * self.n_rounds
+            n_turns = 3 * len(self.cases) * self.n_rounds // 2  # with those of the file they are compared with
             pace = Pace(n_epochs, n_turns, worker.TRAINING_SHARE)
             costs = [*(1.0 + n for n in n_epochs), *([TURN_COST * n_turns] if is_experiment else [])]
             with progress(costs, pace.seconds_left if is_experiment else None) as steps:
@@ -195,37 +196,72 @@ def time_in_rounds(done: Mapping[int, Run], plan: Plan, n_rounds: int, report: P
     """Time the files of an experiment anew, in rounds in which each has its turn.
 
     Between its first row and its last lie the trainings; by then a shared machine has another pace, and what was timed
-    along the way cannot be compared. Every other round goes backwards, so that a pace that drifts within rounds favours
-    no file either.
+    along the way cannot be compared. The file that others are compared with is timed anew beside each of them, and
+    every other round goes backwards.
 
     Args:
         done: the runs, by the number of their case.
-        plan: how; its runs and seconds are divided among the rounds.
+        plan: how; its runs, and its seconds at most, are divided among the rounds.
         n_rounds: how often each file has its turn.
         report: told of its progress.
     """
     runs = {number: run for number, run in done.items() if not run.error}
-    cases = [(number, Case(run.target, file=run.artifact.path)) for number, run in runs.items()]
-    left = [turn for number in range(n_rounds) for turn in (reversed(cases) if number % 2 else cases)]
-    n_turns, found = len(left), defaultdict[int, list[Run]](list)
-    short = replace(
-        plan,
-        runs=math.ceil(plan.runs / n_rounds),
-        min_s=plan.min_s / n_rounds,
-        max_s=plan.max_s / n_rounds,
-        memory=False,
-    )
+    order, beside = _turns(runs, n_rounds)
+    cases = {number: Case(run.target, file=run.artifact.path) for number, run in runs.items()}
+    left = [(turn, cases[number]) for turn, number in enumerate(order)]
+    found: dict[int, Run] = {}
+    short = replace(plan, runs=math.ceil(plan.runs / n_rounds), max_s=plan.max_s / n_rounds, memory=False)
 
     def start(title: str) -> Progress:
-        n_behind = n_turns - len(left)
-        return lambda what, share: report(f"{title}: {what}", (n_behind + share) / n_turns)
+        n_behind = len(order) - len(left)
+        return lambda what, share: report(f"{title}: {what}", (n_behind + share) / len(order))
 
     while left:
-        reason, _ = _work(left, short, [], start, lambda number, run: found[number].append(run))
+        reason, _ = _work(left, short, [], start, found.__setitem__)
         if left:  # the worker did not live to tell of it
-            number, lost = left.pop(0)
-            found[number].append(_lost(lost, short, reason))
-    return {number: bench.timed_by_turns(run, found[number]) for number, run in runs.items()}
+            turn, lost = left.pop(0)
+            found[turn] = _lost(lost, short, reason)
+    taken = {number: [turn for turn, each in enumerate(order) if each == number] for number in runs}
+    return {
+        number: bench.timed_by_turns(
+            run,
+            [found[turn] for turn in taken[number]],
+            [found[beside[turn]] for turn in taken[number] if turn in beside],
+        )
+        for number, run in runs.items()
+    }
+
+
+def _turns(runs: Mapping[int, Run], n_rounds: int) -> tuple[list[int], dict[int, int]]:
+    """Give the numbers of the files in the order of their turns, and of each turn the one beside it to compare with.
+
+    On each target, the file that others are compared with comes first and after every two of them; its own turns are
+    compared with themselves.
+    """
+    base_of = bases(list(runs.values()))
+    order: list[int] = []
+    beside: dict[int, int] = {}
+
+    def put(number: int, where: int) -> None:
+        beside[len(order)] = len(order) + where
+        order.append(number)
+
+    for target in dict.fromkeys(run.target for run in runs.values()):
+        base = next((number for number, run in runs.items() if run is base_of.get(target)), None)
+        others = [number for number, run in runs.items() if run.target == target and number != base]
+        turns = [turn for i in range(n_rounds) for turn in (reversed(others) if i % 2 else others)]
+        if base is None:
+            order += turns
+            continue
+        for i, number in enumerate(turns):
+            if i % 2:
+                put(number, +1)
+            else:
+                put(base, 0)
+                put(number, -1)
+        for _ in range(1 if turns else n_rounds):
+            put(base, 0)
+    return order, beside
 
 
 def _work(

@@ -127,36 +127,48 @@ def run(
     )
 
 
-def timed_by_turns(run: Run, rounds: Sequence[Run]) -> Run:
-    """Give a run the latency of rounds in which several files took turns, in place of its own.
+def timed_by_turns(run: Run, turns: Sequence[Run], references: Sequence[Run]) -> Run:
+    """Give a run the latency of the turns that its file took among others, in place of its own.
 
     Args:
         run: with a latency.
-        rounds: runs of the same file, in their order.
+        turns: runs of the same file, in their order.
+        references: of each turn, the run of the file it is compared with that was timed next to it.
 
     Returns:
-        The run; its latency has the samples of all rounds, and ``round_latency`` has the median of each, by which files
-        can be compared round by round. Where a round failed, the run keeps the latency it has, and a flag says so; what
-        earlier rounds gave goes in any case.
+        The run; its latency has the samples of all turns. ``turn_latency`` has the median of each, and
+        ``reference_latency`` that of the turn beside it. Where a turn failed, the run keeps the latency it has, and
+        where one beside it did, it has no ``reference_latency``; a flag says so. What earlier turns gave goes in any
+        case.
     """
-    others = [m for m in run.measurements if m.metric != "round_latency"]
+    others = [m for m in run.measurements if m.metric not in ("turn_latency", "reference_latency")]
     flags = [flag for flag in run.flags if flag.code != FAILED_BY_TURNS]
     run = replace(run, measurements=tuple(others), flags=tuple(flags))
-    failed = [each.error for each in rounds if each.error]
-    taken = [m for each in rounds if not each.error for m in each.measurements if m.metric == "latency" and m.samples]
-    if failed:
-        told = f"timed by turns it failed in {len(failed)} of {len(rounds)} rounds, so it has no speed-up: {failed[0]}"
-        return replace(run, flags=(*run.flags, Flag(FAILED_BY_TURNS, f"{Path(run.artifact.path).name}: {told}")))
-    if not taken or len(taken) < len(rounds):
-        return run  # of a target that gives no samples
+    taken, beside = ([m for each in series if (m := _sampled(each))] for series in (turns, references))
+    for series, there, who in ((turns, taken, "it"), (references, beside, "the file that it is compared with")):
+        if failed := [each.error for each in series if each.error]:
+            told = f"{who} failed in {len(failed)} of {len(series)} turns, so it has no speed-up: {failed[0]}"
+            flag = Flag(FAILED_BY_TURNS, f"{Path(run.artifact.path).name}: timed by turns, {told}")
+            run = replace(run, flags=(*run.flags, flag))
+            there.clear()
+    if not taken or len(taken) < len(turns):
+        return run  # or of a target that gives no samples
     samples = tuple(itertools.chain.from_iterable(m.samples for m in taken))
-    turns = f"{len(taken)} rounds in which all files of the experiment took turns"
-    latency = replace(taken[0], method=f"in each of {turns}, {taken[0].method}", samples=samples)
-    medians = Measurement(
-        "round_latency", 0.0, "s", f"median latency in each of {turns}", tuple(m.value for m in taken)
+    latency = replace(
+        taken[0], method=f"in each of {len(taken)} turns among all files, {taken[0].method}", samples=samples
     )
-    kept = (m for m in others if m.metric != latency.metric)
-    return replace(run, measurements=(_with_statistics(latency), *kept, _with_statistics(medians)))
+    found = [latency, *(m for m in others if m.metric != latency.metric)]
+    for metric, there, whose in (
+        ("turn_latency", taken, "each of its turns"),
+        ("reference_latency", beside, "the turn beside each, of the file that it is compared with"),
+    ):
+        if len(there) == len(taken):
+            found.append(Measurement(metric, 0.0, "s", f"median latency in {whose}", tuple(m.value for m in there)))
+    return replace(run, measurements=tuple(map(_with_statistics, found)))
+
+
+def _sampled(run: Run) -> Measurement | None:
+    return next((m for m in run.measurements if m.metric == "latency" and m.samples and not run.error), None)
 
 
 def _with_statistics(measurement: Measurement) -> Measurement:

@@ -36,8 +36,7 @@ def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | 
 
     Returns:
         The rows with ``uar_difference``, its ``low`` and ``high`` where there is an interval, and ``speed_up`` where
-        both files were timed by turns: against the float32 file, or where no such runs on their target, the first
-        uncompressed file there.
+        both files were timed by turns: against the file of their target that `bases` gives.
     """
     of_target, found = bases(runs), []
     base = next((run for run in of_target.values() if run.artifact.exporter == BASE), None)
@@ -64,11 +63,11 @@ def without(run: Run, *metrics: str) -> Run:
 def bases(runs: Sequence[Run]) -> dict[str, Run]:
     """Give the row of each target that speeds there are compared with.
 
-    That is the uncompressed float32 file, if it runs there, also when it is timed by turns.
+    That is the uncompressed float32 file, or where no such runs there, the first uncompressed one.
     """
     plain = [run for run in runs if not run.artifact.compressors and not run.error]
     found: dict[str, Run] = {}
-    for run in sorted(plain, key=lambda run: (_failed_by_turns(run), run.artifact.exporter != BASE)):  # stable
+    for run in sorted(plain, key=lambda run: run.artifact.exporter != BASE):  # stable: float32 first
         found.setdefault(run.target, run)
     return found
 
@@ -100,12 +99,17 @@ def _difference(base: Run, found: Difference | None) -> list[Measurement]:
 
 
 def _speed_up(run: Run, base: Run | None) -> list[Measurement]:
-    ratios = _ratios(run, base)
+    """Give the median ratio, with the least and the greatest.
+
+    Between these lies the true median with probability 1 - 2^(1 - n), whatever the distribution of n ratios (H. A.
+    David, H. N. Nagaraja, "Order Statistics", 2003, section 7.1).
+    """
+    ratios = _speeds(run)
     if not base or not ratios:
         return []
     method = (
-        f"median latency of {name(base)} by that of this file, in each of {len(ratios)} rounds on {run.target} in "
-        "which all files took turns; the median of these, low and high: the least and the greatest"
+        f"median latency of {name(base)} by that of this file, both timed next to each other {len(ratios)} times on "
+        f"{run.target}; the median of these ratios, low and high: the least and the greatest"
     )
     speed_up = Measurement("speed_up", median(ratios), "ratio", method, ratios)
     if len(ratios) == 1 or run.artifact.path == base.artifact.path:  # with itself: there is no range
@@ -113,18 +117,26 @@ def _speed_up(run: Run, base: Run | None) -> list[Measurement]:
     return [replace(speed_up, statistics={"n": float(len(ratios)), "low": min(ratios), "high": max(ratios)})]
 
 
-def _ratios(run: Run, base: Run | None) -> tuple[float, ...]:
-    """Give in each round how many times faster than another file one is; none where not both took turns."""
-    ours, theirs = find(run, "round_latency"), base and find(base, "round_latency")
-    if not ours or not theirs or len(ours.samples) != len(theirs.samples) or not all(ours.samples):
+def _speeds(run: Run) -> tuple[float, ...]:
+    """Give in each turn how many times faster a file is than the one it is compared with; none where it took none."""
+    ours, theirs = find(run, "turn_latency"), find(run, "reference_latency")
+    if not ours or not theirs or not all(ours.samples):
         return ()  # a clock may be too coarse for a small model
     return tuple(before / now for now, before in zip(ours.samples, theirs.samples, strict=True))
+
+
+def _ratios(run: Run, other: Run) -> tuple[float, ...]:
+    """Give in each round how many times faster one file is than another; none where not both took turns."""
+    ours, theirs = _speeds(run), _speeds(other)
+    if set(theirs) == {1.0}:  # the file that all are compared with
+        return ours
+    return tuple(a / b for a, b in zip(ours, theirs, strict=True)) if len(ours) == len(theirs) else ()
 
 
 def _flags(run: Run, base: Run | None, runs: Sequence[Run]) -> list[Flag]:
     """Tell of a file that became slower, zeros that are not faster, half a delegate."""
     found, ours = [], name(run, runs)
-    ratios = _ratios(run, base)
+    ratios = _speeds(run)
     if base and ratios and median(ratios) < 1 / (1 + SAME_SPEED) and max(ratios) < 1:
         times = f"{1 / median(ratios):.2f} times its latency, and slower in every round"
         found.append(Flag("slower", f"{ours}: slower than {name(base)}, {times}"))

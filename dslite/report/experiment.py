@@ -67,7 +67,7 @@ def _times(number: float | None) -> str:
 
 
 def speed_up(run: Run) -> str:
-    """Write how many times faster than the float32 file a row is, with the least and the greatest of the rounds."""
+    """Write how many times faster than the float32 file a row is, with the least and the greatest ratio."""
     found = find(run, "speed_up")
     if found is None or "low" not in found.statistics:
         return _times(value(run, "speed_up"))
@@ -83,7 +83,7 @@ def _delegated(run: Run) -> str:
     return DASH if nodes is None or delegated is None else f"{delegated:.0f}/{nodes:.0f}"
 
 
-_SCORED, _RANGED = "UAR (95 % CI)", "speed-up (rounds)"
+_SCORED, _RANGED = "UAR (95 % CI)", "speed-up (range)"
 _OF_BENCH = {column.name: column for column in columns.COLUMNS}
 COLUMNS: tuple[Column | Words, ...] = (
     Words(_SCORED, _with_interval("uar", "{:.3f}")),
@@ -325,12 +325,15 @@ def _about_speed(measured: Sequence[Run], of_target: str) -> str:
         )
     timed = [run for run in measured if find(run, "speed_up")]
     named = dict.fromkeys(name(base) for base in bases(timed).values())
-    rounds = sorted({len(speed.samples) for run in timed if (speed := find(run, "speed_up"))})
+    n = min(
+        (int(speed.statistics["n"]) for run in timed if (speed := find(run, "speed_up")) and speed.statistics),
+        default=1,
+    )
     dash = "" if len(timed) == len(measured) else f"; {DASH}: not timed by turns with these"
+    spread = f", in brackets the least and the greatest, a {1 - 2 ** (1 - n):.0%} interval" if n > 1 else ""
     return (
-        f"speed-up: against {' or '.join(named)}{of_target}, of the median latencies in each of "
-        f"{'/'.join(map(str, rounds))} rounds in which every file has its turn; the median of the rounds, in brackets "
-        f"the least and the greatest{dash}"
+        f"speed-up: against {' or '.join(named)}{of_target}, timed next to each file in each of {n} rounds; the median "
+        f"ratio of median latencies{spread}{dash}"
     )
 
 
