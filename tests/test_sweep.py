@@ -14,7 +14,7 @@ import pytest
 from conftest import HEEDS_SIGINT
 
 from dslite import cache
-from dslite.cli import sweep
+from dslite.cli import rounds, workers
 from dslite.cli.cases import Case
 from dslite.cli.selection import select, split
 from dslite.errors import SpecError, UnknownNameError
@@ -575,7 +575,7 @@ def test_files_take_turns_beside_the_one_they_are_compared_with_and_the_pace_of_
             finished(turn, _timed(file, "", case.target, seconds[file] * 1.01 ** len(asked)))
         return "", False
 
-    monkeypatch.setattr(sweep, "_work", work)
+    monkeypatch.setattr(workers, "work", work)
     rows = [("b", "tflite-float16"), ("a", "tflite-float32"), ("c", "tflite-int8"), ("d", "tflite-dynamic")]
     runs = [_timed(file, exporter, "host-litert", 100.0) for file, exporter in rows]
     runs += [_timed("x", "hdf5", "host-tensorflow", 100.0), _timed("y", "hdf5", "lonely", 100.0)]
@@ -583,7 +583,7 @@ def test_files_take_turns_beside_the_one_they_are_compared_with_and_the_pace_of_
     told: list[float] = []
     plan = Plan(1, runs=10, min_s=1.5, max_s=150)
     done = dict(enumerate(runs))
-    found = sweep.time_in_rounds(done, plan, 3, lambda _, share: told.append(share))
+    found = rounds.time_in_rounds(done, plan, 3, lambda _, share: told.append(share))
     assert "".join(asked) == "abcadda" + "cba" + "bcada" + "xxx" + "yyy"
     assert told == sorted(told)
     assert told[-1] == pytest.approx((len(asked) - 0.5) / len(asked))

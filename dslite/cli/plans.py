@@ -35,8 +35,8 @@ rounds_option = click.option(
     type=click.IntRange(1),
     default=5,  # a median that one disturbance does not move
     show_default=True,
-    help="In which files take turns to be timed at the end, each turn with a warm-up; runs and seconds are divided "
-    "among them. Speed-ups are medians of rounds.",
+    help="In which files take turns at the end to be timed, next to the one they are compared with; --runs are divided "
+    "among them.",
 )
 
 
