@@ -133,8 +133,8 @@ class Compressor:
             which a changed one comes back; ``finetune`` is a `Finetune`.
         source: the publication, or an address.
         options: what may follow the name.
-        check: ``check(options)`` raises `SpecError` where they cannot be, so that the user hears of it before the
-            models before this one are trained; what it returns is ignored.
+        check: ``check(options) -> None`` raises `SpecError` where they cannot be, so that the user hears of it before
+            the models before this one are trained; what it returns is ignored.
     """
 
     name: str
@@ -157,7 +157,7 @@ class Exporter:
         needs_calibration: whether ``calibration`` must be given.
         source: what the format is, or an address.
         options: what may follow the name.
-        check: ``check(options)`` raises `SpecError` where they cannot be; what it returns is ignored.
+        check: ``check(options) -> None`` raises `SpecError` where they cannot be; what it returns is ignored.
     """
 
     name: str

@@ -287,6 +287,7 @@ def test_files_that_tensorflow_runs_are_rows_too(
     assert value(clustered, "uar_difference") is not None
 
 
+@pytest.mark.slow
 def test_without_a_cache_rows_are_compared_all_the_same(
     run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -388,6 +389,7 @@ def _wait_for(condition: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_an_experiment_that_is_extended_and_interrupted_loses_no_row(
     run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -495,6 +497,7 @@ def test_what_dslite_cannot_run_itself_is_measured_and_not_scored(
     assert manifest.read(tmp_path / "out" / own.artifact.path).exporter == "own"
 
 
+@pytest.mark.slow
 def test_a_folder_that_an_interrupted_experiment_left_is_taken_and_other_rows_are_not_replaced(
     run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -227,9 +227,11 @@ def test_quantisation_aware_training_gives_weights_that_int8_holds_exactly() -> 
     ("chain", "sparse", "clustered"),
     [
         (["prune:sparsity=0.6,epochs=1", "qat:epochs=1"], 0.6, False),
-        (["cluster:clusters=8,epochs=1", "qat:epochs=1"], 0.0, True),
+        pytest.param(["cluster:clusters=8,epochs=1", "qat:epochs=1"], 0.0, True, marks=pytest.mark.slow),
         (["prune:sparsity=0.6,epochs=1", "cluster:clusters=8,epochs=1", "qat:epochs=1"], 0.6, True),
-        (["channels:macs=0.6,steps=1,epochs=1", "prune:sparsity=0.6,epochs=1"], 0.6, False),
+        pytest.param(
+            ["channels:macs=0.6,steps=1,epochs=1", "prune:sparsity=0.6,epochs=1"], 0.6, False, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_zeros_and_shared_values_survive_what_comes_after(chain: list[str], sparse: float, clustered: bool) -> None:
@@ -247,6 +249,7 @@ def test_zeros_and_shared_values_survive_what_comes_after(chain: list[str], spar
         assert max(np.unique(column).size for column in flat.T) <= 8
 
 
+@pytest.mark.slow
 def test_zeros_are_kept_by_quantisation_aware_training_that_moves_every_weight_far() -> None:
     pruned = compressed("prune:sparsity=0.6,epochs=1", built())
     trained = compressed("qat:rate=10,epochs=5", pruned)
@@ -373,6 +376,7 @@ def test_channels_that_meet_in_a_residual_are_one() -> None:
     assert len(set(map(int, of.makes[joined]))) == 40
 
 
+@pytest.mark.slow
 def test_the_aim_is_met_whatever_the_number_of_steps() -> None:
     before = backbone_of(folded(built()))
     whole = coupling.count_macs(coupling.coupling(before), before, set())

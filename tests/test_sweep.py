@@ -174,6 +174,7 @@ def test_what_fits_nothing_is_refused() -> None:
 # -- sweeps ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_sweep_is_a_row_a_backbone_and_what_fails_is_a_row_with_its_error(
     lab: dict[str, str], tmp_path: Path, dslite_command: Command
 ) -> None:

@@ -7,13 +7,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from dslite.records import Progress as Report
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 _PIPED_WIDTH = 2000
 """Characters a line may have where nobody looks at it: `grep` and `awk` want rows unbroken."""
+
+_SHORTEST_TITLE = 12
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
 
@@ -79,24 +84,45 @@ def progress(
         steps: how many times `Steps.start` will be called; or of each of these steps, how long it takes in any unit.
         seconds_left: estimates the time left, None where it cannot yet; else it is estimated from what `steps` says.
     """
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
     from rich.table import Column
+
+    class _TitleColumn(ProgressColumn):
+        def render(self, task: Task) -> _Title:
+            return _Title(task.description, task.fields["detail"])
 
     console = err()
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
+        _TitleColumn(table_column=Column(no_wrap=True, ratio=1)),
         BarColumn(bar_width=16),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}", table_column=Column(no_wrap=True, min_width=len("about 100 min left"))),
         console=console,
-        expand=True,  # what happens is cut at the end where the terminal is narrow; the time left never is
+        expand=True,  # where the terminal is narrow the name of what is at work is cut; the time left never is
         transient=True,
         refresh_per_second=4,  # drawing takes time from what is being measured
         disable=not console.is_terminal,
     )
     with bar:
         yield Steps(bar, [1.0] * steps if isinstance(steps, int) else steps, seconds_left)
+
+
+@dataclass(frozen=True, slots=True)
+class _Title:
+    """What is at work, and what it does: the first is cut where both do not fit, as the second is what changes."""
+
+    what: str
+    detail: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        detail = f": {self.detail}" if self.detail else ""
+        what = Text(self.what)
+        what.truncate(max(_SHORTEST_TITLE, options.max_width - len(detail)), overflow="ellipsis")
+        yield Text(f"{what}{detail}", no_wrap=True, overflow="ellipsis", end="")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(_SHORTEST_TITLE, options.max_width)
 
 
 class Steps:
@@ -108,7 +134,7 @@ class Steps:
         self._bar = bar
         self._seconds_left = seconds_left
         self._done = list(itertools.accumulate(costs, initial=0.0))  # after so many steps; also of no step at all
-        self._task = bar.add_task("", total=self._done[-1], left="")
+        self._task = bar.add_task("", total=self._done[-1], detail="", left="")
         self._n_begun = 0
         self._skipped = 0.0
         self._begin = time.monotonic()
@@ -118,11 +144,11 @@ class Steps:
         done = self._behind(self._n_begun)
         self._n_begun += 1
         cost = self._behind(self._n_begun) - done
-        self._bar.update(self._task, completed=done, description=what, left=self._left(done))
+        self._bar.update(self._task, completed=done, description=what, detail="", left=self._left(done))
 
         def report(detail: str, fraction: float) -> None:
             now = done + fraction * cost
-            self._bar.update(self._task, completed=now, description=f"{what}: {detail}", left=self._left(now))
+            self._bar.update(self._task, completed=now, detail=detail, left=self._left(now))
 
         return report
 
