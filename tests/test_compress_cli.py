@@ -34,12 +34,14 @@ from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
 from dslite.records import Measurement, Plan, Run
 from dslite.report import document
 from dslite.report.columns import value
+from dslite.report.comparison import without
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 NETWORK = ("--backbone", "lab", "--weights", "none", "--chunk", 0.5, "--size", 32, "--hidden", 16, "--batch-size", 4)
 QUICK = ("--runs", 3, "--min-seconds", 0, "--warmup-seconds", 0, "--rounds", 1, "--no-memory")
 INT8 = "tflite-int8:samples=8"
+COMPARED = ("uar_difference", "speed_up")
 
 BREAKING = """
 from dslite import hookimpl
@@ -194,7 +196,7 @@ def test_the_folder_has_tables_plots_and_predictions(experiment: tuple[Path, str
         rows = list(csv.DictReader(file))
     assert len(rows) == 9
     assert {row["compressors"] for row in rows} >= {"none", "prune:sparsity=0.7,epochs=2+qat:epochs=1"}
-    assert any(row["pareto"] == "yes" for row in rows)
+    assert {row["pareto"] for row in rows} == {"no"}  # two rounds tell no speeds apart
     assert float(rows[1]["uar_difference_low"]) <= float(rows[1]["uar_difference"])
     text = (folder / "table.md").read_text(encoding="utf-8")
     assert text.count("\n| ") == 9
@@ -669,15 +671,20 @@ def test_a_table_that_cannot_be_written_is_told_and_shown(
     assert (out / "table.csv" / "mine").exists()
 
 
-def test_json_is_the_report(run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_json_is_the_report(run: Path, data: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    def without_devel_hum(row: dict[str, str]) -> dict[str, str] | None:
+        return None if (row["label"], row["split"]) == ("hum", "devel") else row
+
+    labels_csv = table(data, "no-devel-hum.csv", without_devel_hum)
     words = ("--exporter", "tflite-float32", "--split", "devel", "--json", *QUICK, "-o", tmp_path / "out")
     done = run_dslite("compress", run, labels_csv, *words, environment=environment)
     assert done.returncode == 0, done.stderr
     report = document.from_text(done.stdout)
     assert report.runs == document.read(tmp_path / "out" / "report.json").runs
     (uar,) = [m for m in report.runs[0].measurements if m.metric == "uar"]
-    assert "6 devel files" in uar.method
-    assert "the run kept the epoch that was best on them" in uar.method
+    assert "4 devel files" in uar.method
+    assert "the split has no files of hum: UAR is the mean over the other classes" in uar.method
+    assert "the run kept the epoch that was best on these files" in uar.method
 
 
 def test_a_regression_is_refused(
@@ -693,34 +700,61 @@ def test_a_regression_is_refused(
     assert "a regression has no UAR to compare" in done.stderr
 
 
-def test_a_file_that_cannot_be_written_is_a_row_that_failed(experiment: tuple[Path, str], tmp_path: Path) -> None:
-    """A row is a file that can be shipped: where there is none, as on a full disk, there is no row and no star."""
-    base, int8, *_ = document.read(experiment[0] / "report.json").runs
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_file_that_cannot_be_written_is_a_row_that_failed(
+    experiment: tuple[Path, str], tmp_path: Path, which: int
+) -> None:
+    """A row is a file that can be shipped: where there is none, as on a full disk, there is no row and no star.
+
+    Others are compared with it all the same where it is the one that all are compared with.
+    """
+    before = document.read(experiment[0] / "report.json").runs[:2]
     cache, out = tmp_path / "cache", tmp_path / "out"
     cache.mkdir()
-    names = [Path(each.artifact.path).name for each in (base, int8)]
+    names = [Path(each.artifact.path).name for each in before]
     for name in names:
         manifest.copy_export(experiment[0] / name, cache)
         shutil.copy(experiment[0] / "predictions" / f"{name}.test.csv", cache)
     runs = [
-        replace(each, artifact=replace(each.artifact, path=str(cache / name)), flags=(), measurements=each.measurements)
-        for each, name in zip((base, int8), names, strict=True)
+        without(replace(each, artifact=replace(each.artifact, path=str(cache / name)), flags=()), *COMPARED)
+        for each, name in zip(before, names, strict=True)
     ]
     (out / "predictions").mkdir(parents=True)
-    (out / names[1]).mkdir()  # where a file is to go; root may write anywhere
-    (out / names[1] / "mine").touch()
+    (out / names[which]).mkdir()  # where a file is to go; root may write anywhere
+    (out / names[which] / "mine").touch()
     folder = Folder(out, "test", {(name, "host-litert"): i for i, name in enumerate(names)})
     folder.add(runs, runs)
-    with pytest.raises(WriteError, match="int8"):
+    with pytest.raises(WriteError, match=names[which].partition(".")[2]):
         folder.give(runs)
-    _, failed = document.read(out / "report.json").runs
-    assert names[1] in (failed.error or "")
-    assert (failed.measurements, failed.flags) == ((), ())  # of a file that nobody has
+    found = document.read(out / "report.json").runs
+    assert names[which] in (found[which].error or "")
+    assert (found[which].measurements, found[which].flags) == ((), ())  # of a file that nobody has
+    for metric in COMPARED:
+        assert value(found[1 - which], metric) == value(before[1 - which], metric)
     with (out / "table.csv").open(encoding="utf-8", newline="") as file:
-        row = list(csv.DictReader(file))[1]
+        row = list(csv.DictReader(file))[which]
     assert (row["pareto"], row["uar"]) == ("no", "")
-    assert names[1] in row["error"]
-    shutil.rmtree(out / names[1])
+    assert names[which] in row["error"]
+    shutil.rmtree(out / names[which])
     folder.give(runs)  # there is room by now
     assert [each.error for each in document.read(out / "report.json").runs] == [None, None]
-    assert manifest.read(out / names[1]).exporter == INT8
+    assert manifest.read(out / names[which]).exporter == before[which].artifact.exporter
+
+
+def test_earlier_rows_have_their_speed_up_until_others_have_one(experiment: tuple[Path, str], tmp_path: Path) -> None:
+    base, int8, *_ = document.read(experiment[0] / "report.json").runs
+    for name in (base.artifact.path, int8.artifact.path):
+        manifest.copy_export(experiment[0] / name, tmp_path)
+        shutil.copy(experiment[0] / "predictions" / f"{name}.test.csv", tmp_path)
+    order = {(run.artifact.path, run.target): i for i, run in enumerate((base, int8))}
+    out = tmp_path / "out"
+    (out / "predictions").mkdir(parents=True)
+    folder = Folder(out, "test", order, earlier=(base, int8))
+    timed = without(replace(base, artifact=replace(base.artifact, path=str(tmp_path / base.artifact.path))), *COMPARED)
+    not_yet = replace(timed, measurements=tuple(m for m in timed.measurements if "_latency" not in m.metric))
+    for anew, expected in ((not_yet, [False, True]), (timed, [True, False])):
+        folder.add([anew], [anew])
+        rows = document.read(out / "report.json").runs
+        assert [value(row, "speed_up") is not None for row in rows] == expected
+        assert "of an experiment that was here before" in rows[1].flags[-1].message
+        assert rows[1].artifact.path in (out / "table.csv").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from dslite.report import document
 from dslite.report.columns import in_short, value
 from dslite.report.comparison import bases, compared, without
 from dslite.report.experiment import as_csv, best, experiment_table, markdown
-from dslite.report.experiment_plots import draw, drawn, marker
+from dslite.report.experiment_plots import _BY_SPEED_UP, _LATENCY_TITLE, _latencies, draw, drawn, marker
 
 ENVIRONMENT = {"cpu": "a processor", "cpus": 2, "system": "Linux"}
 
@@ -189,7 +189,7 @@ def test_what_became_slower_is_told_and_what_is_as_fast_not() -> None:
         disturbed = _run((), "tflite-float16", rounds=[best_round, 0.008, 0.009, 0.008, 0.007])
         assert _codes(base, disturbed) == [[], expected]
     (flag,) = _compared(base, _run((), "tflite-int16x8", seconds=0.008))[1].flags
-    assert "slower than none, tflite-float32, 2.00 times its latency, and slower in every round" in flag.message
+    assert "slower than none, tflite-float32, 2.00 times its latency, and slower in each of 5 rounds" in flag.message
 
 
 def test_speed_is_compared_round_by_round_whatever_the_pace_of_the_machine() -> None:
@@ -217,10 +217,8 @@ def test_where_float32_does_not_run_the_first_file_there_is_what_speed_is_compar
     _, _, found = _compared(_run(), first, slow)
     assert _metrics(found)["speed_up"].value == pytest.approx(0.5)
     assert "slower than none, hdf5, 2.00 times its latency" in found.flags[0].message
-    assert (
-        "speed-up: against none, tflite-float32 or none, hdf5 of the same target, timed next to each file in each of 5"
-        in markdown(_report(*_compared(_run(), first, slow)))
-    )
+    text = markdown(_report(*_compared(_run(), first, slow)))
+    assert "speed-up: median latency of none, hdf5 on tf divided by that of this file, timed next to it in each" in text
 
 
 def test_a_delegate_that_takes_a_part_is_told_with_what_it_leaves() -> None:
@@ -252,6 +250,33 @@ def test_speeds_that_differ_by_less_than_the_noise_mark_nobody_down() -> None:
     assert best(_compared(_run(seconds=0.0100), _run(seconds=0.02, target="phone"), FAILED)) == {0, 1}
 
 
+def test_speeds_are_told_apart_where_their_ranges_are() -> None:
+    base, ours = _run(seconds=0.0100), _run((), "tflite-int8", rounds=[0.004, 0.005, 0.005, 0.006, 0.008])
+    for slowest, expected in ((0.0041, {1, 2}), (0.0039, {2})):  # it has 1.7 times the speed in the median, in both
+        faster = _run(["channels"], rounds=[slowest, 0.003, 0.003, 0.003, 0.002])
+        assert best(_compared(base, ours, faster)) == expected
+
+
+def test_few_rounds_give_no_verdict_on_speed() -> None:
+    for n, expected in ((4, ([], set())), (5, (["slower"], {0}))):
+        base, slow = _run(rounds=[0.004] * n), _run((), "tflite-int16x8", seconds=0.009, rounds=[0.009] * n)
+        rows = _compared(base, slow)
+        assert ([flag.code for flag in rows[1].flags], best(rows)) == expected
+        assert ("it takes 5 rounds (--rounds) to tell speeds apart" in markdown(_report(*rows))) is (n == 4)
+    assert "timed next to it once; p50" in markdown(_report(*_compared(_run(rounds=[1.0]), _run(["a"], rounds=[0.5]))))
+
+
+def test_rows_are_drawn_by_their_speed_up_whatever_their_own_samples_say(tmp_path: Path) -> None:
+    """Both were timed at another pace of the machine: by their own samples the faster one would be the slower one."""
+    base, fast = _run(seconds=0.004), _run((), "tflite-int8", seconds=0.008, rounds=[0.001, 0.002, 0.002, 0.002, 0.004])
+    for rows, title in ((_compared(base, fast), _BY_SPEED_UP), ([base, fast], _LATENCY_TITLE)):
+        places, found = _latencies(rows)
+        assert found == title
+        expected = (2.0, 1.0, 4.0) if title == _BY_SPEED_UP else (8.0, 8.0, 8.0)
+        assert places[fast.artifact.path] == pytest.approx(expected)
+        assert draw(_report(*rows), tmp_path, "test")
+
+
 def test_the_table_names_rows_failures_and_what_the_figures_are() -> None:
     text = _text(_report(*_compared(_run(), _run(["prune", "qat"], sparsity=0.8), FAILED)))
     assert "\n *   none, tflite-float32" in text
@@ -271,8 +296,8 @@ def test_what_is_true_of_many_rows_is_told_once() -> None:
     lines = markdown(_report(*_compared(_run(), *slow, _run(delegated=70)))).splitlines()
     (told,) = [line for line in lines if "slower" in line]
     assert told == (
-        "- c0, tflite-float32: slower than none, tflite-float32, 2.00 times its latency, and slower in every round; "
-        "likewise c1, tflite-float32 "
+        "- c0, tflite-float32: slower than none, tflite-float32, 2.00 times its latency, and slower in each of 5 "
+        "rounds; likewise c1, tflite-float32 "
         "(speed-up 0.40x); c2, tflite-float32 (speed-up 0.33x); c3, tflite-float32 (speed-up 0.29x)"
     )
     assert sum("XNNPACK takes 70" in line for line in lines) == 1
@@ -288,7 +313,7 @@ def test_what_was_not_timed_by_turns_has_no_speed_up_and_no_star() -> None:
     assert "speed-up, Pareto-optimal rows: not told, as the experiment was stopped before files" in markdown(none)
     some = _report(*_compared(_run(), _run(["qat"]), fast))
     assert best(some.runs) == {0, 1}
-    assert "in brackets the least and the greatest, a 94% interval; -: not timed by turns with these" in markdown(some)
+    assert "in brackets the least and the greatest; -: not timed by turns with these" in markdown(some)
     assert list(csv.DictReader(io.StringIO(as_csv(some))))[2]["speed_up"] == ""
     assert _codes(_run(), _run(["prune"], sparsity=0.8, seconds=0.1, rounds=())) == [[], []]
 
@@ -331,8 +356,8 @@ def test_a_machine_that_was_busy_is_told() -> None:
 def test_decisions_that_are_all_alike_are_no_proof_that_others_are() -> None:
     rows = compared([_run(), _run((), "tflite-float16")], lambda *_: Difference(40, 0.8, 0.8, 0.0, 0, (0.0, 0.0)))
     text = markdown(_report(*rows))
-    assert "+0.000 (all decisions alike)" in text
-    assert "all decisions alike: on these 40 files, others may tell them apart" in text
+    assert "+0.000 (all alike)" in text
+    assert "all alike: all decisions, on these 40 files; others may tell them apart" in text
     assert list(csv.DictReader(io.StringIO(as_csv(_report(*rows)))))[1]["changed_decisions"] == "0"
 
 
@@ -363,10 +388,10 @@ def test_a_narrow_table_leaves_columns_out_and_says_which(width: int) -> None:
     assert "channels," in text  # the rest may be folded
     assert "0.900" in text
     assert "+0.100 (-0.010 to +0.200)" in text
-    assert ("0.900 (0.800 to 1.000)" in text) is (width >= 120)
+    assert ("0.900 (0.800 to 1.000)" in text) is (width >= 100)
     told = " ".join(text.split())
     assert "left out for want of width: " in told
-    assert ("intervals of UAR" in told) is (width < 120)
+    assert ("intervals of UAR" in told) is (width < 100)
     assert (" 1.00x" in text, " 4.0 MB" in text) == ((width >= 80,) * 2)
     assert "left out" not in _text(_report(_run()), 250)
 
@@ -432,7 +457,8 @@ def test_of_several_targets_rows_and_what_is_said_of_them_name_theirs() -> None:
         assert f"| `*` none, tflite-float32, {target} | 0.800" in text
         assert f"- prune, tflite-float32, {target}: 80% of its weights are zero" in text
     assert "no other row of the same target is as good" in text
-    assert "against none, tflite-float32 of the same target" in text
+    for target in ("a", "b"):
+        assert f"median latency of none, tflite-float32 on {target} divided by that of this file" in text
 
 
 def test_compressors_are_told_apart_in_plots_however_many() -> None:

@@ -551,9 +551,32 @@ def test_a_bench_that_is_running_is_not_taken_for_one_that_was_stopped(
 # -- rounds -------------------------------------------------------------------------------------------
 
 
-def _timed(file: str, exporter: str, target: str, seconds: float) -> Run:
+def _timed(file: str, exporter: str, target: str, seconds: float, sha256: str = "") -> Run:
     found = Measurement("latency", seconds, "s", "a stop watch", (seconds,))
-    return Run(bench.undescribed(Path(file), "lab", exporter), target, None, Plan(1), (found,))
+    artifact = replace(bench.undescribed(Path(file), "lab", exporter), sha256=sha256)
+    return Run(artifact, target, None, Plan(1), (found,))
+
+
+def test_files_of_the_same_bytes_share_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def work(left: list[tuple[int, Case]], plan: Plan, audio: Any, start: Any, finished: Any) -> tuple[str, bool]:
+        del plan, audio
+        while left:
+            turn, case = left.pop(0)
+            start(case.title)
+            asked.append(str(case.file))
+            finished(turn, _timed(str(case.file), "", case.target, 1.0 + len(asked)))
+        return "", False
+
+    monkeypatch.setattr(workers, "work", work)
+    rows = [("b", "tflite-int8", "1"), ("a", "tflite-float32", "2"), ("c", "tflite-int8", "1"), ("d", "own", "2")]
+    runs = [_timed(file, exporter, "host-litert", 100.0, sha256) for file, exporter, sha256 in rows]
+    found = rounds.time_in_rounds(dict(enumerate(runs)), Plan(1), 5, lambda *_: None)
+    assert set(asked) == {"a", "b"}
+    rows_of = [[(m.metric, m.samples) for m in found[number].measurements] for number in range(4)]
+    assert rows_of[0] == rows_of[2] != rows_of[1] == rows_of[3]
+    assert [run.artifact.path for run in found.values()] == ["b", "a", "c", "d"]
 
 
 def test_files_take_turns_beside_the_one_they_are_compared_with_and_the_pace_of_the_machine_does_not_matter(

@@ -27,6 +27,7 @@ from dslite.learn.metrics import Difference
 from dslite.measure.environment import environment
 from dslite.records import BenchReport, Flag, Run
 from dslite.report import document, experiment
+from dslite.report.columns import find
 from dslite.report.comparison import compared, name, without
 from dslite.report.experiment_plots import draw, drawn
 
@@ -77,8 +78,13 @@ class Folder:
             self._say(
                 "earlier", f"{self.path} has {len(left)} rows of an earlier experiment: each stays until measured anew"
             )
-        with contextlib.suppress(WriteError):  # it is written again at the end: measuring goes on
-            document.write(self._report(runs), self.path / _REPORT)
+        with contextlib.suppress(WriteError):  # they are written again at the end: measuring goes on
+            self._write(self._report(runs))
+
+    def _write(self, report: BenchReport) -> None:
+        document.write(report, self.path / _REPORT)
+        files.write_text(self.path / _CSV, experiment.as_csv(report))
+        files.write_text(self.path / _MARKDOWN, experiment.markdown(report))
 
     def _take(self, runs: Sequence[Run]) -> None:
         """Keep the files of runs; one that cannot be written is a row that failed."""
@@ -98,13 +104,14 @@ class Folder:
             click.echo(f"note: {text}", err=True)
 
     def _copy(self, file: Path) -> None:
-        manifest.copy_export(file, self.path)
-        if not has_runtime(file):  # it is not scored
-            return
         source = predictions_path(file, self.split)
+        if has_runtime(file):  # else it is not scored
+            self.predictions[file.name] = read_predictions(source)  # others are compared with it wherever it is
+        manifest.copy_export(file, self.path)
+        if not has_runtime(file):
+            return
         with files.written_whole(self.path / _PREDICTIONS / source.name) as place:
             shutil.copyfile(source, place)
-        self.predictions[file.name] = read_predictions(self.path / _PREDICTIONS / source.name)
 
     def give(self, runs: Sequence[Run]) -> None:
         """Write report, tables and plots, and show the table, or the report as JSON.
@@ -116,9 +123,7 @@ class Folder:
         problems = list(self.unwritten.values())
         report = self._report(runs)
         try:
-            document.write(report, self.path / _REPORT)
-            files.write_text(self.path / _CSV, experiment.as_csv(report))
-            files.write_text(self.path / _MARKDOWN, experiment.markdown(report))
+            self._write(report)
             made = draw(report, self.path, self.split)
             for plot in drawn(self.path, {run.target for run in report.runs}):
                 if plot not in made:  # of fewer targets
@@ -132,14 +137,14 @@ class Folder:
             raise problems[0]
 
     def _report(self, runs: Sequence[Run]) -> BenchReport:
-        runs = [
+        new = [  # others are compared with a file that could not be written, as it was measured all the same
             replace(run, error=str(error), measurements=(), flags=())
             if (error := self.unwritten.get(_row(run)))
             else run
-            for run in runs
+            for run in compared(runs, self._difference)
         ]
-        rows = {_row(run): run for run in self._left_of_earlier(runs)}
-        for run in compared(runs, self._difference):
+        rows = {_row(run): run for run in self._left_of_earlier(new)}
+        for run in new:
             rows.setdefault(_row(run), run)
         ordered = [rows[row] for row in sorted(rows, key=self.order.__getitem__)]
         return document.report(ordered, command_line(), self.environment)
@@ -147,12 +152,14 @@ class Folder:
     def _left_of_earlier(self, runs: Sequence[Run]) -> list[Run]:
         """Give the earlier rows that no run has measured anew.
 
-        They keep their difference from the float32 file of then, but no speed-up: it would stand beside those of now.
+        They keep their difference from the float32 file of then, and their speed-up until there are those of now: it
+        would stand beside these.
         """
+        timed_anew = any(find(run, "speed_up") for run in runs)
         new = {_row(run): run for run in runs}
         files_now = {Path(run.artifact.path).name: run.artifact.sha256 for run in runs if not run.error}
         left = []
-        for run in (without(run, "speed_up") for run in self.earlier):
+        for run in (without(run, "speed_up") if timed_anew else run for run in self.earlier):
             now = new.get(_row(run))
             if files_now.get(run.artifact.path, run.artifact.sha256) != run.artifact.sha256:
                 continue  # of another target, and its file is another one by now

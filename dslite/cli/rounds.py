@@ -16,7 +16,7 @@ def time_in_rounds(done: Mapping[int, Run], plan: Plan, n_rounds: int, report: P
 
     Between its first row and its last lie the trainings; by then a shared machine has another pace, and what was timed
     along the way cannot be compared. The file that others are compared with is timed anew beside each of them, and
-    every other round goes backwards.
+    every other round goes backwards. Files of the same bytes share their turns.
 
     Args:
         done: the runs, by the number of their case.
@@ -25,7 +25,8 @@ def time_in_rounds(done: Mapping[int, Run], plan: Plan, n_rounds: int, report: P
         report: told of its progress.
     """
     runs = {number: run for number, run in done.items() if not run.error}
-    order, beside = _turns(runs, n_rounds)
+    stands_for = _same_bytes(runs)
+    order, beside = _turns({number: run for number, run in runs.items() if number in stands_for.values()}, n_rounds)
     cases = {number: Case(run.target, file=run.artifact.path) for number, run in runs.items()}
     left = [(turn, cases[number]) for turn, number in enumerate(order)]
     found: dict[int, Run] = {}
@@ -40,7 +41,7 @@ def time_in_rounds(done: Mapping[int, Run], plan: Plan, n_rounds: int, report: P
         if left:  # the worker did not live to tell of it
             turn, lost = left.pop(0)
             found[turn] = workers.lost_run(lost, short, reason)
-    taken = {number: [turn for turn, each in enumerate(order) if each == number] for number in runs}
+    taken = {number: [turn for turn, each in enumerate(order) if each == first] for number, first in stands_for.items()}
     return {
         number: bench.timed_by_turns(
             run,
@@ -49,6 +50,16 @@ def time_in_rounds(done: Mapping[int, Run], plan: Plan, n_rounds: int, report: P
         )
         for number, run in runs.items()
     }
+
+
+def _same_bytes(runs: Mapping[int, Run]) -> dict[int, int]:
+    """Give of each run the first one of the same bytes on the same target: they have one speed, so they share turns."""
+    base_of = bases(list(runs.values()))
+    first: dict[tuple[object, str], int] = {}
+    for number in sorted(runs, key=lambda number: runs[number] is not base_of.get(runs[number].target)):
+        run = runs[number]
+        first.setdefault((run.artifact.sha256 or number, run.target), number)
+    return {number: first[run.artifact.sha256 or number, run.target] for number, run in runs.items()}
 
 
 def _turns(runs: Mapping[int, Run], n_rounds: int) -> tuple[list[int], dict[int, int]]:

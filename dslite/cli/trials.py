@@ -291,8 +291,6 @@ def figures(
         f"unweighted average recall of {level.n} {trial.split} files, each the mean of its chunks, as the exported "
         "file predicts them"
     )
-    if trial.split == "devel" and run.read(Path(system.model.run)).recipe.training.keep == "best":
-        method += "; the run kept the epoch that was best on them"
     statistics = {"n": float(level.n), "chance": level.chance}
     if level.uar_interval:  # one file has none
         method += (
@@ -300,4 +298,8 @@ def figures(
             "has no file of is left out of its mean"
         )
         statistics |= dict(zip(("low", "high"), level.uar_interval, strict=True))
+    if absent := [label for label, n in zip(level.labels, level.support, strict=True) if not n]:
+        method += f"; the split has no files of {', '.join(absent)}: UAR is the mean over the other classes"
+    if trial.split == "devel" and run.read(Path(system.model.run)).recipe.training.keep == "best":
+        method += "; the run kept the epoch that was best on these files"
     return [Measurement("uar", level.uar, "ratio", method, statistics=statistics), *contents(file)], flags

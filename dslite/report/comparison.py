@@ -13,6 +13,14 @@ BASE = "tflite-float32"
 """The exporter of the file that every row is compared with, of the model as it was trained."""
 SAME_SPEED = 0.1
 """Speeds within this share of each other are called the same: on a busy machine even rounds leave as much."""
+ENOUGH_TURNS = 5
+"""From which on ranges of speed-ups tell files apart.
+
+By chance those of two files that are as fast as each other, five turns each, lie apart in 1 of 126 cases (2 of the 252
+ways to choose five of ten).
+"""
+WITH_ITSELF = "1: the file that others are compared with"
+"""How its speed-up is got."""
 _OF_SPEED = ("slower", "zeros_not_faster", "zeros_unproven")
 _SPARSE = 0.1
 _SAME_MACS = 0.01
@@ -81,6 +89,27 @@ def why_no_speed(runs: Sequence[Run]) -> str:
     return "the experiment was stopped before files were timed by turns"
 
 
+def is_timed_enough(run: Run) -> bool:
+    """Tell whether a row took turns enough for a verdict on its speed."""
+    speed = find(run, "speed_up")
+    return speed is not None and len(speed.samples) >= ENOUGH_TURNS
+
+
+def is_faster(run: Run, than: Run) -> bool:
+    """Tell whether a row is faster than another one of its target: in the median, and with its range above the other's.
+
+    Both must have a speed-up.
+    """
+    ours, theirs = value(run, "speed_up") or 0.0, value(than, "speed_up") or 0.0
+    return ours > theirs * (1 + SAME_SPEED) and _range(run)[0] > _range(than)[1]
+
+
+def _range(run: Run) -> tuple[float, float]:
+    """Give the least and the greatest speed-up; of the file that others are compared with both are 1."""
+    speed = find(run, "speed_up")
+    return (speed.statistics.get("low", speed.value), speed.statistics.get("high", speed.value)) if speed else (0, 0)
+
+
 def _failed_by_turns(run: Run) -> bool:
     return any(flag.code == FAILED_BY_TURNS for flag in run.flags)
 
@@ -101,20 +130,19 @@ def _difference(base: Run, found: Difference | None) -> list[Measurement]:
 def _speed_up(run: Run, base: Run | None) -> list[Measurement]:
     """Give the median ratio, with the least and the greatest.
 
-    Between these lies the true median with probability 1 - 2^(1 - n), whatever the distribution of n ratios (H. A.
-    David, H. N. Nagaraja, "Order Statistics", 2003, section 7.1).
+    These are no confidence interval: turns are neighbours in time, and what else the machine does lasts for several.
     """
     ratios = _speeds(run)
     if not base or not ratios:
         return []
-    method = (
-        f"median latency of {name(base)} by that of this file, both timed next to each other {len(ratios)} times on "
-        f"{run.target}; the median of these ratios, low and high: the least and the greatest"
-    )
-    speed_up = Measurement("speed_up", median(ratios), "ratio", method, ratios)
-    if len(ratios) == 1 or run.artifact.path == base.artifact.path:  # with itself: there is no range
-        return [speed_up]
-    return [replace(speed_up, statistics={"n": float(len(ratios)), "low": min(ratios), "high": max(ratios)})]
+    if run.artifact.path == base.artifact.path:  # there is no range
+        return [Measurement("speed_up", median(ratios), "ratio", WITH_ITSELF, ratios)]
+    method = f"median latency of {name(base)} on {run.target} divided by that of this file, timed next to it"
+    if len(ratios) == 1:
+        return [Measurement("speed_up", median(ratios), "ratio", f"{method} once", ratios)]
+    method += f" in each of {len(ratios)} rounds; the median of these ratios, in brackets the least and the greatest"
+    statistics = {"n": float(len(ratios)), "low": min(ratios), "high": max(ratios)}
+    return [Measurement("speed_up", median(ratios), "ratio", method, ratios, statistics)]
 
 
 def _speeds(run: Run) -> tuple[float, ...]:
@@ -137,8 +165,8 @@ def _flags(run: Run, base: Run | None, runs: Sequence[Run]) -> list[Flag]:
     """Tell of a file that became slower, zeros that are not faster, half a delegate."""
     found, ours = [], name(run, runs)
     ratios = _speeds(run)
-    if base and ratios and median(ratios) < 1 / (1 + SAME_SPEED) and max(ratios) < 1:
-        times = f"{1 / median(ratios):.2f} times its latency, and slower in every round"
+    if base and len(ratios) >= ENOUGH_TURNS and median(ratios) < 1 / (1 + SAME_SPEED) and max(ratios) < 1:
+        times = f"{1 / median(ratios):.2f} times its latency, and slower in each of {len(ratios)} rounds"
         found.append(Flag("slower", f"{ours}: slower than {name(base)}, {times}"))
     sparsity, denser = value(run, "sparsity"), _denser(run, runs)
     if denser and median(_ratios(run, denser)) < 1 + SAME_SPEED:

@@ -6,6 +6,7 @@ A report of an experiment is that of a bench (`dslite.report.document`) with mor
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,11 +19,19 @@ from rich.text import Text
 from dslite.records import BenchReport, Measurement, Run
 from dslite.report import columns
 from dslite.report.columns import DASH, GAP, Column, chain, find, metric, size, too_wide, value, width_of
-from dslite.report.comparison import SAME_SPEED, bases, name, why_no_speed
+from dslite.report.comparison import (
+    ENOUGH_TURNS,
+    SAME_SPEED,
+    WITH_ITSELF,
+    is_faster,
+    is_timed_enough,
+    name,
+    why_no_speed,
+)
 from dslite.report.pareto import Objective, front
 
-OBJECTIVES = (Objective("uar", higher=True), Objective("speed_up", SAME_SPEED, higher=True), Objective("size", 0.01))
-"""What rows are judged by; of speeds the ratio, as latencies of one round are alike in the machine's pace."""
+_SCORE, _SIZE = Objective("uar", higher=True), Objective("size", 0.01)
+"""What rows are judged by, with `is_faster`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ class Words:
         return self.title.splitlines()[0]
 
 
-_ALIKE = "all decisions alike"
+_ALIKE = "all alike"
 
 
 def _with_interval(name_of: str, form: str) -> Callable[[Run], str]:
@@ -105,19 +114,29 @@ _ALONE = {
 }
 """What comes for a column, the first one first, where its intervals do not fit."""
 _LEFT_OUT_FIRST = ("p90", "params", "MACs", "memory", "XNNPACK", "zeros", "gzip", "p50", "size", "speed-up")
-_SHORTEST_NAME = 16
+_SHORTEST_NAME = 14
 _BUSY = 0.5
 """Of the cores, as a load average before the first run, from which on figures of speed are doubtful."""
 
 
 def best(runs: Sequence[Run]) -> set[int]:
-    """Find the Pareto-optimal rows: no other of the same target is as good in all of `OBJECTIVES` and better in one."""
-    points: dict[int, list[float]] = {}
-    for i, run in enumerate(runs):
-        found = [v for objective in OBJECTIVES if (v := value(run, objective.metric)) is not None]
-        if not run.error and len(found) == len(OBJECTIVES):
-            points[i] = found
-    return front(points, OBJECTIVES, lambda i: runs[i].target)
+    """Find the Pareto-optimal rows: no other of the same target is as good in UAR, speed and size, and better in one.
+
+    Rows that lack one of these are not judged. Where some took too few turns to tell speeds apart, none is.
+    """
+    able = {
+        i: run
+        for i, run in enumerate(runs)
+        if not run.error and all(find(run, metric) for metric in ("uar", "speed_up", "size"))
+    }
+    if not all(map(is_timed_enough, able.values())):
+        return set()
+    found: set[int] = set()
+    for target in {run.target for run in able.values()}:
+        found |= front(
+            {i: run for i, run in able.items() if run.target == target}, [_SCORE.beats, is_faster, _SIZE.beats]
+        )
+    return found
 
 
 # -- table, CSV, Markdown -----------------------------------------------------------------------------
@@ -131,17 +150,37 @@ def experiment_table(report: BenchReport, width: int) -> Group:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("")
     table.add_column("compressor, exporter", overflow="fold")
+    taken = sum(_width(column, report.runs) + GAP for column in chosen)
     for column in chosen:
         table.add_column(column.title, justify="right", no_wrap=True)
     for i, (title, run) in enumerate(zip(names, report.runs, strict=True)):
         cells = (column.cell(run) for column in chosen)
-        table.add_row("*" if i in optimal else "", escape(title), *cells, style="red" if run.error else None)
+        table.add_row(
+            "*" if i in optimal else "",
+            escape(_folded(title, width - 2 * GAP - taken)),
+            *cells,
+            style="red" if run.error else None,
+        )
     below = [Text(f"failed: {told}", style="red") for told in _failures(report.runs)]
     below += [Text(f"note: {message}", style="yellow") for message in _truths(report.runs)]
     below += [Text(f"- {note}", style="dim") for note in notes(report)]
     if left_out:
         below.append(Text(f"- left out for want of width: {', '.join(left_out)}; the folder has all", style="dim"))
     return Group(table, *below)
+
+
+def _width(column: Column | Words, runs: Sequence[Run]) -> int:
+    return max(map(width_of, (column.title, *(column.cell(run) for run in runs))))
+
+
+def _folded(title: str, width: int) -> str:
+    """Break a row's name behind commas and pluses, where it is longer than that."""
+    lines = [""]
+    for piece in re.findall(r"[^,+]*[,+]? *", title):
+        if lines[-1] and len((lines[-1] + piece).rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _fitting(runs: Sequence[Run], room: int) -> tuple[list[Column | Words], list[str]]:
@@ -154,7 +193,7 @@ def _fitting(runs: Sequence[Run], room: int) -> tuple[list[Column | Words], list
         if alone:
             able = [alone if column.title == title else column for column in able]
             without.append(f"intervals of {alone.name}")
-        widths = {c.name: max(map(width_of, (c.title, *(c.cell(run) for run in runs)))) for c in able}
+        widths = {c.name: _width(c, runs) for c in able}
         left_out = too_wide(widths, _LEFT_OUT_FIRST[: last if len(without) < len(_ALONE) else None], room)
         chosen = [column for column in able if column.name not in left_out]
         if sum(widths[column.name] + GAP for column in chosen) <= room:
@@ -269,8 +308,8 @@ def notes(report: BenchReport, mark: str = "*") -> list[str]:
     if difference:
         found.append(
             f"against float32: {difference.method}; an interval with 0 in it shows no difference, and the loss may be "
-            f"as large as its lower end; {_ALIKE}: on these {difference.statistics['n']:.0f} files, others may tell "
-            "them apart"
+            f"as large as its lower end; {_ALIKE}: all decisions, on these {difference.statistics['n']:.0f} files; "
+            "others may tell them apart"
         )
     if any(uar and _is_point(uar) for run in report.runs if (uar := find(run, "uar"))):
         found.append(
@@ -289,7 +328,7 @@ def notes(report: BenchReport, mark: str = "*") -> list[str]:
             f"latency: {'; '.join(_machines(report, measured))}; {'/'.join(map(str, threads))} "
             f"thread{'s' if threads != [1] else ''}, batch 1, in fresh processes, front end included"
         )
-        found.append(_about_speed(measured, of_target))
+        found.append(_about_speed(measured))
         found += _busy(report)
         found.append("memory: peak above the same process with the runtime ready but no model; MB = 10^6 bytes")
     calibrated = sorted({n for run in report.runs if (n := run.artifact.n_calibration) is not None})
@@ -305,35 +344,41 @@ def notes(report: BenchReport, mark: str = "*") -> list[str]:
         )
     if any(run.artifact.compressors for run in report.runs):
         found.append(
-            "params: of the Keras model; of none with its batch normalisation, which compressors fold into kernels"
+            "params: of the Keras model; compressors fold batch normalisation, where there is any, into kernels"
         )
-    if best(report.runs):
-        _, speed, file_size = OBJECTIVES
-        found.append(
-            f"{mark} Pareto-optimal: no other row{of_target} is as good in UAR, speed-up and size, and better in one "
-            f"of them; speed-ups within {speed.tolerance:.0%} and sizes within {file_size.tolerance:.0%} count as equal"
-        )
+    found += _about_marks(report, mark, of_target)
     return found
 
 
-def _about_speed(measured: Sequence[Run], of_target: str) -> str:
+def _about_marks(report: BenchReport, mark: str, of_target: str) -> list[str]:
+    """Say which rows are marked, or why none is though speeds are known."""
+    if best(report.runs):
+        told = (
+            f"{mark} Pareto-optimal: no other row{of_target} is as good in UAR, speed-up and size, and better in one "
+            f"of them; speed-ups within {SAME_SPEED:.0%}, or whose ranges touch, and sizes within "
+            f"{_SIZE.tolerance:.0%} count as equal; measured again, a row at the edge may get its mark or lose it"
+        )
+        return [told]
+    if any(find(run, "speed_up") for run in report.runs):
+        return [f"Pareto-optimal rows: not told, it takes {ENOUGH_TURNS} rounds (--rounds) to tell speeds apart"]
+    return []
+
+
+def _about_speed(measured: Sequence[Run]) -> str:
     """Say what speed-ups are, or why there are none."""
     if why := why_no_speed(measured):
         return (
             f"speed-up, Pareto-optimal rows: not told, as {why}; p50 of rows that were measured at different times "
             "cannot be compared"
         )
-    timed = [run for run in measured if find(run, "speed_up")]
-    named = dict.fromkeys(name(base) for base in bases(timed).values())
-    n = min(
-        (int(speed.statistics["n"]) for run in timed if (speed := find(run, "speed_up")) and speed.statistics),
-        default=1,
-    )
+    timed = [speed for run in measured if (speed := find(run, "speed_up"))]
+    methods = list(dict.fromkeys(speed.method for speed in timed))
+    if len(methods) > 1:
+        methods = [method for method in methods if method != WITH_ITSELF]
     dash = "" if len(timed) == len(measured) else f"; {DASH}: not timed by turns with these"
-    spread = f", in brackets the least and the greatest, a {1 - 2 ** (1 - n):.0%} interval" if n > 1 else ""
     return (
-        f"speed-up: against {' or '.join(named)}{of_target}, timed next to each file in each of {n} rounds; the median "
-        f"ratio of median latencies{spread}{dash}"
+        f"speed-up: {'; '.join(methods)}{dash}; p50 and p90 are of a file's own turns, and have the "
+        "machine's pace of these in them: rows are compared by their speed-up"
     )
 
 

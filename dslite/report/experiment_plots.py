@@ -3,7 +3,8 @@
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import median
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dslite.files import written_whole
 from dslite.records import BenchReport, Run
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 """Of exporters; Okabe and Ito's, told apart by the colour-blind too."""
 _MARKERS = "osD^vPX*<>ph"
-_AXES = {"latency": ("median latency (ms)", 1e3), "size": ("size of the file (MB)", 1e-6)}
+_SIZE_TITLE, _LATENCY_TITLE = "size of the file (MB)", "median latency (ms)"
+_BY_SPEED_UP = "latency (ms): the median of the file that others are compared with, divided by speed-up and its range"
 _STARRED: Mapping[str, Any] = {"markeredgecolor": "black", "markeredgewidth": 1.4}
 _FRONT: Mapping[str, Any] = {"color": "0.6", "linewidth": 1}
 _WIDE = 8
@@ -87,7 +89,7 @@ def _figure(runs: Sequence[Run], metric: str, target: str, split: str, starred: 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    title, scale = _AXES[metric]
+    reach_of, title = _latencies(runs) if metric == "latency" else (_sizes(runs), _SIZE_TITLE)
     figure = Figure(figsize=(8, 5))
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -97,18 +99,20 @@ def _figure(runs: Sequence[Run], metric: str, target: str, split: str, starred: 
     for run in runs:
         uar = find(run, "uar")
         assert uar is not None  # noqa: S101 - only such come here
-        x = (value(run, metric) or 0.0) * scale
+        x, *reach = reach_of[run.artifact.path]
         low, high = (uar.statistics.get(end, uar.value) for end in ("low", "high"))
         points.append((x, uar.value))
         colour = _COLOURS[exporters.index(run.artifact.exporter or "") % len(_COLOURS)]
         axes.vlines(x, low, high, color=colour, linewidth=0.8, alpha=0.4, zorder=1)
+        if reach[0] < reach[1]:
+            axes.hlines(uar.value, *reach, color=colour, linewidth=0.8, alpha=0.4, zorder=1)
         shape = marker(compressors.index(chain(run.artifact.compressors)), colour)
         if run.artifact.path in starred:
             shape = {**shape, **_STARRED}
         axes.plot(x, uar.value, linestyle="", color=colour, **shape, zorder=3)
     _line(axes, points)
-    _scale(axes, [x for x, _ in points])
-    axes.set_xlabel(title)
+    _scale(axes, [x for run in runs for x in reach_of[run.artifact.path]])
+    axes.set_xlabel(f"{title}; logarithmic", fontsize=9)
     axes.set_ylabel("UAR, with 95 % interval")
     axes.grid(visible=True, which="both", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -123,6 +127,31 @@ def _figure(runs: Sequence[Run], metric: str, target: str, split: str, starred: 
     ]
     axes.set_title("; ".join(filter(None, parts)), fontsize=10)
     return figure
+
+
+_Reach: TypeAlias = tuple[float, float, float]
+"""Of a file on the axis: its place, and the ends of its range; of what has no range, the same."""
+
+
+def _sizes(runs: Sequence[Run]) -> dict[str, _Reach]:
+    return {run.artifact.path: ((value(run, "size") or 0.0) * 1e-6,) * 3 for run in runs}
+
+
+def _latencies(runs: Sequence[Run]) -> tuple[dict[str, _Reach], str]:
+    """Place rows of one target by their speed-up, so that picture and table agree; in the title, how.
+
+    Where not all have one, all are placed by the median of their own samples, which has the machine's pace in it.
+    """
+    speeds = {run.artifact.path: speed for run in runs if (speed := find(run, "speed_up"))}
+    beside = [s for run in runs if (found := find(run, "reference_latency")) for s in found.samples]
+    if len(speeds) < len(runs) or not beside:
+        return {run.artifact.path: ((value(run, "latency") or 0.0) * 1e3,) * 3 for run in runs}, _LATENCY_TITLE
+    reference_ms = median(beside) * 1e3
+    placed = {}
+    for path, speed in speeds.items():
+        least, greatest = (speed.statistics.get(end, speed.value) for end in ("low", "high"))
+        placed[path] = (reference_ms / speed.value, reference_ms / greatest, reference_ms / least)
+    return placed, _BY_SPEED_UP
 
 
 def _scale(axes: "Axes", values: Sequence[float]) -> None:

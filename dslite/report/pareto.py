@@ -22,9 +22,10 @@ class Objective:
     tolerance: float = 0.0
     higher: bool = False
 
-    def beats(self, one: float, other: float) -> bool:
-        """Tell whether a value is better than another one."""
-        low, high = (other, one) if self.higher else (one, other)
+    def beats(self, one: Run, other: Run) -> bool:
+        """Tell whether a run is better than another one; both have the measurement."""
+        ours, theirs = value(one, self.metric) or 0.0, value(other, self.metric) or 0.0
+        low, high = (theirs, ours) if self.higher else (ours, theirs)
         return low + abs(low) * self.tolerance < high
 
 
@@ -48,32 +49,21 @@ def optimal(runs: Sequence[Run]) -> tuple[set[int], tuple[Objective, ...]]:
     measured = tuple(o for o in OBJECTIVES if all(value(run, o.metric) is not None for run in members))
     if not compared or not measured:
         return set(), ()
-    points = {i: [value(runs[i], o.metric) or 0.0 for o in measured] for group in compared for i in group}
-    return front(points, measured, lambda i: (runs[i].artifact.part, runs[i].target)), measured
+    marked: set[int] = set()
+    for group in compared:
+        marked |= front({i: runs[i] for i in group}, [o.beats for o in measured])
+    return marked, measured
 
 
-def front(
-    points: Mapping[int, Sequence[float]],
-    objectives: Sequence[Objective],
-    group: Callable[[int], object] = lambda _: None,
-) -> set[int]:
-    """Find the points that no other one of their group dominates.
+def front(runs: Mapping[int, Run], beats: Sequence[Callable[[Run, Run], bool]]) -> set[int]:
+    """Find the runs that no other one dominates: is better in something, and in nothing worse.
 
     Args:
-        points: by any number, the value of each objective.
-        objectives: in the same order.
-        group: of a number; by default all are one.
+        runs: by any number.
+        beats: each tells whether the first of two runs is better in one respect.
     """
-    rivals: dict[object, list[Sequence[float]]] = defaultdict(list)
-    for number, point in points.items():
-        rivals[group(number)].append(point)
-    return {
-        number
-        for number, point in points.items()
-        if not any(_dominates(rival, point, objectives) for rival in rivals[group(number)])
-    }
 
+    def dominates(one: Run, other: Run) -> bool:
+        return any(better(one, other) for better in beats) and not any(better(other, one) for better in beats)
 
-def _dominates(one: Sequence[float], other: Sequence[float], objectives: Sequence[Objective]) -> bool:
-    values = list(zip(objectives, one, other, strict=True))
-    return any(o.beats(a, b) for o, a, b in values) and not any(o.beats(b, a) for o, a, b in values)
+    return {number for number, run in runs.items() if not any(dominates(rival, run) for rival in runs.values())}
