@@ -18,7 +18,7 @@ from dslite.deploy import calibration, manifest, tflite_file
 from dslite.deploy.contents import contents
 from dslite.deploy.export import Provenance, export
 from dslite.deploy.runtime import litert_coverage, open_session
-from dslite.errors import ExportError, ModelFileError, SpecError
+from dslite.errors import AudioError, ModelFileError, SpecError
 from dslite.model.assembly import build_cnn, build_part
 from dslite.model.keras import keras
 from dslite.recipe import ChunkSpec, HeadSpec, Recipe
@@ -162,8 +162,8 @@ def test_the_order_of_calibration_samples_decides_nothing(small_system: Any, tmp
 @pytest.mark.parametrize(
     ("n_given", "n_wanted", "error", "message"),
     [
-        (5, 64, ExportError, "expected at least 8 chunks with sound in them, got 5: give more audio"),
-        (0, 8, ExportError, "expected at least 8 chunks with sound in them, got 0: give more audio"),
+        (5, 64, AudioError, "expected at least 8 chunks with sound in them, got 5: give more audio"),
+        (0, 8, AudioError, "expected at least 8 chunks with sound in them, got 0: give more audio"),
         (20, 7, SpecError, "samples: expected at least 8 calibration chunks, got 7"),
     ],
 )
@@ -311,7 +311,7 @@ def test_the_cnn_alone_is_calibrated_with_pictures(folder: list[Path], small_sys
 
 
 def test_silence_alone_is_refused(folder: list[Path], small_system: Any) -> None:
-    with pytest.raises(ExportError, match="expected audio with sound in it, got 5 silent chunks from 1 files"):
+    with pytest.raises(AudioError, match="expected audio with sound in it, got 5 silent chunks from 1 files"):
         next(calibration.samples(folder[-1:], small_system.recipe, "whole"))
 
 

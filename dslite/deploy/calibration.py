@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dslite.audio.load import chunks, load
-from dslite.errors import ExportError
+from dslite.errors import AudioError
 from dslite.recipe import Recipe
 from dslite.records import Part
 
@@ -32,8 +32,7 @@ def samples(sounds: Sequence[Path], recipe: Recipe, part: Part, seed: int = 0) -
         What the part takes, float32: audio ``(1, samples)``, or for ``cnn`` a picture ``(1, size, size, 3)``.
 
     Raises:
-        AudioError: where a file cannot be read.
-        ExportError: where all there is, is silence.
+        AudioError: where a file cannot be read, or all there is, is silence.
     """
     for chunk in _chunks(sounds, recipe, seed):
         yield _picture(chunk, recipe) if part == "cnn" else chunk[np.newaxis]
@@ -63,7 +62,7 @@ def _chunks(sounds: Sequence[Path], recipe: Recipe, seed: int) -> Iterator[npt.N
         left, turn = longer, turn + 1
     if not n_given:
         silent = f"{n_silent} silent chunks" if n_silent else "no chunk"
-        raise ExportError(f"calibration: expected audio with sound in it, got {silent} from {len(sounds)} files")
+        raise AudioError(f"calibration: expected audio with sound in it, got {silent} from {len(sounds)} files")
 
 
 def _picture(chunk: npt.NDArray[np.float32], recipe: Recipe) -> npt.NDArray[np.float32]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dslite import hookimpl
-from dslite.errors import ExportError, SpecError
+from dslite.errors import AudioError, SpecError
 from dslite.records import Exporter, Option, Options
 
 _CNN = r"^(?!Identity\b|(.*;)?(whole/frontend|(whole/)?cnn/(scaling|output))/)"
@@ -75,11 +75,11 @@ def _samples(calibration: Iterable[Any] | None, options: Options) -> list[Any]:
 
     Raises:
         SpecError: where too few are asked for.
-        ExportError: where too few are there.
+        AudioError: where too few are there.
     """
     found = list(itertools.islice(calibration or (), _n_samples(options)))
     if len(found) < _FEWEST_SAMPLES:
-        raise ExportError(
+        raise AudioError(
             f"calibration: expected at least {_FEWEST_SAMPLES} chunks with sound in them, got {len(found)}: give more "
             "audio of the kind the model is for"
         )
