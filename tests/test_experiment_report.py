@@ -396,6 +396,14 @@ def test_a_narrow_table_leaves_columns_out_and_says_which(width: int) -> None:
     assert "left out" not in _text(_report(_run()), 250)
 
 
+def test_a_long_name_is_folded_where_a_reader_would() -> None:
+    rows = _compared(_run(), _run(["channels:macs=0.25,epochs=12,steps=4", "qat:epochs=2"], uar=0.9))
+    lines = _text(_report(*rows), 80).partition("\n- ")[0].splitlines()
+    names = [line[4:].strip().split("  ")[0] for line in lines]
+    assert "".join(names).endswith("channels:macs=0.25,epochs=12,steps=4+qat:epochs=2,tflite-float32")
+    assert not [name for name in names if name.endswith("=")]
+
+
 def test_csv_has_si_units_and_no_figure_where_there_is_none() -> None:
     runs = _compared(_run(), _run(["a", "b"], uar=0.1), FAILED)
     rows = list(csv.DictReader(io.StringIO(as_csv(_report(*runs)))))

@@ -174,9 +174,9 @@ def _width(column: Column | Words, runs: Sequence[Run]) -> int:
 
 
 def _folded(title: str, width: int) -> str:
-    """Break a row's name behind commas and pluses, where it is longer than that."""
+    """Break a row's name behind commas, colons and pluses, where it is longer than that."""
     lines = [""]
-    for piece in re.findall(r"[^,+]*[,+]? *", title):
+    for piece in re.findall(r"[^,+:]*[,+:]? *", title):
         if lines[-1] and len((lines[-1] + piece).rstrip()) > width:
             lines.append("")
         lines[-1] += piece
