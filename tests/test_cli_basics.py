@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import subprocess
@@ -6,9 +7,11 @@ from typing import Any
 
 import click
 import pytest
+from rich.console import Console
 
 from dslite import __version__
 from dslite.cli import cli
+from dslite.cli.console import _Title
 
 COMMANDS = cli.list_commands(click.Context(cli))
 SUBCOMMANDS = ["plugins new", "recipe show", "recipe check", "recipe import"]
@@ -203,3 +206,13 @@ def test_a_reader_that_has_gone_is_no_reason_for_a_complaint(command: str) -> No
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [(34, "channels:macs…: timing run 3 of 10"), (80, "channels:macs=0.25+qat on host-litert: timing run 3 of 10")],
+)
+def test_where_a_terminal_is_narrow_the_name_is_cut_and_not_what_is_being_done(width: int, shown: str) -> None:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(_Title("channels:macs=0.25+qat on host-litert", "timing run 3 of 10"))
+    assert console.file.getvalue() == shown  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import replace
@@ -274,7 +275,13 @@ def test_rows_are_drawn_by_their_speed_up_whatever_their_own_samples_say(tmp_pat
         assert found == title
         expected = (2.0, 1.0, 4.0) if title == _BY_SPEED_UP else (8.0, 8.0, 8.0)
         assert places[fast.artifact.path] == pytest.approx(expected)
-        assert draw(_report(*rows), tmp_path, "test")
+        draw(_report(*rows), tmp_path, "test")
+        assert title in _words_of(tmp_path / "uar-latency.svg")
+
+
+def _words_of(drawing: Path) -> str:
+    """Give what is written in an SVG: each text is drawn by its letters, and stands in a comment before them."""
+    return " ".join(re.findall(r"<!-- (.*?) -->", drawing.read_text(encoding="utf-8")))
 
 
 def test_the_table_names_rows_failures_and_what_the_figures_are() -> None:
@@ -312,18 +319,38 @@ def test_what_was_not_timed_by_turns_has_no_speed_up_and_no_star() -> None:
     assert best(none.runs) == set()
     assert "speed-up, Pareto-optimal rows: not told, as the experiment was stopped before files" in markdown(none)
     some = _report(*_compared(_run(), _run(["qat"]), fast))
-    assert best(some.runs) == {0, 1}
-    assert "in brackets the least and the greatest; -: not timed by turns with these" in markdown(some)
+    assert best(some.runs) == set()  # what the third one beats is not known
+    assert "Pareto-optimal rows: not told, as some were not timed by turns yet" in markdown(some)
+    assert "in brackets the least and the greatest; -: not timed by turns with these, and p50" in markdown(some)
+    assert {row["pareto"] for row in csv.DictReader(io.StringIO(as_csv(some)))} == {""}
     assert list(csv.DictReader(io.StringIO(as_csv(some))))[2]["speed_up"] == ""
     assert _codes(_run(), _run(["prune"], sparsity=0.8, seconds=0.1, rounds=())) == [[], []]
 
 
-def test_what_fails_by_turns_is_told() -> None:
+def test_without_an_uncompressed_file_no_speed_is_told() -> None:
+    failed = replace(_run(), measurements=(), error="it crashed")
+    text = markdown(_report(*_compared(failed, _run(["prune"]), _run(["qat"]))))
+    assert "not told, as no uncompressed file ran that the others could be compared with" in text
+
+
+def test_a_file_of_the_same_bytes_as_the_one_that_all_are_compared_with_is_as_fast() -> None:
+    same = [replace(run, artifact=replace(run.artifact, sha256="1")) for run in (_run(), _run(["channels"]))]
+    rows = _compared(*same, _run((), "tflite-int8", seconds=0.002))
+    assert [_metrics(row)["speed_up"].statistics for row in rows[:2]] == [{}, {}]
+    assert "or has the same bytes" in _metrics(rows[1])["speed_up"].method
+    assert "or has the same bytes" not in markdown(_report(*rows))
+
+
+def test_what_fails_by_turns_is_told(tmp_path: Path) -> None:
     failed = replace(
         _run((), "tflite-int8", rounds=()), flags=(Flag(FAILED_BY_TURNS, "x.tflite: it failed in 1 of 5"),)
     )
     rows = _compared(_run(), failed, _run(["channels"], seconds=0.002))
     assert [value(row, "speed_up") for row in rows] == [1, None, pytest.approx(2)]
+    assert best(rows) == {2}
+    draw(_report(*rows), tmp_path, "test")
+    assert "left out: 1 not timed by turns" in _words_of(tmp_path / "uar-latency.svg")
+    assert "left out" not in _words_of(tmp_path / "uar-size.svg")
     assert "- x.tflite: it failed in 1 of 5" in markdown(_report(*rows))
     alone = markdown(_report(*_compared(failed)))
     assert "speed-up, Pareto-optimal rows: not told, as files failed when they were timed by turns" in alone
@@ -400,8 +427,10 @@ def test_a_long_name_is_folded_where_a_reader_would() -> None:
     rows = _compared(_run(), _run(["channels:macs=0.25,epochs=12,steps=4", "qat:epochs=2"], uar=0.9))
     lines = _text(_report(*rows), 80).partition("\n- ")[0].splitlines()
     names = [line[4:].strip().split("  ")[0] for line in lines]
-    assert "".join(names).endswith("channels:macs=0.25,epochs=12,steps=4+qat:epochs=2,tflite-float32")
-    assert not [name for name in names if name.endswith("=")]
+    begin = next(i for i, name in enumerate(names) if name.startswith("channels:"))
+    end = names.index("tflite-float32", begin)
+    assert "".join(names[begin : end + 1]) == "channels:macs=0.25,epochs=12,steps=4+qat:epochs=2,tflite-float32"
+    assert {name[-1] for name in names[begin:end]} <= set(",:+")
 
 
 def test_csv_has_si_units_and_no_figure_where_there_is_none() -> None:
@@ -410,7 +439,7 @@ def test_csv_has_si_units_and_no_figure_where_there_is_none() -> None:
     assert [row["compressors"] for row in rows] == ["none", "a+b", "prune:sparsity=1"]
     assert (rows[0]["latency_p50_s"], rows[0]["latency_p90_s"], rows[0]["size_bytes"]) == ("0.004", "0.008", "4000000")
     assert (rows[0]["uar"], rows[0]["uar_low"], rows[0]["uar_difference"]) == ("0.8", "0.7", "")
-    assert [row["pareto"] for row in rows] == ["yes", "no", "no"]
+    assert [row["pareto"] for row in rows] == ["yes", "no", ""]
     assert (rows[2]["uar"], rows[2]["error"]) == ("", FAILED.error)
 
 

@@ -20,7 +20,7 @@ from dslite.cli.selection import select, split
 from dslite.errors import SpecError, UnknownNameError
 from dslite.measure import bench
 from dslite.records import BenchReport, Measurement, Plan, Run
-from dslite.report import document
+from dslite.report import comparison, document, experiment
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SMALL = ("--size", 32, "--chunk", 0.5, "--hidden", 4, "--runs", 3, "--min-seconds", 0, "--warmup-seconds", 0)
@@ -555,6 +555,28 @@ def _timed(file: str, exporter: str, target: str, seconds: float, sha256: str = 
     found = Measurement("latency", seconds, "s", "a stop watch", (seconds,))
     artifact = replace(bench.undescribed(Path(file), "lab", exporter), sha256=sha256)
     return Run(artifact, target, None, Plan(1), (found,))
+
+
+@pytest.mark.parametrize("n_others", [1, 2, 3])
+def test_as_many_rounds_as_are_asked_for_are_enough_for_stars(monkeypatch: pytest.MonkeyPatch, n_others: int) -> None:
+    """The file that others are compared with may take fewer turns than they, or more."""
+
+    def work(left: list[tuple[int, Case]], plan: Plan, audio: Any, start: Any, finished: Any) -> tuple[str, bool]:
+        del plan, audio
+        while left:
+            turn, case = left.pop(0)
+            start(case.title)
+            finished(turn, _timed(str(case.file), "", case.target, 1.0 if case.file == "0" else 0.99))
+        return "", False
+
+    monkeypatch.setattr(workers, "work", work)
+    runs = [_timed(f"{i}", "tflite-float32" if not i else "own", "host-litert", 1.0) for i in range(1 + n_others)]
+    figures = (Measurement("uar", 0.5, "ratio", "m"), Measurement("size", 9.0, "bytes", "m"))
+    runs = [replace(run, measurements=(*run.measurements, *figures)) for run in runs]
+    for n_rounds in (4, 5):
+        found = rounds.time_in_rounds(dict(enumerate(runs)), Plan(1), n_rounds, lambda *_: None)
+        rows = comparison.compared(list(found.values()), lambda *_: None)
+        assert experiment.best(rows) == (set(range(1 + n_others)) if n_rounds == 5 else set())
 
 
 def test_files_of_the_same_bytes_share_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,7 @@ def export(
     Raises:
         WriteError: where the file system refuses; nothing half-written is left.
         ExportError: where the model cannot be exported so.
+        AudioError: where there is too little to calibrate with.
         PluginError: where the exporter itself fails.
     """
     if exporter.needs_calibration and calibration is None:

@@ -16,11 +16,10 @@ SAME_SPEED = 0.1
 ENOUGH_TURNS = 5
 """From which on ranges of speed-ups tell files apart.
 
-By chance those of two files that are as fast as each other, five turns each, lie apart in 1 of 126 cases (2 of the 252
-ways to choose five of ten).
+Were turns independent, those of two files that are as fast as each other, five turns each, would lie apart in 1 of 126
+cases (2 of the 252 ways to choose five of ten), and one apart from the file that all are compared with in 1 of 16.
+Turns are neighbours in time, so medians must differ by `SAME_SPEED` too.
 """
-WITH_ITSELF = "1: the file that others are compared with"
-"""How its speed-up is got."""
 _OF_SPEED = ("slower", "zeros_not_faster", "zeros_unproven")
 _SPARSE = 0.1
 _SAME_MACS = 0.01
@@ -46,7 +45,7 @@ def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | 
         The rows with ``uar_difference``, its ``low`` and ``high`` where there is an interval, and ``speed_up`` where
         both files were timed by turns: against the file of their target that `bases` gives.
     """
-    of_target, found = bases(runs), []
+    of_target, found = bases(runs), list[Run]()
     base = next((run for run in of_target.values() if run.artifact.exporter == BASE), None)
     for run in runs:
         new = []
@@ -55,6 +54,7 @@ def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | 
         if not run.error:
             new += _speed_up(run, of_target.get(run.target))
         found.append(replace(run, measurements=(*run.measurements, *new)))
+    of_target = bases(found)
     return [
         run if run.error else replace(run, flags=(*run.flags, *_flags(run, of_target.get(run.target), found)))
         for run in found
@@ -84,15 +84,22 @@ def why_no_speed(runs: Sequence[Run]) -> str:
     """Say why none of the rows has a speed-up; nothing where one has."""
     if any(find(run, "speed_up") for run in runs):
         return ""
-    if any(map(_failed_by_turns, runs)):
+    if any(map(failed_by_turns, runs)):
         return "files failed when they were timed by turns"
+    if any(find(run, "turn_latency") for run in runs):
+        return "no uncompressed file ran that the others could be compared with"
     return "the experiment was stopped before files were timed by turns"
 
 
 def is_timed_enough(run: Run) -> bool:
-    """Tell whether a row took turns enough for a verdict on its speed."""
+    """Tell whether a row with a speed-up took turns enough for a verdict on it."""
     speed = find(run, "speed_up")
-    return speed is not None and len(speed.samples) >= ENOUGH_TURNS
+    return speed is not None and (is_of_reference(speed) or len(speed.samples) >= ENOUGH_TURNS)
+
+
+def is_of_reference(speed_up: Measurement) -> bool:
+    """Tell whether a speed-up is that of the file that others are compared with."""
+    return set(speed_up.samples) == {1.0}
 
 
 def is_faster(run: Run, than: Run) -> bool:
@@ -110,7 +117,8 @@ def _range(run: Run) -> tuple[float, float]:
     return (speed.statistics.get("low", speed.value), speed.statistics.get("high", speed.value)) if speed else (0, 0)
 
 
-def _failed_by_turns(run: Run) -> bool:
+def failed_by_turns(run: Run) -> bool:
+    """Tell whether a row has no speed-up as it, or what it is compared with, failed when files took turns."""
     return any(flag.code == FAILED_BY_TURNS for flag in run.flags)
 
 
@@ -135,8 +143,10 @@ def _speed_up(run: Run, base: Run | None) -> list[Measurement]:
     ratios = _speeds(run)
     if not base or not ratios:
         return []
-    if run.artifact.path == base.artifact.path:  # there is no range
-        return [Measurement("speed_up", median(ratios), "ratio", WITH_ITSELF, ratios)]
+    same_bytes = run.artifact.sha256 and run.artifact.sha256 == base.artifact.sha256
+    if same_bytes or run.artifact.path == base.artifact.path:  # there is no range
+        method = f"1: it is {name(base)}, which others are compared with, or has the same bytes"
+        return [Measurement("speed_up", 1.0, "ratio", method, ratios)]
     method = f"median latency of {name(base)} on {run.target} divided by that of this file, timed next to it"
     if len(ratios) == 1:
         return [Measurement("speed_up", median(ratios), "ratio", f"{method} once", ratios)]
@@ -165,7 +175,7 @@ def _flags(run: Run, base: Run | None, runs: Sequence[Run]) -> list[Flag]:
     """Tell of a file that became slower, zeros that are not faster, half a delegate."""
     found, ours = [], name(run, runs)
     ratios = _speeds(run)
-    if base and len(ratios) >= ENOUGH_TURNS and median(ratios) < 1 / (1 + SAME_SPEED) and max(ratios) < 1:
+    if base and ratios and is_timed_enough(run) and is_faster(base, run):
         times = f"{1 / median(ratios):.2f} times its latency, and slower in each of {len(ratios)} rounds"
         found.append(Flag("slower", f"{ours}: slower than {name(base)}, {times}"))
     sparsity, denser = value(run, "sparsity"), _denser(run, runs)
@@ -206,7 +216,7 @@ def _denser(run: Run, runs: Sequence[Run]) -> Run | None:
         if (other.artifact.exporter, other.target) == (run.artifact.exporter, run.target)
         and len(other.artifact.compressors) < len(links)
         and _are_among(other.artifact.compressors, links)
-        and _ratios(run, other)
+        and len(_ratios(run, other)) >= ENOUGH_TURNS
         and (theirs := value(other, "sparsity")) is not None
         and theirs <= sparsity - _SPARSE
     ]

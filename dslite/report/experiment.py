@@ -22,8 +22,9 @@ from dslite.report.columns import DASH, GAP, Column, chain, find, metric, size, 
 from dslite.report.comparison import (
     ENOUGH_TURNS,
     SAME_SPEED,
-    WITH_ITSELF,
+    failed_by_turns,
     is_faster,
+    is_of_reference,
     is_timed_enough,
     name,
     why_no_speed,
@@ -119,23 +120,38 @@ _BUSY = 0.5
 """Of the cores, as a load average before the first run, from which on figures of speed are doubtful."""
 
 
-def best(runs: Sequence[Run]) -> set[int]:
-    """Find the Pareto-optimal rows: no other of the same target is as good in UAR, speed and size, and better in one.
+def judged(runs: Sequence[Run]) -> dict[int, Run]:
+    """Give the rows that can be Pareto-optimal, or not: those with UAR, speed-up and size.
 
-    Rows that lack one of these are not judged. Where some took too few turns to tell speeds apart, none is.
+    On a target where some took too few turns to tell speeds apart, or none yet, there are no such rows.
     """
-    able = {
+    silent = {run.target for run in runs if _is_not_timed_yet(run) or _is_timed_too_little(run)}
+    return {
         i: run
         for i, run in enumerate(runs)
-        if not run.error and all(find(run, metric) for metric in ("uar", "speed_up", "size"))
+        if not run.error
+        and run.target not in silent
+        and all(find(run, metric) for metric in ("uar", "speed_up", "size"))
     }
-    if not all(map(is_timed_enough, able.values())):
-        return set()
-    found: set[int] = set()
+
+
+def _is_not_timed_yet(run: Run) -> bool:
+    return not run.error and not failed_by_turns(run) and bool(find(run, "uar")) and not find(run, "turn_latency")
+
+
+def _is_timed_too_little(run: Run) -> bool:
+    return not run.error and bool(find(run, "speed_up")) and not is_timed_enough(run)
+
+
+def best(runs: Sequence[Run]) -> set[int]:
+    """Find the Pareto-optimal rows among those of `judged`.
+
+    No other of the same target is as good in UAR, speed and size, and better in one of them.
+    """
+    able, found = judged(runs), set[int]()
     for target in {run.target for run in able.values()}:
-        found |= front(
-            {i: run for i, run in able.items() if run.target == target}, [_SCORE.beats, is_faster, _SIZE.beats]
-        )
+        rivals = {i: run for i, run in able.items() if run.target == target}
+        found |= front(rivals, [_SCORE.beats, is_faster, _SIZE.beats])
     return found
 
 
@@ -239,16 +255,20 @@ _METRICS = {
 
 
 def as_csv(report: BenchReport) -> str:
-    """Write a report as CSV (RFC 4180): SI units, a column a figure, empty where there is none."""
+    """Write a report as CSV (RFC 4180): SI units, a column a figure, empty where there is none.
+
+    ``pareto`` is yes or no, and empty where a row could not be judged.
+    """
     text = io.StringIO()
     table = csv.writer(text)
     table.writerow(["compressors", "exporter", "target", "file", *_METRICS, "pareto", "error"])
-    optimal = best(report.runs)
+    able, optimal = judged(report.runs), best(report.runs)
     for i, run in enumerate(report.runs):
         found: Mapping[str, Measurement] = {m.metric: m for m in reversed(run.measurements)}
         figures = [_cell(found.get(metric), part) for metric, part in _METRICS.values()]
         names = [chain(run.artifact.compressors), run.artifact.exporter, run.target, run.artifact.path]
-        table.writerow([*names, *figures, "yes" if i in optimal else "no", run.error or ""])
+        pareto = "" if i not in able else "yes" if i in optimal else "no"
+        table.writerow([*names, *figures, pareto, run.error or ""])
     return text.getvalue()
 
 
@@ -359,7 +379,11 @@ def _about_marks(report: BenchReport, mark: str, of_target: str) -> list[str]:
             f"{_SIZE.tolerance:.0%} count as equal; measured again, a row at the edge may get its mark or lose it"
         )
         return [told]
-    if any(find(run, "speed_up") for run in report.runs):
+    if not any(find(run, "speed_up") for run in report.runs):
+        return []  # it was told why not
+    if any(map(_is_not_timed_yet, report.runs)):
+        return ["Pareto-optimal rows: not told, as some were not timed by turns yet"]
+    if any(map(_is_timed_too_little, report.runs)):
         return [f"Pareto-optimal rows: not told, it takes {ENOUGH_TURNS} rounds (--rounds) to tell speeds apart"]
     return []
 
@@ -372,10 +396,11 @@ def _about_speed(measured: Sequence[Run]) -> str:
             "cannot be compared"
         )
     timed = [speed for run in measured if (speed := find(run, "speed_up"))]
-    methods = list(dict.fromkeys(speed.method for speed in timed))
-    if len(methods) > 1:
-        methods = [method for method in methods if method != WITH_ITSELF]
-    dash = "" if len(timed) == len(measured) else f"; {DASH}: not timed by turns with these"
+    methods = dict.fromkeys(speed.method for speed in timed if not is_of_reference(speed))
+    methods = methods or dict.fromkeys(speed.method for speed in timed)  # of the one that others would be compared with
+    dash = ""
+    if len(timed) < len(measured):
+        dash = f"; {DASH}: not timed by turns with these, and p50 is of when it was measured first"
     return (
         f"speed-up: {'; '.join(methods)}{dash}; p50 and p90 are of a file's own turns, and have the "
         "machine's pace of these in them: rows are compared by their speed-up"

@@ -64,8 +64,10 @@ def draw(report: BenchReport, folder: Path, split: str) -> list[Path]:
             shown = [run for run in rows if value(run, metric) is not None]
             if not shown:
                 continue
+            if metric == "latency":
+                shown = [run for run in shown if find(run, "speed_up")] or shown
             marked = {run.artifact.path for run in starred if metric == "size" or run.target == rows[0].target}
-            figure = _figure(shown, metric, target, split, marked)
+            figure = _figure(shown, metric, target, split, marked, len(rows) - len(shown))
             for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
                 path = folder / f"{_stem(metric, target)}{suffix}"
                 with written_whole(path) as place:
@@ -85,7 +87,9 @@ def _stem(metric: str, target: str = "") -> str:
     return "-".join(filter(None, ["uar", metric, _NOT_PLAIN.sub("_", target)]))
 
 
-def _figure(runs: Sequence[Run], metric: str, target: str, split: str, starred: Collection[str]) -> Any:
+def _figure(
+    runs: Sequence[Run], metric: str, target: str, split: str, starred: Collection[str], n_left_out: int
+) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -124,6 +128,7 @@ def _figure(runs: Sequence[Run], metric: str, target: str, split: str, starred: 
         f"chance {scores['chance']:.2f}" if "chance" in scores else "",
         target,
         why_no_speed(runs) if metric == "latency" else "",
+        f"left out: {n_left_out} not timed by turns with these" if n_left_out else "",
     ]
     axes.set_title("; ".join(filter(None, parts)), fontsize=10)
     return figure
@@ -140,7 +145,7 @@ def _sizes(runs: Sequence[Run]) -> dict[str, _Reach]:
 def _latencies(runs: Sequence[Run]) -> tuple[dict[str, _Reach], str]:
     """Place rows of one target by their speed-up, so that picture and table agree; in the title, how.
 
-    Where not all have one, all are placed by the median of their own samples, which has the machine's pace in it.
+    Where none has one, they are placed by the median of their own samples, which has the machine's pace in it.
     """
     speeds = {run.artifact.path: speed for run in runs if (speed := find(run, "speed_up"))}
     beside = [s for run in runs if (found := find(run, "reference_latency")) for s in found.samples]
