@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Tests that run at a time; a slow one may take 5 GB of memory. `make JOBS=0 test` runs them in one process.
 JOBS ?= 2
-PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal --durations 20
 
 .PHONY: help install bench test test-slow test-all lint format benchmarks wheel clean
 
