@@ -557,19 +557,24 @@ def _timed(file: str, exporter: str, target: str, seconds: float, sha256: str = 
     return Run(artifact, target, None, Plan(1), (found,))
 
 
-@pytest.mark.parametrize("n_others", [1, 2, 3])
-def test_as_many_rounds_as_are_asked_for_are_enough_for_stars(monkeypatch: pytest.MonkeyPatch, n_others: int) -> None:
-    """The file that others are compared with may take fewer turns than they, or more."""
+def _work(seconds: Callable[[str], float]) -> Callable[..., tuple[str, bool]]:
+    """Give a worker that times files as it is told, in no time."""
 
     def work(left: list[tuple[int, Case]], plan: Plan, audio: Any, start: Any, finished: Any) -> tuple[str, bool]:
         del plan, audio
         while left:
             turn, case = left.pop(0)
             start(case.title)
-            finished(turn, _timed(str(case.file), "", case.target, 1.0 if case.file == "0" else 0.99))
+            finished(turn, _timed(str(case.file), "", case.target, seconds(str(case.file))))
         return "", False
 
-    monkeypatch.setattr(workers, "work", work)
+    return work
+
+
+@pytest.mark.parametrize("n_others", [1, 2, 3])
+def test_as_many_rounds_as_are_asked_for_are_enough_for_stars(monkeypatch: pytest.MonkeyPatch, n_others: int) -> None:
+    """The file that others are compared with may take fewer turns than they, or more."""
+    monkeypatch.setattr(workers, "work", _work(lambda file: 1.0 if file == "0" else 0.99))
     runs = [_timed(f"{i}", "tflite-float32" if not i else "own", "host-litert", 1.0) for i in range(1 + n_others)]
     figures = (Measurement("uar", 0.5, "ratio", "m"), Measurement("size", 9.0, "bytes", "m"))
     runs = [replace(run, measurements=(*run.measurements, *figures)) for run in runs]
@@ -582,16 +587,11 @@ def test_as_many_rounds_as_are_asked_for_are_enough_for_stars(monkeypatch: pytes
 def test_files_of_the_same_bytes_share_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def work(left: list[tuple[int, Case]], plan: Plan, audio: Any, start: Any, finished: Any) -> tuple[str, bool]:
-        del plan, audio
-        while left:
-            turn, case = left.pop(0)
-            start(case.title)
-            asked.append(str(case.file))
-            finished(turn, _timed(str(case.file), "", case.target, 1.0 + len(asked)))
-        return "", False
+    def seconds(file: str) -> float:
+        asked.append(file)
+        return 1.0 + len(asked)
 
-    monkeypatch.setattr(workers, "work", work)
+    monkeypatch.setattr(workers, "work", _work(seconds))
     rows = [("b", "tflite-int8", "1"), ("a", "tflite-float32", "2"), ("c", "tflite-int8", "1"), ("d", "own", "2")]
     runs = [_timed(file, exporter, "host-litert", 100.0, sha256) for file, exporter, sha256 in rows]
     found = rounds.time_in_rounds(dict(enumerate(runs)), Plan(1), 5, lambda *_: None)

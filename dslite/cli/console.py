@@ -27,6 +27,7 @@ _PIPED_WIDTH = 2000
 """Characters a line may have where nobody looks at it: `grep` and `awk` want rows unbroken."""
 
 _SHORTEST_TITLE = 12
+"""Characters that are left of the name of what is at work, however narrow the terminal."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
 

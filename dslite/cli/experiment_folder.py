@@ -105,13 +105,13 @@ class Folder:
 
     def _copy(self, file: Path) -> None:
         source = predictions_path(file, self.split)
-        if has_runtime(file):  # else it is not scored
-            self.predictions[file.name] = read_predictions(source)  # others are compared with it wherever it is
+        is_scored = has_runtime(file)
+        if is_scored:  # others are compared with it, also where it cannot be copied
+            self.predictions[file.name] = read_predictions(source)
         manifest.copy_export(file, self.path)
-        if not has_runtime(file):
-            return
-        with files.written_whole(self.path / _PREDICTIONS / source.name) as place:
-            shutil.copyfile(source, place)
+        if is_scored:
+            with files.written_whole(self.path / _PREDICTIONS / source.name) as place:
+                shutil.copyfile(source, place)
 
     def give(self, runs: Sequence[Run]) -> None:
         """Write report, tables and plots, and show the table, or the report as JSON.

@@ -25,8 +25,10 @@ def time_in_rounds(done: Mapping[int, Run], plan: Plan, n_rounds: int, report: P
         report: told of its progress.
     """
     runs = {number: run for number, run in done.items() if not run.error}
-    stands_for = _same_bytes(runs)
-    order, beside = _turns({number: run for number, run in runs.items() if number in stands_for.values()}, n_rounds)
+    base_of = bases(list(runs.values()))
+    stands_for = _same_bytes(runs, base_of)
+    timed = {number: run for number, run in runs.items() if number in stands_for.values()}
+    order, beside = _turns(timed, base_of, n_rounds)
     cases = {number: Case(run.target, file=run.artifact.path) for number, run in runs.items()}
     left = [(turn, cases[number]) for turn, number in enumerate(order)]
     found: dict[int, Run] = {}
@@ -52,9 +54,16 @@ def time_in_rounds(done: Mapping[int, Run], plan: Plan, n_rounds: int, report: P
     }
 
 
-def _same_bytes(runs: Mapping[int, Run]) -> dict[int, int]:
-    """Give of each run the first one of the same bytes on the same target: they have one speed, so they share turns."""
-    base_of = bases(list(runs.values()))
+def n_turns(n_files: int, n_rounds: int) -> int:
+    """Estimate how many turns `time_in_rounds` takes: on one target, half as many again as the files have."""
+    return 3 * n_files * n_rounds // 2
+
+
+def _same_bytes(runs: Mapping[int, Run], base_of: Mapping[str, Run]) -> dict[int, int]:
+    """Give of each run the one of the same bytes on the same target that is timed: they have one speed.
+
+    That is the file that others are compared with, or else the first one.
+    """
     first: dict[tuple[object, str], int] = {}
     for number in sorted(runs, key=lambda number: runs[number] is not base_of.get(runs[number].target)):
         run = runs[number]
@@ -62,13 +71,12 @@ def _same_bytes(runs: Mapping[int, Run]) -> dict[int, int]:
     return {number: first[run.artifact.sha256 or number, run.target] for number, run in runs.items()}
 
 
-def _turns(runs: Mapping[int, Run], n_rounds: int) -> tuple[list[int], dict[int, int]]:
+def _turns(runs: Mapping[int, Run], base_of: Mapping[str, Run], n_rounds: int) -> tuple[list[int], dict[int, int]]:
     """Give the numbers of the files in the order of their turns, and of each turn the one beside it to compare with.
 
     On each target, the file that others are compared with comes first and after every two of them; its own turns are
     compared with themselves.
     """
-    base_of = bases(list(runs.values()))
     order: list[int] = []
     beside: dict[int, int] = {}
 

@@ -103,7 +103,7 @@ class Sweep:
             is_experiment = bool(self.n_rounds)
             groups = workers.grouped(left)
             n_epochs = epochs_of([case for group in groups for _, case in group])
-            n_turns = 3 * len(self.cases) * self.n_rounds // 2  # with those of the file they are compared with
+            n_turns = rounds.n_turns(len(self.cases), self.n_rounds)
             pace = Pace(n_epochs, n_turns, worker.TRAINING_SHARE)
             costs = [*(1.0 + n for n in n_epochs), *([TURN_COST * n_turns] if is_experiment else [])]
             with progress(costs, pace.seconds_left if is_experiment else None) as steps:

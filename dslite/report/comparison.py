@@ -164,19 +164,22 @@ def _speeds(run: Run) -> tuple[float, ...]:
 
 
 def _ratios(run: Run, other: Run) -> tuple[float, ...]:
-    """Give in each round how many times faster one file is than another; none where not both took turns."""
-    ours, theirs = _speeds(run), _speeds(other)
-    if set(theirs) == {1.0}:  # the file that all are compared with
-        return ours
-    return tuple(a / b for a, b in zip(ours, theirs, strict=True)) if len(ours) == len(theirs) else ()
+    """Give in each round how many times faster one file is than another; none where not both have a speed-up."""
+    ours, theirs = find(run, "speed_up"), find(other, "speed_up")
+    if not ours or not theirs:
+        return ()
+    if is_of_reference(theirs):
+        return ours.samples
+    pairs = zip(ours.samples, theirs.samples, strict=True) if len(ours.samples) == len(theirs.samples) else ()
+    return tuple(a / b for a, b in pairs)
 
 
 def _flags(run: Run, base: Run | None, runs: Sequence[Run]) -> list[Flag]:
-    """Tell of a file that became slower, zeros that are not faster, half a delegate."""
+    """Tell of a file that became slower, zeros that are not faster, half a delegate; all have their speed-ups."""
     found, ours = [], name(run, runs)
-    ratios = _speeds(run)
-    if base and ratios and is_timed_enough(run) and is_faster(base, run):
-        times = f"{1 / median(ratios):.2f} times its latency, and slower in each of {len(ratios)} rounds"
+    speed = find(run, "speed_up")
+    if base and speed and is_timed_enough(run) and is_faster(base, run):
+        times = f"{1 / speed.value:.2f} times its latency, and slower in each of {len(speed.samples)} rounds"
         found.append(Flag("slower", f"{ours}: slower than {name(base)}, {times}"))
     sparsity, denser = value(run, "sparsity"), _denser(run, runs)
     if denser and median(_ratios(run, denser)) < 1 + SAME_SPEED:

@@ -120,7 +120,7 @@ _BUSY = 0.5
 """Of the cores, as a load average before the first run, from which on figures of speed are doubtful."""
 
 
-def judged(runs: Sequence[Run]) -> dict[int, Run]:
+def _judged(runs: Sequence[Run]) -> dict[int, Run]:
     """Give the rows that can be Pareto-optimal, or not: those with UAR, speed-up and size.
 
     On a target where some took too few turns to tell speeds apart, or none yet, there are no such rows.
@@ -144,11 +144,11 @@ def _is_timed_too_little(run: Run) -> bool:
 
 
 def best(runs: Sequence[Run]) -> set[int]:
-    """Find the Pareto-optimal rows among those of `judged`.
+    """Find the Pareto-optimal rows among those of `_judged`.
 
     No other of the same target is as good in UAR, speed and size, and better in one of them.
     """
-    able, found = judged(runs), set[int]()
+    able, found = _judged(runs), set[int]()
     for target in {run.target for run in able.values()}:
         rivals = {i: run for i, run in able.items() if run.target == target}
         found |= front(rivals, [_SCORE.beats, is_faster, _SIZE.beats])
@@ -262,7 +262,7 @@ def as_csv(report: BenchReport) -> str:
     text = io.StringIO()
     table = csv.writer(text)
     table.writerow(["compressors", "exporter", "target", "file", *_METRICS, "pareto", "error"])
-    able, optimal = judged(report.runs), best(report.runs)
+    able, optimal = _judged(report.runs), best(report.runs)
     for i, run in enumerate(report.runs):
         found: Mapping[str, Measurement] = {m.metric: m for m in reversed(run.measurements)}
         figures = [_cell(found.get(metric), part) for metric, part in _METRICS.values()]

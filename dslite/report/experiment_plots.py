@@ -31,10 +31,11 @@ _NOT_PLAIN = re.compile(r"[^A-Za-z0-9._-]")
 def draw(report: BenchReport, folder: Path, split: str) -> list[Path]:
     """Draw both plots into a folder, each as PNG and SVG, whole or not at all; nothing where no row has a UAR.
 
-    Colours are exporters, markers compressors; bars are confidence intervals; the line joins the rows than which no
+    Colours are exporters, markers compressors; upright bars are confidence intervals, level ones ranges of speed-ups;
+    the line joins the rows than which no
     other has both a higher UAR and less of what is on the axis. Rows that have a star in the table, which is also for
     what is not on the axis, have a black edge. Where there are several targets, each has a plot of latencies; a file
-    has one size.
+    has one size. Rows that were not timed by turns with the others are not in that of latencies; its title counts them.
 
     Args:
         report: of an experiment.
