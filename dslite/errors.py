@@ -79,11 +79,11 @@ class ExportError(RunError):
 
 
 class MeasurementError(RunError):
-    """A file could not be run or measured; `measured` holds the measurements taken before."""
+    """A file could not be run or measured; `measured` holds the measurements taken before, or their `Outcome`."""
 
-    def __init__(self, message: str, measured: Sequence[Any] = ()) -> None:
+    def __init__(self, message: str, measured: Any = ()) -> None:
         super().__init__(message)
-        self.measured = tuple(measured)
+        self.measured = measured
 
 
 class WriteError(RunError):

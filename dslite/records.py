@@ -176,19 +176,22 @@ class Target:
     Attributes:
         name: unique among targets.
         suffixes: the file formats it runs, such as ``(".tflite",)``.
-        devices: ``devices() -> [Device]``, quickly and without starting anything.
-        run: ``run(artifact, device, plan, options, progress) -> [Measurement]``, in a process of its own: a model
-            that crashes its runtime raises `MeasurementError` here.
+        devices: ``devices() -> [Device]``, quickly and without starting anything. Where there may be several, the
+            option ``device`` takes the id of the one to measure on; one that cannot be used has a `problem`.
+        run: ``run(artifact, device, plan, options, progress) -> [Measurement]``, or an `Outcome` where there is more to
+            tell; in a process of its own: a model that crashes its runtime raises `MeasurementError` here.
         source: what runs the file.
         options: what may follow the name.
+        by_default: whether files are measured there where the user names no target.
     """
 
     name: str
     suffixes: tuple[str, ...]
     devices: Callable[[], Sequence["Device"]]
-    run: Callable[["Artifact", "Device", "Plan", Options, Progress], Sequence["Measurement"]]
+    run: Callable[["Artifact", "Device", "Plan", Options, Progress], "Sequence[Measurement] | Outcome"]
     source: str
     options: tuple[Option, ...] = ()
+    by_default: bool = True
 
 
 PluginRecord: TypeAlias = Backbone | Augmenter | Compressor | Exporter | Target
@@ -258,7 +261,20 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A machine that measures: this host, or a phone."""
+    """A machine that measures: this host, or a phone.
+
+    Attributes:
+        id: by which it is told from others: `HOST`, or the serial number of a phone.
+        model: of the machine, or of its processor.
+        os: with its version.
+        abi: application binary interface, such as ``arm64-v8a``.
+        cpus: cores.
+        memory_bytes: RAM.
+        soc: system on chip; empty where that is not known.
+        core_max_hz: highest frequency of each core; empty where that is not known.
+        state: how it is just now, such as ``battery_percent`` and ``thermal_status``; as far as it tells.
+        problem: why it cannot be used, and the cure; empty where it can.
+    """
 
     id: str
     model: str
@@ -266,6 +282,16 @@ class Device:
     abi: str
     cpus: int
     memory_bytes: int
+    soc: str = ""
+    core_max_hz: tuple[int, ...] = ()
+    state: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+HOST = "host"
+"""Id of the device that is this machine."""
+DEFAULT_THREADS = 4
+"""As in the paper (section 3.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +299,7 @@ class Plan:
     """How a file is measured.
 
     Attributes:
-        threads: for the runtime.
+        threads: for the runtime; 0: `DEFAULT_THREADS`, or as many as the device has cores if these are fewer.
         warmup_runs: untimed runs after the first, at least.
         warmup_s: seconds of untimed runs, at least.
         runs: timed runs, at least.
@@ -305,9 +331,10 @@ class Measurement:
         metric: one of ``latency``, ``turn_latency``, ``reference_latency``, ``first_latency``, ``init_time`` (s),
             ``memory_delta``, ``memory_anonymous_delta``, ``memory_process``, ``size``, ``gzip_size`` (bytes),
             ``parameters``, ``macs``, ``flops``, ``nodes``, ``delegated_nodes`` (counts), ``uar``, ``uar_difference``,
-            ``sparsity``, ``speed_up`` (ratios); plugins may add their own.
+            ``sparsity``, ``speed_up``, ``output_difference`` (ratios), ``temperature`` (celsius), ``cpu_frequency``
+            (hertz); plugins may add their own.
         value: of a series, its median.
-        unit: ``s``, ``bytes``, ``count`` or ``ratio``.
+        unit: ``s``, ``bytes``, ``count``, ``ratio``, ``celsius`` or ``hertz``.
         method: one sentence a reader can repeat the measurement from.
         samples: every sample taken, in order; empty for what is counted, not sampled.
         statistics: of the samples: n, mean, std, min, p50, p90, max; of a score: n, chance, and low and high, the ends
@@ -332,8 +359,34 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a target found, where that is more than measurements.
+
+    Attributes:
+        measurements: each with its method.
+        flags: what a reader of the figures must know, such as that the device grew too hot.
+        conditions: under which they were taken, JSON-ready, so that another person can repeat them.
+    """
+
+    measurements: tuple[Measurement, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
-    """One file measured on one device; a run that failed has an `error` and keeps what it had measured."""
+    """One file measured on one device; a run that failed has an `error` and keeps what it had measured.
+
+    Attributes:
+        artifact: the file.
+        target: name and options, without folders of the user's.
+        device: None where none was reached.
+        plan: how.
+        measurements: with their methods.
+        flags: what a reader of the figures must know.
+        error: why it failed, or None.
+        conditions: that the target recorded.
+    """
 
     artifact: Artifact
     target: str
@@ -342,6 +395,7 @@ class Run:
     measurements: tuple[Measurement, ...] = ()
     flags: tuple[Flag, ...] = ()
     error: str | None = None
+    conditions: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

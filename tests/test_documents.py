@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import dataclasses
 import importlib
@@ -8,12 +9,14 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import click
 import pytest
+from emulated_device import EmulatedDevice, adb_server, connect
+from runner_builds import built_runner, litert_library
 
 from dslite import hookspecs, testing
 from dslite.cli import cli
@@ -155,7 +158,9 @@ def _write_labels(table: Path, folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.checkout
 @pytest.mark.data
-def test_the_commands_of_the_readme_work_in_order(tmp_path: Path, tone: Path, data_dir: Path) -> None:
+def test_the_commands_of_the_readme_work_in_order(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, tone: Path, data_dir: Path
+) -> None:
     shutil.copy(tone, tmp_path / "recording.wav")
     mirror = tmp_path / "mirror" / "models"  # for there may be no network
     mirror.mkdir(parents=True)
@@ -170,10 +175,35 @@ def test_the_commands_of_the_readme_work_in_order(tmp_path: Path, tone: Path, da
     pip = f"{shlex.quote(sys.executable)} -m pip install --quiet --no-deps --target {shlex.quote(str(site))}"
     lines = re.findall(r"^    ((?:eval|dslite|pip install|pytest) [^\n]*)$", _readme(), re.MULTILINE)
     assert len(lines) > 10
+    with _a_phone(tmp_path, tmp_path_factory) as phone:
+        _run(lines if phone else [line for line in lines if "android" not in line], tmp_path, environment | phone, pip)
+    assert {"voice.tflite", "predictions.csv", "picture.png", "report.json", "features.csv", "confusion.png"} <= {
+        p.name for p in tmp_path.iterdir()
+    }
+
+
+@contextlib.contextmanager
+def _a_phone(folder: Path, factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """An emulated phone, and what its owner has built for it; nothing where there is no adb, or no compiler."""
+    if not (shutil.which("adb") and shutil.which("cmake")):
+        yield {}
+        return
+    built = folder / "android" / "x86_64"
+    built.mkdir(parents=True)
+    shutil.copy(built_runner(factory), built / "dslite_runner")
+    shutil.copy(litert_library(), built / "libLiteRt.so")
+    with adb_server(folder / "adb") as server, EmulatedDevice(folder / "phone") as device:
+        connect(server, device)
+        own = {name: value for name, value in server.items() if name.startswith(("ADB_", "ANDROID_"))}
+        yield own | {"DSLITE_ANDROID": str(built.parent)}
+        assert list(device.folder.iterdir()) == []
+
+
+def _run(lines: list[str], folder: Path, environment: dict[str, str], pip: str) -> None:
     for line in lines:
         done = subprocess.run(
             ["bash", "-c", re.sub(r"^pip install -e '(\S+)\[test\]'$", rf"{pip} \1", line)],
-            cwd=tmp_path,
+            cwd=folder,
             env=environment,
             capture_output=True,
             text=True,
@@ -181,6 +211,3 @@ def test_the_commands_of_the_readme_work_in_order(tmp_path: Path, tone: Path, da
             check=False,
         )
         assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-    assert {"voice.tflite", "predictions.csv", "picture.png", "report.json", "features.csv", "confusion.png"} <= {
-        p.name for p in tmp_path.iterdir()
-    }

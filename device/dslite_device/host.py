@@ -16,7 +16,7 @@ from dslite import children, hookimpl
 from dslite.codec import to_json
 from dslite.errors import MeasurementError
 from dslite.measure.environment import cpu_count, cpu_model
-from dslite.records import Artifact, Device, Measurement, Options, Plan, Progress, Target
+from dslite.records import HOST, Artifact, Device, Measurement, Options, Plan, Progress, Target
 
 _TIME_SHARE = 0.8
 """Of a run's progress bar; the memory pass has the rest."""
@@ -46,14 +46,23 @@ def dslite_targets() -> Iterable[Target]:
 def _devices() -> Sequence[Device]:
     return [
         Device(
-            id="host",
+            id=HOST,
             model=cpu_model(),
             os=f"{platform.system()} {platform.release()}",
             abi=platform.machine(),
             cpus=cpu_count(),
             memory_bytes=psutil.virtual_memory().total,
+            core_max_hz=_core_max_hz(),
         )
     ]
+
+
+def _core_max_hz() -> tuple[int, ...]:
+    """Give the highest frequency of each core; nothing where the system, or a virtual machine, does not tell."""
+    try:
+        return tuple(round(each.max * 1e6) for each in psutil.cpu_freq(percpu=True) if each.max)
+    except (AttributeError, NotImplementedError, OSError):
+        return ()
 
 
 def _run(
@@ -62,12 +71,12 @@ def _run(
     """Measure one file; see `dslite.records.Target`."""
     del device, options  # there is one host, and it has none
     share = _TIME_SHARE if plan.memory else 1.0
-    timing = _child("time", artifact, plan, lambda what, done: progress(what, done * share))
+    timing = run_child("time", artifact, plan, lambda what, done: progress(what, done * share))
     found = [*_times(runtime, plan, timing)]
     if plan.memory:
         progress("memory", share)
         try:
-            found += _memory(_child("memory", artifact, plan, lambda what, _: progress(what, share)))
+            found += _memory(run_child("memory", artifact, plan, lambda what, _: progress(what, share)))
         except MeasurementError as error:
             raise MeasurementError(f"memory: {error}", found) from error
     progress("done", 1.0)
@@ -116,8 +125,14 @@ def _memory(memory: dict[str, Any]) -> list[Measurement]:
     return found
 
 
-def _child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> dict[str, Any]:
+def run_child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Run `dslite_device.host_child` and give its result.
+
+    Args:
+        mode: ``time``, ``memory``, or ``outputs``: run each input once, and give the path of what comes out, ``.npy``.
+        artifact: the file.
+        plan: how, and the inputs.
+        progress: told what it does.
 
     Raises:
         MeasurementError: where it crashes, fails, or takes longer than the plan's timeout.

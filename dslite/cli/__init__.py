@@ -21,6 +21,7 @@ _COMMANDS = (
         "cache",
         "completion",
         "compress",
+        "devices",
         "evaluate",
         "export",
         "features",

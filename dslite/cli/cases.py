@@ -13,8 +13,8 @@ from dslite.deploy.runtime import has_runtime
 from dslite.errors import SpecError
 from dslite.measure import bench
 from dslite.records import Artifact, Part
-from dslite.registry import get_with_options, registry
-from dslite.report.paper import TABLE_5
+from dslite.registry import get_with_options, parse_name, registry
+from dslite.report.paper import TABLE_5, TABLE_5_PHONE, Row
 
 _NOT_PLAIN = re.compile(r"^[.]|[^A-Za-z0-9._-]")
 _LONGEST = 120
@@ -142,10 +142,12 @@ def exported_cases(
         raise SpecError(f"several runs are called {name}: rename a folder, as rows and files are named by it")
     if not exporters:
         wanted = parts or (("whole",) if len(systems) > 1 else ())
-        rows = [row for row in TABLE_5 if (not wanted or row.part in wanted) and (not targets or row.target in targets)]
+        rows = [(row, target) for row, target in _table_5(targets) if not wanted or row.part in wanted]
         if not rows:
             raise SpecError(f"no row of the paper's Table 5 runs on {', '.join(targets)}: name an --exporter")
-        return _each_once(Case(row.target, None, system, row.part, row.exporter) for system in systems for row in rows)
+        return _each_once(
+            Case(target, None, system, row.part, row.exporter) for system in systems for row, target in rows
+        )
     return _each_once(
         Case(target, None, system, part, exporter, sounds)
         for system in systems
@@ -153,6 +155,15 @@ def exported_cases(
         for part in parts or ("whole",)
         for target in able
     )
+
+
+def _table_5(targets: Sequence[str]) -> list[tuple[Row, str]]:
+    """Give the rows of the paper's table with the target of each: those named, or all but phones'."""
+    if not targets:
+        return [(row, row.target) for row in TABLE_5]
+    return [
+        (row, target) for row in (*TABLE_5, *TABLE_5_PHONE) for target in targets if parse_name(target)[0] == row.target
+    ]
 
 
 def _who_runs(exporters: Sequence[str], targets: Sequence[str], calibration: Sequence[Path]) -> dict[str, list[str]]:
@@ -185,12 +196,13 @@ def targets_for(suffix: str, wanted: Sequence[str]) -> list[str]:
     Raises:
         SpecError: where there is none.
     """
-    names = wanted or registry().names("targets")
+    found = registry()
+    names = wanted or [name for name in found.names("targets") if found.get("targets", name).by_default]
     suffixes = {name: get_with_options("targets", name)[0].suffixes for name in names}
-    found = [name for name in names if suffix in suffixes[name]]
-    if not found:
+    able = [name for name in names if suffix in suffixes[name]]
+    if not able:
         can = sorted({s for group in suffixes.values() for s in group})
         raise SpecError(
             f"no target among {', '.join(names)} runs {suffix or 'a file without suffix'}: they run {', '.join(can)}"
         )
-    return found
+    return able

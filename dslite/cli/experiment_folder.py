@@ -182,7 +182,11 @@ class Folder:
 
 
 def _row(run: Run) -> tuple[str, str]:
-    return Path(run.artifact.path).name, run.target
+    return Path(run.artifact.path).name, document.without_folders(run.target)
+
+
+def _place(case: Case) -> tuple[str, str]:
+    return case.file_name, document.without_folders(case.target)
 
 
 @contextlib.contextmanager
@@ -237,7 +241,7 @@ def opened(
         for folder in (path, path / _PREDICTIONS):
             files.remove_half_written(folder)
         files.write_text(path / _SUBJECT, json.dumps(subject) + "\n")
-        yield Folder(path, split, {(case.file_name, case.target): i for i, case in enumerate(wanted)}, as_json, earlier)
+        yield Folder(path, split, {_place(case): i for i, case in enumerate(wanted)}, as_json, earlier)
 
 
 def _subject(path: Path) -> dict[str, str] | None:
@@ -267,7 +271,7 @@ def _earlier(path: Path, wanted: Sequence[Case]) -> list[Run]:
     except ReportError as error:
         raise SpecError(f"{error}: {_CURE}") from None
     runs = [run for run in there if not run.error]
-    known = {(case.file_name, case.target) for case in wanted}
+    known = {_place(case) for case in wanted}
     lost = [run for run in runs if _row(run) not in known]
     if lost:
         raise SpecError(

@@ -7,14 +7,13 @@ import click
 
 from dslite.cli.options import Seconds
 from dslite.errors import SpecError
-from dslite.records import Plan
-from dslite.report import paper
+from dslite.records import DEFAULT_THREADS, Plan
 
 _OPTIONS = (
     click.option(
         "--threads",
         type=click.IntRange(1),
-        help=f"For the runtime.  [default: {paper.THREADS}, or the cores if fewer]",
+        help=f"For the runtime.  [default: {DEFAULT_THREADS}, or the cores of the device if fewer]",
     ),
     click.option("--runs", type=click.IntRange(1), default=50, show_default=True, help="Timed runs, at least."),
     click.option("--min-seconds", type=Seconds(0), default=1.0, show_default=True, help="Timed, at least."),
@@ -45,13 +44,11 @@ def plan_options(function: Any) -> Any:
 
     @functools.wraps(function)
     def wrapper(**values: Any) -> Any:
-        from dslite.measure.environment import cpu_count
-
         max_s, timeout_s = values.pop("max_seconds"), values.pop("timeout")
         if max_s > timeout_s:
             raise SpecError(f"--max-seconds {max_s:g} is beyond --timeout {timeout_s:g}: raise the timeout")
         plan = Plan(
-            threads=values.pop("threads") or min(paper.THREADS, cpu_count()),
+            threads=values.pop("threads") or 0,
             warmup_runs=values.pop("warmup_runs"),
             warmup_s=values.pop("warmup_seconds"),
             runs=values.pop("runs"),

@@ -23,12 +23,13 @@ from dslite.cli.cases import Case, undescribed
 from dslite.codec import from_json, to_json
 from dslite.deploy import manifest
 from dslite.deploy.runtime import TENSORFLOW_SUFFIXES, set_tensorflow_threads
-from dslite.errors import MeasurementError, ModelFileError, in_words
+from dslite.errors import MeasurementError, ModelFileError, UserError, in_words
 from dslite.learn.dataset import DataSet
 from dslite.measure import bench
+from dslite.measure.environment import cpu_count
 from dslite.measure.inputs import prepare
 from dslite.native import debug
-from dslite.records import Artifact, Device, Flag, Measurement, Options, Plan, Progress, Run, Target
+from dslite.records import Artifact, Device, Flag, Measurement, Options, Outcome, Plan, Progress, Run, Target
 from dslite.registry import get_with_options
 
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
@@ -51,8 +52,9 @@ def main() -> None:
     request = take_request(_end)
     plan, audio = from_json(Plan, request["plan"]), [Path(path) for path in request["audio"]]
     cases, models = [from_json(Case, data) for data in request["cases"]], _Models()
+    threads = bench.threads_on(plan, cpu_count())
     if any(case.trial and building.get_exporter(case.exporter)[0].suffix in TENSORFLOW_SUFFIXES for case in cases):
-        set_tensorflow_threads(plan.threads)  # before a model is trained or built here: such files are scored here too
+        set_tensorflow_threads(threads)  # before a model is trained or built here: such files are scored here too
     try:
         for case in cases:
             say({"run": to_json(_measure(case, plan, audio, models))})
@@ -132,7 +134,7 @@ def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> 
                 case.system,
                 case.trial,
                 data,
-                plan.threads,
+                bench.threads_on(plan, cpu_count()),
                 lambda what, _: say({"progress": [what, share]}),
             )
         say({"progress": ["preparing its input", share]})
@@ -159,22 +161,26 @@ def _guarded(name: str) -> tuple[Target, Options]:
     target, options = get_with_options("targets", name)
 
     @contextmanager
-    def told() -> Iterator[None]:
+    def told(*allowed: type[Exception]) -> Iterator[None]:
         try:
             yield
-        except MeasurementError:
+        except allowed:
             raise
         except (Exception, SystemExit) as error:
             raise MeasurementError(f"target {name}: {in_words(error)} ({building.provider(target)})") from error
 
     def devices() -> Sequence[Device]:
+        with told(MeasurementError, UserError):
+            found = list(target.devices())
         with told():
-            return [from_json(Device, to_json(device)) for device in target.devices()]
+            return [from_json(Device, to_json(device)) for device in found]
 
-    def run(*arguments: Any) -> Sequence[Measurement]:
+    def run(*arguments: Any) -> Outcome:
+        with told(MeasurementError, UserError):
+            found = target.run(*arguments)
         with told():
-            found = [to_json(measurement) for measurement in target.run(*arguments)]
-            return [from_json(Measurement, json.loads(json.dumps(data))) for data in found]
+            outcome = found if isinstance(found, Outcome) else Outcome(tuple(found))
+            return from_json(Outcome, json.loads(json.dumps(to_json(outcome))))
 
     return replace(target, name=name, devices=devices, run=run), options
 

@@ -30,6 +30,7 @@ class TfliteFile:
         inputs: shape and dtype of each, in order; kind ``unknown``.
         outputs: likewise.
         signatures: names of its signatures.
+        dtypes: of all tensors, weights and activations.
         operators: how often each operator stands in the file; custom ones by their own name.
         custom: names of operators that are not builtin.
         params: elements of all constant weights, or None where an operator is not understood; see `read`.
@@ -40,6 +41,7 @@ class TfliteFile:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     signatures: tuple[str, ...]
+    dtypes: frozenset[str]
     operators: dict[str, int]
     custom: tuple[str, ...]
     params: int | None
@@ -105,6 +107,7 @@ def _read(content: bytes) -> TfliteFile:
         inputs=tuple(_tensor_spec(graph, i) for i in graph.InputsAsNumpy().tolist()),
         outputs=tuple(_tensor_spec(graph, i) for i in graph.OutputsAsNumpy().tolist()),
         signatures=signatures,
+        dtypes=frozenset(_dtypes()[graph.Tensors(i).Type()] for i in range(graph.TensorsLength())),
         operators=dict(Counter(name for (name, _), _ in named)),
         custom=tuple(sorted({name for (name, custom), _ in named if custom})),
         params=_params(data, graph, named) if understood else None,

@@ -12,11 +12,25 @@ import numpy as np
 from dslite import files
 from dslite.deploy import manifest, tflite_file
 from dslite.deploy.runtime import LITERT_SUFFIXES
-from dslite.errors import MeasurementError, ModelFileError, in_words
+from dslite.errors import ModelFileError, UnknownNameError, in_words
 from dslite.measure.inputs import Inputs
 from dslite.measure.statistics import summarise
 from dslite.native import debug
-from dslite.records import Artifact, Device, Flag, Measurement, Options, Part, Plan, Progress, Run, Target, TensorSpec
+from dslite.records import (
+    DEFAULT_THREADS,
+    Artifact,
+    Device,
+    Flag,
+    Measurement,
+    Options,
+    Outcome,
+    Part,
+    Plan,
+    Progress,
+    Run,
+    Target,
+    TensorSpec,
+)
 
 FAILED_BY_TURNS = "failed_by_turns"
 """Code of the flag of a run that failed when files took turns."""
@@ -84,7 +98,7 @@ def run(
     inputs: Inputs,
     progress: Progress,
 ) -> Run:
-    """Measure one file on the first device of a target.
+    """Measure one file on a device of a target; see `choose_device`.
 
     Args:
         artifact: the file.
@@ -103,28 +117,60 @@ def run(
     counted = _counted(artifact, broken)
     flags = _flags(artifact, counted)
     try:
-        device = _first_device(target)
+        device = choose_device(target, options)
+        plan = replace(plan, threads=threads_on(plan, device.cpus))
         flags += _thread_flags(plan, device)
         with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
             place = Path(folder) / "inputs.npy"
             np.save(place, inputs.arrays)
-            measured = target.run(artifact, device, replace(plan, input_path=str(place)), options, progress)
-    except Exception as error:  # noqa: BLE001 - whatever a target does, the next case is measured
+            found = _outcome(target.run(artifact, device, replace(plan, input_path=str(place)), options, progress))
+        error = None
+        flags += _length_flags(plan, found)
+    except Exception as failure:  # noqa: BLE001 - whatever a target does, the next case is measured
         if debug():
             traceback.print_exc()
-        reasons = dict.fromkeys((in_words(error), broken or ""))
-        reason = "; ".join(text.removeprefix(f"{artifact.path}: ") for text in reasons if text)
-        kept = [_with_statistics(m) for m in getattr(error, "measured", ())]
-        return Run(artifact, target.name, device, plan, (*kept, *counted), tuple(flags), reason)
-    flags += _length_flags(plan, measured)
-    return Run(
-        artifact,
-        target.name,
-        device,
-        plan,
-        (*(_with_statistics(m) for m in measured), *counted),
-        tuple(flags),
-    )
+        reasons = dict.fromkeys((in_words(failure), broken or ""))
+        error = "; ".join(text.removeprefix(f"{artifact.path}: ") for text in reasons if text)
+        found = _outcome(getattr(failure, "measured", ()))
+    measurements = (*(_with_statistics(m) for m in found.measurements), *counted)
+    flags += [flag for flag in found.flags if flag.code not in {known.code for known in flags}]
+    return Run(artifact, target.name, device, plan, measurements, tuple(flags), error, found.conditions)
+
+
+def choose_device(target: Target, options: Options) -> Device:
+    """Give the device that is measured on: the one that the option ``device`` names, or the only one.
+
+    Of a target without that option, the first.
+
+    Raises:
+        UnknownNameError: where there is none, none that can be used, or no telling which.
+    """
+    devices = target.devices()
+    name, wanted = target.name.partition(":")[0], options.get("device", "")
+    if wanted:
+        devices = [device for device in devices if device.id == wanted]
+        if not devices:
+            there = ", ".join(device.id for device in target.devices()) or "none"
+            raise UnknownNameError(f"target {name} has no device {wanted!r}, it has {there}: `dslite devices`")
+    usable = [device for device in devices if not device.problem]
+    if len(usable) > 1 and "device" in options:
+        there = ", ".join(device.id for device in usable)
+        raise UnknownNameError(
+            f"target {name} has {len(usable)} devices, {there}: name one: --target {name}:device={usable[0].id}"
+        )
+    if not usable:
+        problems = "; ".join(f"{device.id}: {device.problem}" for device in devices)
+        raise UnknownNameError(f"target {name} has no device{problems and f' that can be used: {problems}'}")
+    return usable[0]
+
+
+def threads_on(plan: Plan, n_cores: int) -> int:
+    """Give the threads of a plan on a device with so many cores."""
+    return plan.threads or min(DEFAULT_THREADS, n_cores)
+
+
+def _outcome(found: Sequence[Measurement] | Outcome) -> Outcome:
+    return found if isinstance(found, Outcome) else Outcome(tuple(found))
 
 
 def timed_by_turns(run: Run, turns: Sequence[Run], references: Sequence[Run]) -> Run:
@@ -216,15 +262,8 @@ def _flags(artifact: Artifact, counted: Sequence[Measurement]) -> list[Flag]:
     return []
 
 
-def _first_device(target: Target) -> Device:
-    devices = target.devices()
-    if not devices:
-        raise MeasurementError(f"target {target.name} has no device")
-    return devices[0]
-
-
-def _length_flags(plan: Plan, measured: Sequence[Measurement]) -> list[Flag]:
-    taken = min((len(m.samples) for m in measured if m.samples), default=plan.runs)
+def _length_flags(plan: Plan, found: Outcome) -> list[Flag]:
+    taken = min((len(m.samples) for m in found.measurements if m.metric == "latency" and m.samples), default=plan.runs)
     if taken >= plan.runs:
         return []
     return [Flag("few_runs", f"{taken} timed runs where {plan.runs} were asked for: the time limit came first")]

@@ -52,12 +52,14 @@ class Column:
         value: of a run, in SI units, or None.
         write: turns it into text.
         papers: the paper's figure beside it, or None.
+        optional: whether it is there only where a run has a value.
     """
 
     title: str
     value: Callable[[Run], float | None]
     write: Callable[[float | None], str]
     papers: Callable[[PaperFigures], float | None] | None = None
+    optional: bool = False
 
     @property
     def name(self) -> str:
@@ -106,6 +108,10 @@ def _megabytes(value: float | None) -> str:
     return DASH if value is None else f"{value / 1e6:.1f}"
 
 
+def _celsius(value: float | None) -> str:
+    return DASH if value is None else f"{value:.1f}"
+
+
 COLUMNS = (
     Column("p50\nms", _latency("p50"), milliseconds),
     Column("p90\nms", _latency("p90"), milliseconds),
@@ -118,6 +124,7 @@ COLUMNS = (
     Column("params", metric("parameters"), count, lambda p: p.params),
     Column("memory\nMB", metric("memory_delta"), _megabytes, lambda p: p.memory_bytes),
     Column("process\nMB", metric("memory_process"), _megabytes),
+    Column("temp\n°C", metric("temperature"), _celsius, optional=True),
     Column("size", metric("size"), size, lambda p: p.size_bytes),
 )
 SORTABLE = ("name", *(column.name.lower() for column in COLUMNS))

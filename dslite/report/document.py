@@ -35,9 +35,21 @@ def report(runs: Sequence[Run], command: str, environment: dict[str, Any]) -> Be
     )
 
 
+def without_folders(target: str) -> str:
+    """Give a target's name and options, of files that these name only their own name: ``android:runtime=lib.so``."""
+    name, colon, options = target.partition(":")
+    return name + colon + ",".join(_bare(option) for option in options.split(","))
+
+
+def _bare(option: str) -> str:
+    key, equals, value = option.partition("=")
+    return key + equals + (Path(value).name if "/" in value or "\\" in value else value)
+
+
 def _without_folders(run: Run) -> Run:
     artifact = replace(run.artifact, path=Path(run.artifact.path).name)
-    return replace(run, artifact=artifact, plan=replace(run.plan, input_path=""))
+    plan = replace(run.plan, input_path="")
+    return replace(run, artifact=artifact, plan=plan, target=without_folders(run.target))
 
 
 def to_text(bench_report: BenchReport) -> str:

@@ -1,6 +1,6 @@
 """The table of a bench report, for a terminal or a pipe."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from dslite.records import BenchReport
+from dslite.records import DEFAULT_THREADS, HOST, BenchReport, Run
 from dslite.report import paper
 from dslite.report.columns import COLUMNS, GAP, find, flag_messages, titles, too_wide, width_of
 from dslite.report.pareto import optimal
@@ -32,7 +32,8 @@ def bench_table(report: BenchReport, width: int, sort: str | None = None) -> Gro
         max(map(width_of, (column.title, *(line.cells[index] for line in lines))))
         for index, column in enumerate(COLUMNS)
     ]
-    columns, left_out, name_width = _fitting(lines, widths, width, sort)
+    used = [i for i, c in enumerate(COLUMNS) if not c.optional or any(c.value(run) is not None for run in report.runs)]
+    columns, left_out, name_width = _fitting(lines, {index: widths[index] for index in used}, width, sort)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column(_heading(report), no_wrap=True, overflow="ellipsis", max_width=name_width)
     for index in columns:
@@ -72,14 +73,14 @@ def _lines(report: BenchReport) -> list[_Line]:
 
 
 def _fitting(
-    lines: Sequence[_Line], widths: Sequence[int], width: int, sort: str | None
+    lines: Sequence[_Line], widths: Mapping[int, int], width: int, sort: str | None
 ) -> tuple[list[int], list[str], int]:
     """Choose the columns that fit, name those that do not, and say what is left for the names of rows."""
-    names = [column.name for column in COLUMNS]
+    named = {COLUMNS[index].name: index for index in widths}
     room = width - GAP - min(_SHORTEST_NAME, max((len(line.name) for line in lines), default=0))
-    first_to_go = [name for name in _LEFT_OUT_FIRST if name.lower() != sort]
-    left_out = too_wide(dict(zip(names, widths, strict=True)), first_to_go, room)
-    columns = [index for index, name in enumerate(names) if name not in left_out]
+    first_to_go = [name for name in _LEFT_OUT_FIRST if name.lower() != sort and name in named]
+    left_out = too_wide({name: widths[index] for name, index in named.items()}, first_to_go, room)
+    columns = [index for name, index in named.items() if name not in left_out]
     return columns, left_out, width - GAP - sum(widths[index] + GAP for index in columns)
 
 
@@ -88,21 +89,37 @@ def _heading(report: BenchReport) -> str:
     return escape(names[0]) if len(names) == 1 else "backbone" if names else "file"
 
 
+def _elsewhere(run: Run) -> str:
+    """Say what a phone, or another machine, is, and under which conditions it was measured."""
+    device, conditions = run.device, run.conditions
+    assert device  # noqa: S101 - what was measured has one
+    cores = ",".join(map(str, conditions.get("cores", ())))
+    threads = f"{run.plan.threads} thread{'s' if run.plan.threads != 1 else ''}{cores and f' on cores {cores}'}"
+    kept = ["performance held at what it can sustain"] if conditions.get("fixed_performance") else []
+    facts = [device.model, device.soc, device.os, device.abi, threads, *kept]
+    agrees = find(run, "output_difference")
+    told = f"; outputs as on this host within {agrees.value:.1g}" if agrees and not run.error else ""
+    return f"{run.target.partition(':')[0]}: {', '.join(filter(None, facts))}{told}"
+
+
 def _notes(report: BenchReport) -> list[str]:
     machine = report.environment
     figures = [found for run in report.runs if (found := paper.figures_for(run))]
     measured = [run for run in report.runs if find(run, "latency")]
+    here = [run for run in measured if run.device is None or run.device.id == HOST]
     notes = []
-    if measured:
-        threads = sorted({run.plan.threads for run in measured})
-        runs = sorted({len(m.samples) for run in measured if (m := find(run, "latency"))})
+    if here:
+        threads = sorted({run.plan.threads for run in here})
+        runs = sorted({len(m.samples) for run in here if (m := find(run, "latency"))})
         notes.append(
             f"{machine['cpu']}, {machine['cpus']} cores, {machine['system']}; "
             f"{'/'.join(map(str, threads))} thread{'s' if threads != [1] else ''}"
-            f"{f' (the paper: {paper.THREADS})' if figures else ''}, batch 1, a fresh process each, "
+            f"{f' (the paper: {DEFAULT_THREADS})' if figures else ''}, batch 1, a fresh process each, "
             f"{runs[0] if len(runs) == 1 else f'{runs[0]} to {runs[-1]}'} timed run{'s' if runs != [1] else ''} "
             "after warm-up"
         )
+    notes += dict.fromkeys(_elsewhere(run) for run in measured if run not in here)
+    if measured:
         inputs = dict.fromkeys(run.plan.input.removeprefix("pictures of ") for run in measured)
         notes.append(f"input: {'; '.join(inputs)}")
     _, objectives = optimal(report.runs)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dslite.records import Artifact, Device, Measurement, Plan, Target
+from dslite.records import Artifact, Device, Measurement, Outcome, Plan, Target
 from dslite.testing.shared import check_record, default_options
 
 _UNITS = {
@@ -17,6 +17,7 @@ _UNITS = {
     "memory_anonymous_delta": "bytes",
     "memory_process": "bytes",
 }
+_ALL_UNITS = ("s", "bytes", "count", "ratio", "celsius", "hertz")
 _RUNS = 3
 
 
@@ -24,7 +25,7 @@ def check_target(target: Target, artifact: Artifact | None = None, plan: Plan | 
     """Check that a target measures a file it says it runs, and says so where it cannot.
 
     Args:
-        target: the plugin's record; its first device is used.
+        target: the plugin's record; its first device that can be used is.
         artifact: a file with one of its suffixes; by default a tiny .tflite file is made, where it runs those.
         plan: by default 3 runs on 1 thread, memory too; where `input_path` is empty, inputs are made.
 
@@ -46,7 +47,7 @@ def check_target(target: Target, artifact: Artifact | None = None, plan: Plan | 
         told: list[float] = []
         options = default_options(target)
         found = target.run(artifact, device, plan, options, lambda _, done: told.append(done))
-        _check_measurements(name, found, plan)
+        _check_measurements(name, found.measurements if isinstance(found, Outcome) else found, plan)
         assert told, f"{name}: never called progress: a user must see that it works"
         assert all(0 <= done <= 1 for done in told), (
             f"{name}: progress must be told as a fraction of 1, got {max(told)}"
@@ -60,7 +61,9 @@ def _first_device(target: Target) -> Device:
     assert all(isinstance(device, Device) for device in devices), f"{name}: devices must be dslite.records.Device"
     ids = [device.id for device in devices]
     assert all(ids) and len(set(ids)) == len(ids), f"{name}: device ids {ids}: each needs its own"  # noqa: PT018
-    return devices[0]
+    usable = [device for device in devices if not device.problem]
+    assert usable, f"{name}: no device can be used: {'; '.join(f'{d.id}: {d.problem}' for d in devices)}"
+    return usable[0]
 
 
 def _tiny(target: Target, folder: Path) -> Artifact:
@@ -100,8 +103,8 @@ def _check_measurements(name: str, found: Sequence[Measurement], plan: Plan) -> 
     assert all(math.isfinite(s) and s > 0 for s in latency.samples), f"{name}: samples must be seconds above 0"
     for m in found:
         unit = _UNITS.get(m.metric)
-        assert m.unit in ([unit] if unit else ["s", "bytes", "count"]), (
-            f"{name}: {m.metric} is in {m.unit!r}, expected {unit or 's, bytes or count'}"
+        assert m.unit in ([unit] if unit else _ALL_UNITS), (
+            f"{name}: {m.metric} is in {m.unit!r}, expected {unit or ', '.join(_ALL_UNITS)}"
         )
         assert math.isfinite(m.value), f"{name}: {m.metric} is {m.value}: leave out what was not measured"
         assert m.method.strip(), f"{name}: {m.metric} has no method: every figure needs its method, in one sentence"

@@ -49,7 +49,15 @@ _PARTS = get_args(Part)
     help="Measure these exports (likewise) instead of the rows of the paper's Table 5.",
 )
 @click.option("--part", "parts", type=click.Choice(_PARTS), multiple=True, help="Only these parts; may be repeated.")
-@click.option("--target", "targets", type=PluginName("targets"), multiple=True, help="Only here (likewise).")
+@click.option(
+    "--target",
+    "targets",
+    type=PluginName("targets"),
+    multiple=True,
+    help="Only here (likewise).  [default: this host]",
+)
+@click.option("--runner", metavar="NAME", help="Of a phone: dslite, or benchmark_model, which is Google's.")
+@click.option("--runner-path", type=PATH, help="The runner's file, built for the phone.")
 @click.option(
     "--audio",
     type=PATH,
@@ -72,6 +80,8 @@ def command(
     exporters: tuple[str, ...],
     parts: tuple[Part, ...],
     targets: tuple[str, ...],
+    runner: str | None,
+    runner_path: Path | None,
     audio: tuple[Path, ...],
     calibration: tuple[Path, ...],
     output: Path | None,
@@ -99,6 +109,7 @@ def command(
     from dslite.audio.load import audio_files, load_chunks
     from dslite.cli import cases, sweep
     from dslite.cli.delivery import Delivery
+    from dslite.cli.places import check_devices, with_runner
     from dslite.measure.bench import describe_file
     from dslite.measure.environment import environment
     from dslite.measure.inputs import MAX_CHUNKS, check
@@ -107,7 +118,7 @@ def command(
     files = tuple(path for path in files if path not in runs)
     _refuse_needless_options(backbones, runs)
     systems = _systems(select("backbones", backbones), model, recipe) + [building.trained(path) for path in runs]
-    named = select("targets", targets)
+    named = with_runner(select("targets", targets), runner, runner_path)
     wanted = cases.file_cases(files, named)
     if systems:
         heard = _calibration(calibration, systems) or [sound for path in audio for sound in audio_files(path)]
@@ -116,6 +127,7 @@ def command(
         raise SpecError(
             "nothing to measure: name a --backbone (`dslite list backbones`) or FILES, on a --target that runs them"
         )
+    check_devices(case.target for case in wanted)
     sounds = [sound for path in audio for sound in audio_files(path)]
     for chunk, frontend in {(system.recipe.chunk, system.recipe.frontend) for system in systems}:
         load_chunks(sounds, chunk, frontend.sample_rate_hz, MAX_CHUNKS)  # bad audio is told at once

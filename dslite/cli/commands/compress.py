@@ -95,7 +95,7 @@ def command(
     and SVG. A row that fails says why, and the exit code is 1. An experiment that was stopped goes on where it was
     when the same command is given again; compressed models stay in the cache (`dslite cache`).
     """
-    from dslite.cli import experiment_folder, experiments, identity, learning, sweep
+    from dslite.cli import experiment_folder, experiments, identity, learning, places, sweep
 
     info = run.read_complete(run_folder)
     if not info.labels:
@@ -117,6 +117,7 @@ def command(
         data_key,
         split,
     )
+    places.check_devices(case.target for case in cases)
     resolved = run_folder.resolve()
     place = output or resolved.with_name(f"{resolved.name}-compressed")
     model_key = identity.key(identity.weights(str(run_folder / run.WEIGHTS)))

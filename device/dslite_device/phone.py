@@ -1,0 +1,206 @@
+"""What an Android device says of itself: what it is, and how it is just now.
+
+Sources: ``getprop``, ``/proc/meminfo``, sysfs (cpufreq), ``dumpsys battery`` and ``dumpsys thermalservice``, in the
+formats of Android 7 to 15. What a device does not tell is None, or left out.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dslite.errors import MeasurementError
+from dslite.records import Device
+from dslite_device import adb
+
+THERMAL_STATUS = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+"""Of Android's ``PowerManager``, 0 to 6."""
+_CURES = {
+    "unauthorized": "unauthorised: unlock it and allow USB debugging for this computer",
+    "authorizing": "not authorised yet: unlock it and allow USB debugging for this computer",
+    "offline": "offline: unplug it and plug it in again (`adb reconnect offline`; on the network: `adb connect`)",
+    "recovery": "in recovery: start Android",
+    "sideload": "in sideload: start Android",
+    "bootloader": "in the boot loader: start Android",
+}
+_NO_PERMISSION = "no permission for its USB port: install your system's Android udev rules, and plug it in again"
+_SCRIPT = """echo '#properties'; getprop
+echo '#memory'; cat /proc/meminfo
+echo '#load'; cat /proc/loadavg
+echo '#cores'
+for core in /sys/devices/system/cpu/cpu[0-9]*; do
+  echo "${core##*/cpu} $(cat $core/cpufreq/cpuinfo_max_freq 2>/dev/null || echo 0) \
+$(cat $core/cpufreq/scaling_governor 2>/dev/null)"
+done
+echo '#battery'; dumpsys battery
+echo '#thermal'; dumpsys thermalservice
+echo '#saver'; settings get global low_power
+echo '#end'"""
+_KIB = 1024
+_TENTHS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a device is just now; None where it does not tell.
+
+    Attributes:
+        properties: of the system, by name.
+        memory_bytes: RAM.
+        load_1min: processes running or waiting, mean of a minute.
+        core_max_hz: highest frequency of each core; 0 where that is not known.
+        governors: of each core.
+        battery_percent: charge.
+        battery_celsius: temperature of the battery.
+        powered_by: AC, USB, Wireless, Dock; empty: it runs on its battery.
+        thermal_status: an index of `THERMAL_STATUS`; of Android 10 and later.
+        battery_saver: whether it saves power, and is slower for it.
+    """
+
+    properties: dict[str, str]
+    memory_bytes: int = 0
+    load_1min: float | None = None
+    core_max_hz: tuple[int, ...] = ()
+    governors: tuple[str, ...] = ()
+    battery_percent: float | None = None
+    battery_celsius: float | None = None
+    powered_by: tuple[str, ...] = field(default=())
+    thermal_status: int | None = None
+    battery_saver: bool | None = None
+
+    @property
+    def api_level(self) -> int:
+        """Give Android's API level; 0 where it is not known."""
+        text = self.properties.get("ro.build.version.sdk", "")
+        return int(text) if text.isdecimal() else 0
+
+    @property
+    def abis(self) -> list[str]:
+        """Give the ABIs it runs, the best first."""
+        listed = self.properties.get("ro.product.cpu.abilist", "").split(",")
+        return list(dict.fromkeys(filter(None, [self.properties.get("ro.product.cpu.abi", ""), *listed])))
+
+    def now(self) -> dict[str, Any]:
+        """Give what changes, JSON-ready."""
+        return {
+            "load_1min": self.load_1min,
+            "battery_percent": self.battery_percent,
+            "battery_celsius": self.battery_celsius,
+            "powered_by": list(self.powered_by),
+            "thermal_status": self.thermal_status,
+            "battery_saver": self.battery_saver,
+            "governors": list(self.governors),
+        }
+
+
+def devices() -> list[Device]:
+    """Describe all attached devices; those that cannot be used say why.
+
+    Raises:
+        UnknownNameError: where there is no adb.
+        MeasurementError: where adb does not list them.
+    """
+    return [_device(each) for each in adb.attached()]
+
+
+def state(serial: str) -> State:
+    """Ask a device how it is.
+
+    Raises:
+        MeasurementError: where it does not answer.
+    """
+    return parse(adb.shell(serial, _SCRIPT))
+
+
+def describe(serial: str, found: State) -> Device:
+    """Give a device's record."""
+    names = found.properties.get
+    maker, model = names("ro.product.manufacturer", ""), names("ro.product.model", "unknown")
+    soc = " ".join(filter(None, [names("ro.soc.manufacturer", ""), names("ro.soc.model", "")]))
+    known = found.core_max_hz if any(found.core_max_hz) else ()
+    return Device(
+        id=serial,
+        model=model if model.lower().startswith(maker.lower()) else f"{maker} {model}",
+        os=f"Android {names('ro.build.version.release', '?')} (API {found.api_level})",
+        abi=(found.abis or ["unknown"])[0],
+        cpus=len(found.core_max_hz),
+        memory_bytes=found.memory_bytes,
+        soc=soc or names("ro.board.platform", "") or names("ro.hardware", ""),
+        core_max_hz=known,
+        state=found.now(),
+    )
+
+
+def _device(each: adb.Attached) -> Device:
+    problem = "" if each.state == "device" else _CURES.get(each.state, f"{each.state}: see `adb devices`")
+    if each.state.startswith("no permissions"):
+        problem = _NO_PERMISSION
+    if not problem:
+        try:
+            return describe(each.serial, state(each.serial))
+        except MeasurementError as error:
+            problem = str(error).removeprefix(f"{each.serial}: ")
+    return Device(each.serial, "unknown", "Android", "unknown", 0, 0, problem=problem)
+
+
+def parse(text: str) -> State:
+    """Read what the script of `state` printed.
+
+    Raises:
+        MeasurementError: where it is not whole.
+    """
+    sections: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("#"):
+            lines = sections.setdefault(line[1:].strip(), [])
+        else:
+            lines.append(line)
+    if "end" not in sections:
+        raise MeasurementError("it did not say all that it was asked about itself: is it still plugged in?")
+    battery = dict(_pairs(sections["battery"]))
+    cores = sorted(
+        (int(words[0]), words[1:]) for line in sections["cores"] if (words := line.split())[:1] and words[0].isdecimal()
+    )
+    charge, scale = _number(battery.get("level")), _number(battery.get("scale")) or 100.0
+    temperature = _number(battery.get("temperature"))
+    saver = "".join(sections["saver"]).strip()
+    return State(
+        properties=dict(re.findall(r"^\[(.*?)\]: \[(.*)\]$", "\n".join(sections["properties"]), re.MULTILINE)),
+        memory_bytes=_memory_bytes(sections["memory"]),
+        load_1min=_number(" ".join(sections["load"]).partition(" ")[0]),
+        core_max_hz=tuple(int(_number(words[0] if words else "0") or 0) * 1000 for _, words in cores),
+        governors=tuple(words[1] if words[1:] else "" for _, words in cores),
+        battery_percent=None if charge is None else charge / scale * 100,
+        battery_celsius=None if temperature is None else temperature / _TENTHS,
+        powered_by=tuple(
+            key.removesuffix(" powered")
+            for key, value in battery.items()
+            if key.endswith("powered") and value == "true"
+        ),
+        thermal_status=_thermal_status(sections["thermal"]),
+        battery_saver=bool(int(saver)) if saver in ("0", "1") else None,
+    )
+
+
+def _pairs(lines: list[str]) -> list[tuple[str, str]]:
+    cut = (line.partition(":") for line in lines)
+    return [(key.strip(), value.strip()) for key, colon, value in cut if colon]
+
+
+def _memory_bytes(lines: list[str]) -> int:
+    facts: Mapping[str, str] = dict(_pairs(lines))
+    return int(_number(facts.get("MemTotal", "").partition(" ")[0]) or 0) * _KIB
+
+
+def _thermal_status(lines: list[str]) -> int | None:
+    value = _number(dict(_pairs(lines)).get("Thermal Status"))
+    return int(value) if value is not None and 0 <= value < len(THERMAL_STATUS) else None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") else None

@@ -1,0 +1,165 @@
+"""What dslite's runner on the device is asked, and what it answers: one JSON document; see `device/runner`."""
+
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dslite.errors import MeasurementError
+from dslite.records import Measurement, Plan
+
+SCHEMA = 1
+_NS = 1e9
+_PLAUSIBLE_CELSIUS = (0.0, 150.0)
+_CPU_ZONES = ("cpu", "soc", "tsens", "mtktscpu", "big", "little")
+"""In the names of thermal zones that are near the cores; each maker has its own."""
+
+
+def arguments(
+    plan: Plan, mode: str, files: dict[str, str], cpus: Sequence[int], backend: str, *, stop: bool
+) -> list[str]:
+    """Give the runner's arguments.
+
+    Args:
+        plan: how.
+        mode: its pass, ``time`` or ``memory``.
+        files: paths on the device, by the name of their argument.
+        cpus: cores to pin to; none: all.
+        backend: ``auto``, ``tflite`` or ``litert``.
+        stop: end the timed span when the device throttles.
+    """
+    words = [f"--{name}={path}" for name, path in files.items()]
+    words += [f"--pass={mode}", f"--backend={backend}", f"--threads={plan.threads}"]
+    words += [f"--warmup-runs={plan.warmup_runs}", f"--warmup-seconds={plan.warmup_s:g}", f"--runs={plan.runs}"]
+    words += [f"--min-seconds={plan.min_s:g}", f"--max-seconds={plan.max_s:g}", "--sysfs=/sys"]
+    words += [f"--cpus={','.join(map(str, cpus))}"] if cpus else []
+    return [*words, *(["--stop-when-throttled"] if stop else [])]
+
+
+def progress_of(line: str) -> tuple[str, float] | None:
+    """Read a line of the runner's: what it does and the fraction done; None where it is another line."""
+    words = line.split(maxsplit=2)
+    if words[:1] != ["progress"] or len(words) < 3:  # noqa: PLR2004 - progress, fraction, what
+        return None
+    try:
+        fraction = float(words[1])
+    except ValueError:
+        return None
+    return (words[2], fraction) if 0 <= fraction <= 1 else None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read the runner's document.
+
+    Raises:
+        MeasurementError: where it is not whole, of another version, or says that it failed.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise MeasurementError("the runner's result is not whole: is the device's storage full?") from None
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        got = found.get("schema") if isinstance(found, dict) else None
+        raise MeasurementError(
+            f"expected a result of schema {SCHEMA}, the runner gave {got!r}: build device/runner anew"
+        )
+    if found.get("status") != "complete":
+        raise MeasurementError(f"the runner failed ({found.get('stage')}): {found.get('error')}")
+    return found
+
+
+def setting(found: dict[str, Any], plan: Plan) -> str:
+    """Say in a few words how the runner ran a file."""
+    names = {"litert": "LiteRT", "tflite": "TensorFlow Lite"}
+    runtime = f"{names[found['backend']]} {found.get('runtime_version') or ''}".strip()
+    delegate = f" with {found['delegate']}" if found.get("delegate") else ""
+    n = found["threads"]
+    pinned = f"cores {','.join(map(str, found['cpus']))}"
+    return f"{runtime}{delegate}, {n} thread{'s' if n > 1 else ''}, {pinned}, fresh process, input: {plan.input}"
+
+
+def times(found: dict[str, Any], plan: Plan) -> list[Measurement]:
+    """Give what the time pass measured.
+
+    Raises:
+        MeasurementError: where the document does not have it.
+    """
+    try:
+        how = setting(found, plan)
+        samples = tuple(ns / _NS for ns in found["samples_ns"])
+        return [
+            Measurement("init_time", found["init_ns"] / _NS, "s", f"open the file until ready to run; {how}"),
+            Measurement("first_latency", found["first_ns"] / _NS, "s", f"first run after opening; {how}"),
+            Measurement(
+                "latency",
+                statistics.median(samples),
+                "s",
+                f"{len(samples)} runs after {found['warmup_runs']} of warm-up, wall clock, batch 1; {how}",
+                samples,
+            ),
+            *_temperature(found["conditions"]),
+            *_frequency(found["conditions"], found["cpus"]),
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise MeasurementError(f"the runner's result lacks {error}: build device/runner anew") from None
+
+
+def memory(found: dict[str, Any]) -> list[Measurement]:
+    """Give what the memory pass measured.
+
+    Raises:
+        MeasurementError: where the document does not have it.
+    """
+    try:
+        use = found["memory"]
+        peak = "peak resident memory (VmHWM, reset before)" if use["peak_reset"] else "resident memory afterwards"
+        how = f"{peak} of a fresh process that loads the file and runs it once"
+        above = "above the same process with the runtime ready and the input in place"
+        anonymous = use["anonymous_bytes"] - use["baseline_anonymous_bytes"]
+        return [
+            Measurement("memory_delta", use["peak_bytes"] - use["baseline_bytes"], "bytes", f"{how}; {above}"),
+            Measurement("memory_process", use["peak_bytes"], "bytes", f"{how}; the whole process"),
+            Measurement(
+                "memory_anonymous_delta",
+                anonymous,
+                "bytes",
+                "growth of RssAnon, memory without mapped files; otherwise as memory_delta",
+            ),
+        ]
+    except (KeyError, TypeError) as error:
+        raise MeasurementError(f"the runner's result lacks {error}: build device/runner anew") from None
+
+
+def _temperature(conditions: Sequence[dict[str, Any]]) -> list[Measurement]:
+    """Give the hottest zone near the cores over the timed span; where none is told, the battery."""
+    low, high = _PLAUSIBLE_CELSIUS
+    zones = [
+        [
+            z["celsius"]
+            for z in c["temperatures"]
+            if low < z["celsius"] < high and any(n in z["zone"].lower() for n in _CPU_ZONES)
+        ]
+        for c in conditions
+    ]
+    samples, where = tuple(max(each) for each in zones if each), "hottest thermal zone of the processor"
+    if not samples:
+        samples, where = (
+            tuple(c["battery"]["celsius"] for c in conditions if c.get("battery") and c["battery"].get("celsius")),
+            "battery",
+        )
+    if not samples:
+        return []
+    return [
+        Measurement("temperature", statistics.median(samples), "celsius", f"{where}, while runs were timed", samples)
+    ]
+
+
+def _frequency(conditions: Sequence[dict[str, Any]], cpus: Sequence[int]) -> list[Measurement]:
+    """Give the mean frequency of the cores in use, over the timed span."""
+    there = [[hz for core in cpus if core < len(c["cpu_hz"]) and (hz := c["cpu_hz"][core])] for c in conditions]
+    samples = tuple(statistics.fmean(each) for each in there if each)
+    if not samples:
+        return []
+    how = "mean of the cores that run may take place on, between timed runs"
+    return [Measurement("cpu_frequency", statistics.median(samples), "hertz", how, samples)]

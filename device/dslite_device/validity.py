@@ -1,0 +1,101 @@
+"""Whether figures of a phone can be trusted: what was seen while they were taken, as flags with a sentence each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dslite.records import Flag
+from dslite_device.phone import THERMAL_STATUS, State
+
+LOW_BATTERY_PERCENT = 20.0
+BUSY_CORES = 0.5
+"""Of other processes, on average while runs are timed."""
+_HZ = 1e9
+
+
+def flags(before: State, after: State, found: dict[str, Any], *, fixed: bool) -> list[Flag]:
+    """Judge a run.
+
+    Args:
+        before: how the device was before the time pass.
+        after: and after it.
+        found: the runner's document of that pass; empty where another tool ran.
+        fixed: whether the device held its cores at a performance it can sustain.
+    """
+    told = {
+        "throttled": _throttled(after, found),
+        "not_cool": _not_cool(before),
+        "battery_saver": _battery_saver(before, after),
+        "low_battery": _low_battery(before, after),
+        "background_load": _background_load(found),
+        "frequency_limited": "" if fixed else _frequency_limited(before, found),
+        "threads_exceed_cores": _threads(found),
+    }
+    return [Flag(code, message) for code, message in told.items() if message]
+
+
+def _throttled(after: State, found: dict[str, Any]) -> str:
+    capped = _fallen(found.get("conditions", []), found.get("cpus", []))
+    stopped = ": timing was stopped" if found.get("stopped") == "throttled" else ""
+    if capped:
+        core, was, now = capped
+        return f"throttled: core {core} was limited from {was / _HZ:.2f} to {now / _HZ:.2f} GHz meanwhile{stopped}"
+    if stopped:
+        return f"throttled{stopped}"
+    if after.thermal_status:
+        return f"throttled: thermal status {THERMAL_STATUS[after.thermal_status]} afterwards; let it cool down"
+    return ""
+
+
+def _fallen(conditions: Sequence[dict[str, Any]], cpus: Sequence[int]) -> tuple[int, float, float] | None:
+    """Give a core whose highest frequency fell, with the first and the lowest one, in hertz."""
+    for core in cpus:
+        limits = [hz for c in conditions if core < len(c["cpu_max_hz"]) and (hz := c["cpu_max_hz"][core])]
+        if limits and min(limits) < limits[0]:
+            return core, limits[0], min(limits)
+    return None
+
+
+def _not_cool(before: State) -> str:
+    if not before.thermal_status:
+        return ""
+    return f"not cool: it began at thermal status {THERMAL_STATUS[before.thermal_status]}"
+
+
+def _battery_saver(before: State, after: State) -> str:
+    on = before.battery_saver or after.battery_saver
+    return "battery saver is on, which slows the device down: switch it off" if on else ""
+
+
+def _low_battery(before: State, after: State) -> str:
+    charges = [p for p in (before.battery_percent, after.battery_percent) if p is not None]
+    if not charges or min(charges) >= LOW_BATTERY_PERCENT:
+        return ""
+    return f"low battery, {min(charges):.0f} %, which slows some devices down: charge it"
+
+
+def _background_load(found: dict[str, Any]) -> str:
+    cpu = found.get("cpu") or {}
+    busy, own, wall = cpu.get("busy_ns"), cpu.get("own_ns"), cpu.get("wall_ns")
+    if busy is None or own is None or not wall:
+        return ""
+    others = (busy - own) / wall
+    return f"other processes kept {others:.1f} cores busy meanwhile: close apps" if others > BUSY_CORES else ""
+
+
+def _frequency_limited(before: State, found: dict[str, Any]) -> str:
+    for c in found.get("conditions", [])[:1]:
+        for core in found.get("cpus", []):
+            limit = c["cpu_max_hz"][core] if core < len(c["cpu_max_hz"]) else None
+            highest = before.core_max_hz[core] if core < len(before.core_max_hz) else 0
+            if limit and limit < highest:
+                return (
+                    f"core {core} may run at {limit / _HZ:.2f} GHz only, of {highest / _HZ:.2f}: hot, or saving power"
+                )
+    return ""
+
+
+def _threads(found: dict[str, Any]) -> str:
+    threads, cores = found.get("threads", 0), len(found.get("cpus", []))
+    if not cores or threads <= cores:
+        return ""
+    return f"{threads} threads on {cores} cores: they wait for each other, which costs time"

@@ -1,0 +1,534 @@
+"""The Android target against a device emulated on loopback, with the real adb, the real runner and real runtimes."""
+
+import contextlib
+import json
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import HEEDS_SIGINT, SmallSystem
+from emulated_device import EmulatedDevice, Faults, adb_server, connect
+from runner_builds import built_runner, litert_library, tflite_library
+
+from dslite.measure import bench
+from dslite.measure.inputs import Inputs, prepare
+from dslite.records import Artifact, Plan, Run
+from dslite.registry import get_with_options
+
+pytestmark = pytest.mark.checkout  # of which the runner is built
+QUICK = Plan(1, warmup_runs=1, warmup_s=0.0, runs=5, min_s=0.0, max_s=20.0, timeout_s=60.0)
+WORDS = ("--runs", 5, "--min-seconds", 0, "--warmup-seconds", 0, "--threads", 1)
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the owner of a phone has built and downloaded, for the ABI of the emulated one."""
+    folder = tmp_path_factory.mktemp("android")
+    (folder / "x86_64").mkdir()
+    shutil.copy(built_runner(tmp_path_factory), folder / "x86_64/dslite_runner")
+    shutil.copy(litert_library(), folder / "x86_64/libLiteRt.so")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with adb_server(tmp_path_factory.mktemp("adb")) as environment:
+        yield environment
+
+
+@pytest.fixture
+def site(
+    server: dict[str, str], files: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[dict[str, str]]:
+    """The environment of our processes: our adb server, our files, and a temporary folder to look at."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    own = {name: value for name, value in server.items() if name.startswith(("ADB_", "ANDROID_"))}
+    own |= {"DSLITE_ANDROID": str(files), "TMPDIR": str(scratch)}
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    yield own
+    # Nothing half-written on the host, however it went: what is left are locks, empty files that are never removed.
+    assert [path.name for path in scratch.iterdir() if path.suffix != ".lock"] == []
+
+
+@pytest.fixture
+def phone(site: dict[str, str], server: dict[str, str], tmp_path: Path) -> Iterator[EmulatedDevice]:
+    """One emulated phone, connected; nothing of ours is on it afterwards."""
+    with _attached(server, EmulatedDevice(tmp_path / "phone")) as device:
+        yield device
+
+
+@contextlib.contextmanager
+def _attached(server: dict[str, str], device: EmulatedDevice, state: str = "device") -> Iterator[EmulatedDevice]:
+    """Have a device that adb lists while the block runs; nothing of ours is on it afterwards."""
+    with device:
+        try:
+            connect(server, device, state)
+            yield device
+        finally:
+            words = ["adb", "disconnect", device.address]
+            subprocess.run(words, env=server, capture_output=True, timeout=30, check=False)
+        _nothing_left(device)
+
+
+def _nothing_left(device: EmulatedDevice) -> None:
+    end = time.monotonic() + 10
+    while time.monotonic() < end and (device.running() or any(device.folder.iterdir())):
+        time.sleep(0.05)
+    assert [str(path.relative_to(device.folder)) for path in device.folder.rglob("*")] == []
+    assert device.running() == []
+    switched = [call.rpartition(" ")[2] for call in device.calls if "fixed-performance" in call]
+    on = [i for i, to in enumerate(switched) if to == "true"]
+    assert [switched[i + 1 : i + 2] for i in on] == [["false"]] * len(on)
+
+
+def measure(artifact: Artifact, name: str = "android", plan: Plan = QUICK, inputs: Inputs | None = None) -> Run:
+    target, options = get_with_options("targets", name)
+    told: list[float] = []
+    run = bench.run(
+        artifact, None, target, options, plan, inputs or prepare(artifact, []), lambda _, done: told.append(done)
+    )
+    assert all(0 <= done <= 1 for done in told)
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(small_system: SmallSystem) -> Artifact:
+    return small_system.files["whole", "tflite-float32"]
+
+
+def found(run: Run) -> dict[str, Any]:
+    assert run.error is None
+    return {m.metric: m for m in run.measurements}
+
+
+# -- the whole way --------------------------------------------------------------------------------------
+
+
+def test_a_file_is_measured_and_what_it_computes_is_compared(phone: EmulatedDevice, whole: Artifact) -> None:
+    run = measure(whole)
+    by_metric = found(run)
+    assert len(by_metric["latency"].samples) >= QUICK.runs
+    assert by_metric["latency"].value == np.median(by_metric["latency"].samples)
+    assert 0 < by_metric["memory_delta"].value < by_metric["memory_process"].value
+    assert by_metric["output_difference"].value <= 1e-4
+    assert by_metric["temperature"].value == 41.0
+    assert by_metric["cpu_frequency"].value == 1.2e9
+    assert {m.unit for m in run.measurements} <= {"s", "bytes", "count", "ratio", "celsius", "hertz"}
+    assert all(m.method for m in run.measurements)
+    assert (run.device and run.device.id, run.device and run.device.abi) == (phone.address, "x86_64")
+    conditions = run.conditions
+    assert conditions["cores"] == [1]
+    assert conditions["fixed_performance"] is True
+    assert conditions["build"].startswith("Example/emulated")
+    assert conditions["before"]["battery_percent"] == 80
+    assert set(conditions["files"]) == {"dslite_runner", "libLiteRt.so"}
+    assert len(conditions["samples_began_s"]) == len(by_metric["latency"].samples)
+    json.dumps(conditions, allow_nan=False)
+
+
+def test_real_audio_of_several_chunks_is_fed_and_each_output_compared(
+    phone: EmulatedDevice, whole: Artifact, tone: Path
+) -> None:
+    inputs = prepare(whole, [tone])
+    assert len(inputs.arrays) > 1
+    run = measure(whole, inputs=inputs)
+    method = found(run)["output_difference"].method
+    assert f"for the same {len(inputs.arrays)} inputs" in method
+
+
+def test_the_other_runtime_agrees(phone: EmulatedDevice, whole: Artifact) -> None:
+    run = measure(whole, f"android:runtime={tflite_library()}")
+    by_metric = found(run)
+    assert 0 < by_metric["output_difference"].value <= 1e-4 or by_metric["output_difference"].value == 0
+    assert "TensorFlow Lite 2." in by_metric["latency"].method
+    assert run.conditions["backend"] == "tflite"
+
+
+def test_what_is_there_already_is_not_copied_again(phone: EmulatedDevice, whole: Artifact) -> None:
+    pushed: list[int] = []
+    for _ in range(2):
+        before = phone._pushed_bytes
+        found(measure(whole, "android:keep=true"))
+        pushed.append(phone._pushed_bytes - before)
+        kept = [path for path in phone.folder.rglob("*") if path.is_file()]
+        assert len(kept) == 5
+        assert not (phone.folder / "dslite/run").exists()
+    assert pushed[0] > 8_000_000
+    assert pushed[1] == 0
+    torn = max(kept, key=lambda path: path.stat().st_size)
+    torn.write_bytes(torn.read_bytes()[:-1])  # as an earlier run leaves it that was killed
+    found(measure(whole))
+
+
+def test_without_fixed_performance_nobody_asks_for_it(phone: EmulatedDevice, whole: Artifact) -> None:
+    run = measure(whole, "android:fixed=false")
+    assert found(run)
+    assert run.conditions["fixed_performance"] is False
+    phone.set_property("ro.build.version.sdk", "29")
+    assert found(measure(whole))
+    assert phone.calls == []
+
+
+@pytest.mark.fault
+def test_an_old_device_without_shell_v2_is_measured_too(
+    site: dict[str, str], server: dict[str, str], tmp_path: Path, whole: Artifact
+) -> None:
+    with _attached(server, EmulatedDevice(tmp_path / "old", shell_v2=False)):
+        assert found(measure(whole))["latency"].value > 0
+
+
+def test_host_and_phone_are_rows_of_one_table(
+    phone: EmulatedDevice, small_system: SmallSystem, dslite_command: Command, tmp_path: Path
+) -> None:
+    path = small_system.path("whole", "tflite-float32")
+    report = tmp_path / "report.json"
+    done = dslite_command("bench", path, "--target", "host-litert,android", *WORDS, "-o", report)
+    assert done.returncode == 0, done.stderr
+    assert "TFLite, end to end" in done.stdout
+    assert "End to end, phone" in done.stdout
+    assert "41.0" in done.stdout
+    assert "android: Example Emulated 1, Example EX1, Android 13 (API 33), x86_64, 1 thread on cores 1" in done.stdout
+    runs = json.loads(report.read_text())["runs"]
+    assert [run["target"] for run in runs] == ["host-litert", "android"]
+    assert str(tmp_path) not in report.read_text()
+
+
+def test_a_file_is_measured_on_the_host_alone_where_no_target_is_named(
+    phone: EmulatedDevice, foreign: Path, dslite_command: Command
+) -> None:
+    done = dslite_command("bench", foreign, *WORDS, "--no-memory", "--json")
+    assert [run["target"] for run in json.loads(done.stdout)["runs"]] == ["host-litert"]
+    assert phone.commands == []
+
+
+# -- which device ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault
+def test_of_two_devices_one_must_be_named(
+    phone: EmulatedDevice, server: dict[str, str], tmp_path: Path, whole: Artifact, dslite_command: Command
+) -> None:
+    with _attached(server, EmulatedDevice(tmp_path / "second", model="Second")) as second:
+        done = dslite_command("bench", whole.path, "--target", "android", *WORDS)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "target android has 2 devices" in done.stderr
+        assert "name one: --target android:device=127.0.0.1:" in done.stderr
+        assert done.stderr.count("\n") == 1
+        run = measure(whole, f"android:device={second.address}")
+        assert found(run)
+        assert run.device
+        assert run.device.model == "Example Second"
+        assert not any("--pass" in command for command in phone.commands)
+        listed = dslite_command("devices")
+        assert "Emulated 1" in listed.stdout
+        assert "Second" in listed.stdout
+        assert "2 devices of target android: name one" in listed.stderr
+
+
+def test_a_device_that_is_not_there_is_told_at_once(
+    phone: EmulatedDevice, whole: Artifact, dslite_command: Command
+) -> None:
+    done = dslite_command("bench", whole.path, "--target", "android:device=R58M", *WORDS)
+    assert done.returncode == 2
+    assert f"target android has no device 'R58M', it has {phone.address}" in done.stderr
+
+
+@pytest.mark.fault
+def test_no_device_and_no_adb_are_a_line_each(site: dict[str, str], foreign: Path, dslite_command: Command) -> None:
+    for environment, words in (
+        ({}, "no Android device is attached: plug one in with USB debugging on"),
+        (
+            {"DSLITE_ADB": "/nowhere/adb"},
+            "no adb, which reaches Android devices: DSLITE_ADB=/nowhere/adb is no program",
+        ),
+    ):
+        done = dslite_command("bench", foreign, "--target", "android", environment=environment)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert words in done.stderr
+        listed = dslite_command("devices", environment=environment)
+        assert listed.returncode == 0
+        assert listed.stdout.count("\n") == 2
+        assert words in listed.stderr
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("faults", "state", "cure"),
+    [
+        (Faults(authorised=False), "unauthorized", "unlock it and allow USB debugging"),
+        (Faults(), "offline", "unplug it and plug it in again"),
+    ],
+)
+def test_a_device_that_cannot_be_used_says_why_and_the_cure(
+    faults: Faults,
+    state: str,
+    cure: str,
+    site: dict[str, str],
+    server: dict[str, str],
+    tmp_path: Path,
+    foreign: Path,
+    dslite_command: Command,
+) -> None:
+    with _attached(
+        server, EmulatedDevice(tmp_path / "phone", faults=faults), "device" if state == "offline" else state
+    ) as device:
+        if state == "offline":
+            device.unplug()  # on the network, adb tries for a minute to get it back
+        done = dslite_command("devices")
+        assert done.returncode == 0
+        assert f"not usable: {device.address}: " in done.stderr
+        assert cure in done.stderr
+        done = dslite_command("bench", foreign, "--target", "android")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert cure in done.stderr
+
+
+@pytest.mark.fault
+def test_a_runner_that_is_missing_is_one_message(
+    phone: EmulatedDevice, whole: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DSLITE_ANDROID", str(tmp_path / "none"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "none"))
+    error = measure(whole).error or ""
+    assert "for x86_64 there is no dslite_runner" in error
+    assert str(tmp_path / "none/x86_64") in error
+
+
+# -- faults ---------------------------------------------------------------------------------------------
+
+
+def failed(run: Run) -> str:
+    assert run.error
+    return run.error
+
+
+@pytest.mark.fault
+def test_unplugged_while_a_file_is_copied(phone: EmulatedDevice, server: dict[str, str], whole: Artifact) -> None:
+    phone.faults = Faults(unplug_after_pushed_bytes=1_000_000)
+    assert "pushing libLiteRt.so failed" in failed(measure(whole))
+    phone.plug()
+    connect(server, phone)
+    found(measure(whole))  # and what the first left there is gone
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(("part", "after_s"), [("time", 0.3), ("memory", 0.0)])
+def test_unplugged_while_it_runs(
+    phone: EmulatedDevice, server: dict[str, str], whole: Artifact, part: str, after_s: float
+) -> None:
+    phone.faults = Faults(unplug_when_command_has=f"--pass={part}", unplug_after_s=after_s)
+    run = measure(whole, plan=replace(QUICK, min_s=3.0))
+    assert "went away" in failed(run)
+    if part == "memory":
+        assert any(m.metric == "latency" for m in run.measurements)
+    else:
+        _nothing_left(phone)  # the device has seen to it by itself
+    phone.plug()
+    connect(server, phone)
+    found(measure(whole))  # and where it came before the device could, this run does
+
+
+@pytest.mark.fault
+def test_no_space_on_the_device(phone: EmulatedDevice, whole: Artifact) -> None:
+    phone.faults = Faults(disk_bytes=2_000_000)
+    assert "No space left on device" in failed(measure(whole))
+
+
+@pytest.mark.fault
+def test_a_copy_that_arrives_changed(phone: EmulatedDevice, whole: Artifact) -> None:
+    phone.faults = Faults(corrupt_push=True)
+    assert "arrived changed (SHA-256)" in failed(measure(whole))
+
+
+@pytest.mark.fault
+def test_a_result_that_does_not_come_whole(phone: EmulatedDevice, whole: Artifact) -> None:
+    phone.faults = Faults(truncate_pull_bytes=100)
+    assert "not whole" in failed(measure(whole))
+
+
+@pytest.mark.fault
+def test_a_device_that_kills_the_runner(phone: EmulatedDevice, whole: Artifact) -> None:
+    phone.faults = Faults(kill_when_command_has="--pass=time", kill_after_s=0.2, kill_spares_shell=True)
+    assert "the runner was killed" in failed(measure(whole, plan=replace(QUICK, min_s=3.0)))
+
+
+@pytest.mark.fault
+def test_a_device_that_kills_all_of_it(phone: EmulatedDevice, whole: Artifact) -> None:
+    phone.faults = Faults(kill_when_command_has="--pass=time", kill_after_s=0.2)
+    run = measure(whole, "android:fixed=false", plan=replace(QUICK, min_s=3.0))
+    assert "went away" in failed(run)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("program", ["echo", "true", "sleep"])
+def test_a_runner_that_says_something_else(phone: EmulatedDevice, whole: Artifact, program: str) -> None:
+    error = failed(measure(whole, f"android:runner_path={shutil.which(program)}"))
+    assert error.startswith("the runner ended with exit code")
+
+
+@pytest.mark.fault
+def test_a_runner_whose_result_is_garbage(phone: EmulatedDevice, whole: Artifact) -> None:
+    phone.faults = Faults(
+        replaced_output={"--pass=time": "progress nan nothing\nprogress 0.5\n\x7f\xe9\ndslite-exit:0\n"}
+    )
+    error = failed(measure(whole))
+    assert "pulling" in error
+
+
+@pytest.mark.fault
+def test_a_model_that_crashes_the_runtime(phone: EmulatedDevice, whole: Artifact, tmp_path: Path) -> None:
+    path = tmp_path / "broken.tflite"
+    content = Path(whole.path).read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    run = measure(replace(whole, path=str(path)))
+    assert any(word in failed(run) for word in ("crashed", "the runner failed (model)"))
+
+
+@pytest.mark.fault
+def test_wrong_outputs_are_an_error_that_keeps_the_figures(
+    phone: EmulatedDevice, whole: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dslite_device.outputs.TOLERANCE", -1.0)
+    run = measure(whole, plan=replace(QUICK, memory=False))
+    assert failed(run).startswith("wrong outputs: they differ from this host's by")
+    assert {"latency", "output_difference"} <= {m.metric for m in run.measurements}
+
+
+@pytest.mark.fault
+def test_throttling_stops_the_timing_and_is_told(phone: EmulatedDevice, whole: Artifact) -> None:
+    limit = "sys/devices/system/cpu/cpu1/cpufreq/scaling_max_freq"
+
+    def throttle() -> None:
+        while not any("--pass=time" in command for command in phone.commands):
+            time.sleep(0.05)
+        time.sleep(2)  # it has begun to time by then
+        phone.write(limit, "900000\n")
+
+    heat = threading.Thread(target=throttle, daemon=True)
+    heat.start()
+    run = measure(whole, plan=replace(QUICK, min_s=15.0, memory=False))
+    heat.join()
+    assert found(run)
+    assert [flag.code for flag in run.flags if flag.code == "throttled"] == ["throttled"]
+    assert run.conditions["while_timing"][-1]["at_ns"] < 15e9
+
+
+@pytest.mark.fault
+def test_a_hot_device_is_waited_for(phone: EmulatedDevice, whole: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dslite_device.android._COOL_POLL_S", 0.1)
+    hot = (phone.root / "dumpsys/thermalservice").read_text().replace("Thermal Status: 0", "Thermal Status: 2")
+    phone.write("dumpsys/thermalservice", hot)
+    run = measure(whole, "android:cool=0.3", plan=replace(QUICK, memory=False))
+    assert found(run)
+    assert {"not_cool", "throttled"} <= {flag.code for flag in run.flags}
+    assert run.conditions["waited_until_cool_s"] >= 0.3
+    begun = len(phone.commands)
+    run = measure(whole, "android:cool=0", plan=replace(QUICK, memory=False))
+    assert run.conditions["waited_until_cool_s"] < 0.3
+    assert len(phone.commands) > begun
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_it_leaves_nothing(phone: EmulatedDevice, whole: Artifact, number: int) -> None:
+    words = [*HEEDS_SIGINT, "bench", whole.path, "--target", "android", *map(str, WORDS[:2]), "--min-seconds", "30"]
+    command = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not any("--pass=time" in each for each in phone.commands) and time.monotonic() < end:
+        time.sleep(0.05)
+    command.send_signal(number)
+    _, said = command.communicate(timeout=60)
+    assert command.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[signal.Signals(number)]
+    assert "Traceback" not in said
+
+
+def test_two_benches_take_turns(phone: EmulatedDevice, whole: Artifact) -> None:
+    words = [*HEEDS_SIGINT, "bench", whole.path, "--target", "android", *map(str, WORDS), "--fresh"]
+    both = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
+    for each in both:
+        out, _ = each.communicate(timeout=120)
+        assert each.returncode == 0, out
+
+
+def test_the_target_refuses_options_that_cannot_be(phone: EmulatedDevice, whole: Artifact) -> None:
+    for options, words in (
+        ("cores=9", "the device has cores 0 to 1"),
+        ("backend=gpu", "android:backend expects auto or tflite or litert, got 'gpu'"),
+        ("runner=mine", "android:runner expects dslite or benchmark_model"),
+        ("runner=benchmark_model", "name the program: --runner-path FILE"),
+        ("cool=-1", "android:cool expects seconds"),
+        (f"runtime={__file__}", "got one for no known ABI"),
+    ):
+        assert words in failed(measure(whole, f"android:{options}"))
+
+
+# -- Google's tool --------------------------------------------------------------------------------------
+
+TOOL = """
+#include <stdio.h>
+#include <string.h>
+int main(int argc, char **argv) {
+    if (argc < 2 || strncmp(argv[1], "--graph=/", 9) || !fopen(argv[1] + 8, "rb")) {
+        fprintf(stderr, "ERROR: Failed to load model %s\\n", argc < 2 ? "" : argv[1]);
+        return 1;
+    }
+    fprintf(stderr, "INFO: Replacing 3 out of 4 node(s) with delegate (TfLiteXNNPackDelegate) node, yielding 2 partitions.\\n");
+    puts("count=2 first=300 curr=200 min=200 max=300 avg=250 std=50");
+    puts("count=50 first=210 curr=200 min=190 max=230 avg=205 std=7");
+    puts("Inference timings in us: Init: 900, First inference: 300, Warmup (avg): 250, Inference (avg): 205");
+    puts("Overall peak memory footprint (MB) via periodic monitoring: 12.5");
+    return 0;
+}
+"""
+"""A stand-in that prints what benchmark_model does; the real one cannot be had where this was written."""
+
+
+@pytest.fixture(scope="module")
+def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not shutil.which("cc"):
+        pytest.skip("no cc on this machine")
+    folder = tmp_path_factory.mktemp("tool")
+    (folder / "tool.c").write_text(TOOL)
+    subprocess.run(["cc", "-o", folder / "benchmark_model", folder / "tool.c"], check=True, timeout=60)
+    return folder / "benchmark_model"
+
+
+def test_googles_tool_can_stand_in_for_the_runner(
+    phone: EmulatedDevice, foreign: Path, tool: Path, dslite_command: Command, tmp_path: Path
+) -> None:
+    words = ("--target", "android", "--runner", "benchmark_model", "--runner-path", tool)
+    done = dslite_command("bench", foreign, *words, "--json", environment={"DSLITE_ANDROID": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    (run,) = json.loads(done.stdout)["runs"]
+    by_metric = {m["metric"]: m for m in run["measurements"]}
+    assert by_metric["latency"]["value"] == pytest.approx(205e-6)
+    assert by_metric["latency"]["statistics"]["n"] == 50
+    assert by_metric["memory_process"]["value"] == 12.5 * 2**20
+    assert by_metric["delegated_nodes"]["value"] == 3
+    assert "outputs_unchecked" in [flag["code"] for flag in run["flags"]]
+    assert run["target"] == "android:runner=benchmark_model,runner_path=benchmark_model"
+    assert str(tmp_path) not in done.stdout
+
+
+@pytest.mark.fault
+def test_a_tool_that_fails_is_quoted(phone: EmulatedDevice, whole: Artifact) -> None:
+    error = failed(measure(whole, f"android:runner=benchmark_model,runner_path={shutil.which('false')}"))
+    assert "benchmark_model printed nothing" in error
+
+
+def test_the_runner_is_named_where_there_is_a_phone(foreign: Path, dslite_command: Command) -> None:
+    done = dslite_command("bench", foreign, "--runner", "benchmark_model")
+    assert done.returncode == 2
+    assert "--runner and --runner-path go with a target that has one: --target android" in done.stderr

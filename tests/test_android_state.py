@@ -1,0 +1,243 @@
+"""What a device says of itself, and what is made of it: parsing, choosing cores, flags, comparing outputs."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dslite.errors import MeasurementError, SpecError
+from dslite_device import phone, tools, validity
+from dslite_device.android import cores_for
+from dslite_device.outputs import difference
+from dslite_device.phone import State, parse
+
+# Written after the formats of Android 13 (dumpsys battery, dumpsys thermalservice, getprop); figures are made up.
+SAID = """#properties
+[ro.build.version.release]: [13]
+[ro.build.version.sdk]: [33]
+[ro.product.cpu.abi]: [arm64-v8a]
+[ro.product.cpu.abilist]: [arm64-v8a,armeabi-v7a,armeabi]
+[ro.product.manufacturer]: [Fairphone]
+[ro.product.model]: [FP4]
+[ro.soc.manufacturer]: [QTI]
+[ro.soc.model]: [SM7225]
+#memory
+MemTotal:        5797344 kB
+MemFree:          201344 kB
+#load
+3.10 2.80 2.75 2/2960 31337
+#cores
+0 1804800 schedutil
+1 1804800 schedutil
+10 2208000 schedutil
+2 0 
+#battery
+Current Battery Service state:
+  AC powered: false
+  USB powered: true
+  Wireless powered: false
+  Max charging current: 500000
+  status: 2
+  health: 2
+  present: true
+  level: 87
+  scale: 100
+  voltage: 4301
+  temperature: 294
+  technology: Li-ion
+#thermal
+IsStatusOverride: false
+ThermalEventListeners:
+	callbacks: 2
+Thermal Status: 1
+Cached temperatures:
+	Temperature{mValue=39.1, mType=3, mName=skin-therm, mStatus=1}
+HAL Ready: true
+#saver
+0
+#end
+"""
+
+
+def test_a_device_is_read_whole() -> None:
+    found = parse(SAID)
+    assert found.core_max_hz == (1_804_800_000, 1_804_800_000, 0, 2_208_000_000)
+    assert found.memory_bytes == 5_797_344 * 1024
+    assert (found.battery_percent, found.battery_celsius, found.powered_by) == (87, 29.4, ("USB",))
+    assert (found.thermal_status, found.battery_saver, found.load_1min) == (1, False, 3.1)
+    assert found.abis == ["arm64-v8a", "armeabi-v7a", "armeabi"]
+    device = phone.describe("FP4-1", found)
+    assert (device.model, device.os, device.soc) == ("Fairphone FP4", "Android 13 (API 33)", "QTI SM7225")
+
+
+def test_windows_line_ends_of_old_devices_do_not_matter() -> None:
+    assert parse(SAID.replace("\n", "\r\n")) == parse(SAID)
+
+
+def test_what_an_old_device_does_not_know_is_none() -> None:
+    said = SAID.replace("Thermal Status: 1", "").replace("#saver\n0", "#saver\nnull")
+    said = said.replace("  level: 87", "").replace("  temperature: 294", "")
+    found = parse(said)
+    assert (found.thermal_status, found.battery_saver) == (None, None)
+    assert (found.battery_percent, found.battery_celsius) == (None, None)
+
+
+@given(st.integers(0, len(SAID) - len("#end\n") - 1))
+def test_half_an_answer_is_refused(end: int) -> None:
+    with pytest.raises(MeasurementError, match="still plugged in"):
+        parse(SAID[:end])
+
+
+FOUR_AND_FOUR = (1_600, 1_600, 1_600, 1_600, 1_800, 1_800, 1_800, 1_800)
+PRIME = (1_800, 1_800, 1_800, 1_800, 2_400, 2_400, 2_400, 2_800)
+
+
+@pytest.mark.parametrize(
+    ("text", "hz", "threads", "cores"),
+    [
+        ("big", FOUR_AND_FOUR, 4, (4, 5, 6, 7)),
+        ("big", FOUR_AND_FOUR, 1, (4, 5, 6, 7)),
+        ("big", FOUR_AND_FOUR, 6, tuple(range(8))),
+        ("big", PRIME, 1, (7,)),
+        ("big", PRIME, 4, (4, 5, 6, 7)),
+        ("big", (0, 0), 4, (0, 1)),
+        ("all", PRIME, 1, tuple(range(8))),
+        ("0-2+5", PRIME, 4, (0, 1, 2, 5)),
+        ("3", PRIME, 4, (3,)),
+    ],
+)
+def test_cores_are_chosen(text: str, hz: tuple[int, ...], threads: int, cores: tuple[int, ...]) -> None:
+    assert cores_for(text, hz, threads) == cores
+
+
+@pytest.mark.parametrize("text", ["8", "0-8", "fast", "3-", "", "-2", "1+", "5-3"])
+def test_cores_that_are_not_there_are_refused(text: str) -> None:
+    with pytest.raises(SpecError, match="android:cores"):
+        cores_for(text, PRIME, 4)
+
+
+# -- flags ----------------------------------------------------------------------------------------------
+
+
+def document(**more: Any) -> dict[str, Any]:
+    """What the runner says of a quiet run on cores 4 to 7."""
+    limits = {"cpu_max_hz": [1.8e9] * 4 + [2.4e9] * 4}
+    quiet = {"wall_ns": 10, "own_ns": 38, "busy_ns": 40}
+    return {"cpus": [4, 5, 6, 7], "threads": 4, "stopped": None, "cpu": quiet, "conditions": [limits, limits], **more}
+
+
+COOL = State({}, core_max_hz=(1_800_000_000,) * 4 + (2_400_000_000,) * 4, battery_percent=80.0, thermal_status=0)
+
+
+def codes(before: State = COOL, after: State = COOL, *, fixed: bool = True, **more: Any) -> list[str]:
+    return [flag.code for flag in validity.flags(before, after, document(**more), fixed=fixed)]
+
+
+def test_a_quiet_run_has_no_flag() -> None:
+    assert codes() == []
+    assert codes(fixed=False) == []
+
+
+def changed(**fields: Any) -> State:
+    from dataclasses import replace
+
+    return replace(COOL, **fields)
+
+
+def test_what_makes_a_figure_doubtful_is_told() -> None:
+    fallen = [{"cpu_max_hz": [1.8e9] * 4 + [2.4e9] * 4}, {"cpu_max_hz": [1.8e9] * 4 + [2.4e9] * 3 + [1.2e9]}]
+    assert codes(conditions=fallen) == ["throttled"]
+    assert codes(stopped="throttled") == ["throttled"]
+    assert codes(after=changed(thermal_status=2)) == ["throttled"]
+    assert codes(before=changed(thermal_status=1)) == ["not_cool"]
+    assert codes(before=changed(battery_saver=True)) == ["battery_saver"]
+    assert codes(after=changed(battery_percent=12.0)) == ["low_battery"]
+    assert codes(cpu={"wall_ns": 10, "own_ns": 20, "busy_ns": 40}) == ["background_load"]
+    assert codes(threads=6) == ["threads_exceed_cores"]
+
+
+def test_a_core_that_is_held_back_by_the_sustained_mode_is_not_blamed() -> None:
+    held = [{"cpu_max_hz": [1.8e9] * 8}] * 2
+    assert codes(conditions=held, fixed=True) == []
+    assert codes(conditions=held, fixed=False) == ["frequency_limited"]
+
+
+def test_little_cores_that_are_not_used_may_slow_down() -> None:
+    fallen = [{"cpu_max_hz": [1.8e9] * 4 + [2.4e9] * 4}, {"cpu_max_hz": [0.9e9] * 4 + [2.4e9] * 4}]
+    assert codes(conditions=fallen) == []
+
+
+# -- outputs --------------------------------------------------------------------------------------------
+
+
+def test_difference_is_absolute_for_probabilities_and_relative_for_large_values() -> None:
+    ours = np.array([[0.2, 0.8]], np.float32)
+    assert difference(ours, ours) == 0
+    assert difference(ours, ours + np.float32(0.01)) == pytest.approx(0.01, rel=1e-4)
+    assert difference(ours * 1000, ours * 1000 + 8) == pytest.approx(0.01, rel=1e-4)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_as_far_as_can_be(wrong: float) -> None:
+    ours, theirs = np.zeros((2, 3)), np.zeros((2, 3))
+    theirs[1, 1] = wrong
+    assert difference(ours, theirs) == np.inf
+    assert difference(theirs, ours) == np.inf
+    assert difference(theirs, theirs) == 0
+
+
+# -- runner and runtime of an ABI -----------------------------------------------------------------------
+
+
+def elf(path: Path, machine: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\x00" + machine.to_bytes(2, "little") + bytes(44))
+    return path
+
+
+@pytest.fixture
+def android_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DSLITE_ANDROID", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "none"))
+    return tmp_path
+
+
+def test_files_are_found_by_abi(android_files: Path) -> None:
+    program = elf(android_files / "arm64-v8a/dslite_runner", 183)
+    library = elf(android_files / "arm64-v8a/libtensorflowlite_jni.so", 183)
+    found = tools.find(["arm64-v8a", "armeabi-v7a"])
+    assert (found.abi, found.runner, found.runtime) == ("arm64-v8a", program, library)
+    assert tools.find(["arm64-v8a"], needs_runtime=False).runtime is None
+
+
+def test_a_device_of_64_bits_may_run_files_of_32(android_files: Path) -> None:
+    elf(android_files / "armeabi-v7a/dslite_runner", 40)
+    elf(android_files / "armeabi-v7a/libLiteRt.so", 40)
+    assert tools.find(["arm64-v8a", "armeabi-v7a"]).abi == "armeabi-v7a"
+
+
+def test_one_message_says_all_that_is_missing_and_where_it_belongs(android_files: Path) -> None:
+    with pytest.raises(MeasurementError) as told:
+        tools.find(["arm64-v8a"])
+    for word in ("dslite_runner", "libLiteRt.so", "libtensorflowlite_jni.so", str(android_files / "arm64-v8a"), "NDK"):
+        assert word in str(told.value)
+    elf(android_files / "arm64-v8a/dslite_runner", 183)
+    with pytest.raises(MeasurementError, match=r"there is no libLiteRt.so or libtensorflowlite_jni.so .* put it into"):
+        tools.find(["arm64-v8a"])
+
+
+def test_a_file_of_another_machine_is_refused(android_files: Path) -> None:
+    elf(android_files / "arm64-v8a/libLiteRt.so", 183)
+    ours = elf(android_files / "built/dslite_runner", 62)
+    with pytest.raises(SpecError, match="for arm64-v8a, got one for x86_64"):
+        tools.find(["arm64-v8a"], str(ours))
+    text = android_files / "readme"
+    text.write_text("no program")
+    with pytest.raises(SpecError, match="no known ABI"):
+        tools.find(["arm64-v8a"], str(text))
+    with pytest.raises(SpecError, match="no such file"):
+        tools.find(["arm64-v8a"], str(text) + os.sep + "none")
