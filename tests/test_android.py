@@ -132,7 +132,7 @@ def test_a_file_is_measured_and_what_it_computes_is_compared(phone: EmulatedDevi
     assert conditions["cores"] == [1]
     assert conditions["fixed_performance"] is True
     assert conditions["build"].startswith("Example/emulated")
-    assert conditions["before"]["battery_percent"] == 80
+    assert (conditions["before"]["battery_percent"], conditions["before"]["thermal_status"]) == (80, "none")
     assert set(conditions["files"]) == {"dslite_runner", "libLiteRt.so"}
     assert len(conditions["samples_began_s"]) == len(by_metric["latency"].samples)
     json.dumps(conditions, allow_nan=False)

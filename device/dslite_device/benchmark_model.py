@@ -10,6 +10,7 @@ Two tools have that name, and both are read:
 It keeps no samples, so there are none here. Formats were read in the sources of 2018 to 2025 of both repositories.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,8 @@ from dslite.errors import MeasurementError
 from dslite.records import Measurement, Plan
 
 _US, _MS = 1e-6, 1e-3
+_UNITS = frozenset({"ns", "us", "ms", "s", "B", "KB", "MB", "GB"})
+"""That could stand there; another word than these is no unit."""
 _MIB = 1024.0 * 1024.0
 _QUOTED = 160
 """Characters of a line that a message quotes."""
@@ -31,11 +34,12 @@ _PREFIX = re.compile(
     r"""(?:\d\d-\d\d\s+\d\d:\d\d:\d\d\.\d+\s+)?           # logcat: date and time,
         (?:\d+\s+\d+\s+)?                                 # process and thread,
         (?:(?P<logcat>[VDIWEF])[/ ][\w.-]+\s*(?:\(\s*\d+\))?\s*:\s+)?   # level and tag
-        (?:(?P<level>VERBOSE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL):\s*)?
-        (?:\[[\w./-]+:\d+\]\s*)?                          # file and line
+        (?:(?P<level>VERBOSE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL):\s*  # level, twice where a log is logged,
+        |\[[\w./-]+:\d+\]\s*)*                            # file and line
     """,
     re.VERBOSE | re.ASCII,
 )
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 _PAIR = re.compile(r"\b(\w+)=([^\s=\[\]()]+)", re.ASCII)
 _ROW = re.compile(
@@ -48,6 +52,7 @@ _FAILURE = re.compile(r"(?:failed|error|cannot|could not|unable|invalid|unknown)
 """How a failure begins where it has no level: the tools of before 2023 printed none."""
 
 _SUMMARY = "nference timings in "
+_SESSION = "Initialized session in "
 _DELTA = "Memory footprint delta from the start of the tool ("
 _PEAK = "Overall peak memory footprint ("
 _NAMES = {"median": "p50", "avg": "mean"}
@@ -58,11 +63,11 @@ def arguments(model: str, plan: Plan) -> list[str]:
 
     Args:
         model: path of the file, on the device.
-        plan: how. The tool counts the first run among those of the warm-up, dslite does not: it is asked for one more.
+        plan: how. The tool counts its first run among those of the warm-up.
     """
-    words = [f"--graph={model}", f"--num_threads={plan.threads}", "--use_xnnpack=true"]
-    words += [f"--warmup_runs={plan.warmup_runs + 1}", f"--warmup_min_secs={plan.warmup_s:g}"]
-    words += [f"--num_runs={plan.runs}", f"--min_secs={plan.min_s:g}", f"--max_secs={plan.max_s:g}"]
+    words = [f"--graph={model}", f"--num_threads={plan.threads}", f"--num_runs={plan.runs}"]
+    words += [f"--min_secs={plan.min_s:g}", f"--max_secs={plan.max_s:g}"]
+    words += [f"--warmup_runs={plan.warmup_runs}", f"--warmup_min_secs={plan.warmup_s:g}", "--use_xnnpack=true"]
     return [*words, *(["--report_peak_memory_footprint=true"] if plan.memory else [])]
 
 
@@ -108,7 +113,7 @@ class _Line:
     Attributes:
         text: without what a logger put before it.
         level: of the logger: ``E`` for errors, and so on; empty where it told none.
-        whole: as it was printed.
+        whole: as it was printed, without colours and control characters.
     """
 
     text: str
@@ -117,7 +122,7 @@ class _Line:
 
 
 def _line(text: str) -> _Line:
-    whole = text.strip()
+    whole = "".join(each for each in _COLOUR.sub("", text) if each.isprintable() or each == "\t").strip()
     prefix = _PREFIX.match(whole)
     assert prefix  # noqa: S101 - it matches the empty string
     level = prefix["level"] or prefix["logcat"] or ""
@@ -125,26 +130,23 @@ def _line(text: str) -> _Line:
 
 
 def _quoted(line: _Line) -> str:
-    """Give a line as a message can hold it: short, and without characters that would break it."""
-    text = line.whole if len(line.whole) <= _QUOTED else f"{line.whole[: _QUOTED - 3]}..."
-    return "".join(each if each.isprintable() else "?" for each in text)
+    """Give a line as a message can hold it."""
+    text = line.whole.replace("\t", " ")
+    return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 3]}..."
 
 
 def _failure(lines: Sequence[_Line]) -> str:
     """Say why there are no figures: by the tool's first error, which is nearest to the cause, or its last line."""
-    if not lines:
-        return "benchmark_model printed nothing: expected its inference timings"
+    last = _quoted(lines[-1]) if lines else "nothing"
     with_level = [line for line in lines if line.level in {"E", "F"}]
     without = [line for line in lines if not line.level and _FAILURE.match(line.text)]
-    errors = with_level + without
-    cause = [line for line in errors if not line.text.startswith(_FAILED)]
-    if errors or any(line.text.startswith(_FAILED) for line in lines):
-        return f"benchmark_model failed: {_quoted((cause or errors or lines[-1:])[0])}"
-    return f"benchmark_model gave no inference timings; it ended with: {_quoted(lines[-1])}"
+    cause = next((line for line in with_level + without if not line.text.startswith(_FAILED)), None)
+    before = f" (before that: {_quoted(cause)})" if cause and _quoted(cause) != last else ""
+    return f"benchmark_model gave no figures of inference; it said: {last}{before}"
 
 
 def _refused(why: str, line: _Line) -> MeasurementError:
-    return MeasurementError(f"benchmark_model: {why}: {_quoted(line)}")
+    return MeasurementError(f"what benchmark_model printed cannot be, or contradicts itself: {why}: {_quoted(line)}")
 
 
 def _number(text: str, scale: float, line: _Line) -> float:
@@ -162,7 +164,7 @@ def _number(text: str, scale: float, line: _Line) -> float:
 def _count(text: str, line: _Line) -> float:
     value = _number(text, 1.0, line)
     if value < 1 or not value.is_integer():
-        raise _refused(f"expected at least 1 run, got {text[:_QUOTED]!r}", line)
+        raise _refused("it timed no run, or a part of one", line)
     return value
 
 
@@ -182,7 +184,7 @@ class _Found:
         series: the ``count=`` lines, in order: the warm-up and the timed runs.
         summary: TensorFlow Lite's line with the means, or None.
         table: rows of LiteRT's table, by their names.
-        session_s: what the line after loading says that this took, or None.
+        session: the line that says how long loading took, or None.
         delta: the line with the growth of memory, or None.
         peak: the line with the peak of memory, or None.
     """
@@ -226,7 +228,7 @@ def _found(lines: Iterable[_Line]) -> _Found:
             found.summary = _once(found.summary, line)
         elif name in _ROWS:
             found.table[name] = _once(found.table.get(name), line)
-        elif line.text.startswith("Initialized session in "):
+        elif line.text.startswith(_SESSION):
             found.session = _once(found.session, line)
         elif line.text.startswith(_DELTA):
             found.delta = _once(found.delta, line)
@@ -369,14 +371,17 @@ def _row(line: _Line, unit: str = "ms", scale: float = _MS) -> _Row:
     if not match:
         raise _refused("expected a name and a number", line)
     name, number, got, n = match.groups()
+    if got and got not in _UNITS:
+        raise MeasurementError(f"benchmark_model gave no figures of inference in a unit that is known: {_quoted(line)}")
     if not (name == "Inference (std)" and not got):  # the one row without a unit; it is in ms
         _check_unit(got or "", unit, line)
     return _Row(line, _number(number, scale, line), n or "")
 
 
 def _session(line: _Line) -> float:
-    number, unit = re.fullmatch(r"(.*?)\s*([a-z]*)\.?", line.text.removeprefix("Initialized session in ")).groups()  # type: ignore[union-attr]
-    _check_unit(unit, "ms", line)
+    text = line.text.removeprefix(_SESSION).removesuffix(".")
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    _check_unit(text.removeprefix(number).strip(), "ms", line)
     return _number(number, _MS, line)
 
 
@@ -402,7 +407,7 @@ def _series(line: _Line) -> _Series:
     spread = figures.keys() & {"first", "min", "max", "avg", "std"}
     if (same or n == 1) and not spread and "curr" in figures:
         once = figures["curr"]
-        figures |= {"first": once, "avg": once, "std": 0.0, "min": once, "max": once}
+        figures |= {"first": once, "avg": once, "std": 0.0, "min": once, "max": once, "median": once}
     elif same or len(spread) != 5:  # noqa: PLR2004 - all or none
         raise _refused("expected first, min, max, avg and std, is it broken off?", line)
     first = figures.pop("first")
@@ -427,7 +432,7 @@ def _check_order(statistics: dict[str, float], tolerance: float, line: _Line) ->
     """Check that min, percentiles and max, and min, mean and max, are in their order."""
     for inner in (_percentiles(statistics), ["mean"]):
         values = [statistics[name] for name in ("min", *inner, "max") if name in statistics]
-        if any(b - a < -(tolerance + _SIX_DIGITS * a) for a, b in zip(values, values[1:], strict=False)):
+        if any(b - a < -(tolerance + _SIX_DIGITS * a) for a, b in itertools.pairwise(values)):
             raise _refused(f"expected min, {', '.join(inner)}, max in this order", line)
 
 

@@ -87,7 +87,7 @@ class State:
             "battery_percent": self.battery_percent,
             "battery_celsius": self.battery_celsius,
             "powered_by": list(self.powered_by),
-            "thermal_status": self.thermal_status,
+            "thermal_status": None if self.thermal_status is None else THERMAL_STATUS[self.thermal_status],
             "battery_saver": self.battery_saver,
             "governors": list(self.governors),
         }

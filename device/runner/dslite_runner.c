@@ -83,7 +83,7 @@ struct condition {
 };
 
 static struct {
-    const char *stage; /* always a literal: the handler of signals reads it */
+    const char *volatile stage; /* always a literal: the handler of signals reads it */
     int exit_code;
     char error[512];
     const char *backend, *runtime_version, *delegate;
@@ -195,9 +195,10 @@ struct sink {
     char part[PATH_MAX];
 };
 
-static struct sink outputs_sink; /* a failure takes its part away */
+/* What a failure takes away; the handler of signals reads it. */
+static const char *volatile unfinished;
 
-/* Where `path` is written until it is whole. A device or a pipe must not be replaced by rename: it has no such place. */
+/* Where `path` is written until it is whole. A device or a pipe has no such place: rename would replace it. */
 static bool name_part(const char *path, char part[static PATH_MAX]) {
     struct stat status;
     part[0] = '\0';
@@ -447,8 +448,8 @@ __attribute__((format(printf, 2, 3))) static _Noreturn void fail(int code, const
     va_end(values);
     found.exit_code = code;
     fprintf(stderr, "dslite_runner: %s\n", found.error);
-    if (outputs_sink.part[0])
-        unlink(outputs_sink.part);
+    if (unfinished)
+        unlink(unfinished);
     if (arguments.result && !write_document() && code != BAD_WRITE)
         fprintf(stderr, "dslite_runner: %s: cannot be written: %s\n", arguments.result, strerror(errno));
     leave(code);
@@ -518,8 +519,8 @@ static void on_signal(int number) {
         bool whole = descriptor >= 0 && write(descriptor, text, length) == (ssize_t)length && close(descriptor) == 0;
         if (whole && result_part[0])
             rename(result_part, arguments.result);
-        if (outputs_sink.part[0])
-            unlink(outputs_sink.part);
+        if (unfinished)
+            unlink(unfinished);
     }
     raise(number); /* SA_RESETHAND has put the default action back */
 }
@@ -548,7 +549,7 @@ static const struct option {
     const char *help;
 } OPTIONS[] = {
     {"model", TEXT, &arguments.model, 0, 0, NULL, "FILE.tflite; required"},
-    {"runtime", TEXT, &arguments.runtime, 0, 0, NULL, "LIB.so with the C API of TensorFlow Lite or LiteRT; required"},
+    {"runtime", TEXT, &arguments.runtime, 0, 0, NULL, "LIB.so with TensorFlow Lite's C API or LiteRT's; required"},
     {"result", TEXT, &arguments.result, 0, 0, NULL, "FILE.json; required"},
     {"backend", CHOICE, &arguments.backend, 0, 0, BACKENDS, "auto|tflite|litert (auto: by what LIB.so has)"},
     {"pass", CHOICE, &arguments.pass, 0, 0, PASSES, "time|memory (time)"},
@@ -569,7 +570,7 @@ static const struct option {
 };
 
 static _Noreturn void help(void) {
-    puts("usage: dslite_runner --name=value ...\n\nRuns a TFLite file and writes what it measured, one JSON document.\n");
+    puts("usage: dslite_runner --name=value ...\n\nRuns a TFLite file and writes down what it measured as JSON.\n");
     for (size_t i = 0; i < LENGTH(OPTIONS); i++)
         printf("  --%-20s %s\n", OPTIONS[i].name, OPTIONS[i].help);
     puts("  --help, --version\n\nExit codes: 0 complete, 2 arguments, 3 runtime library, 4 model, 5 input, 6 run,\n"
@@ -1037,7 +1038,8 @@ static bool litert_describe(struct session *session, struct tensor *tensor, cons
     return size_tensor(session, tensor, name, type->dtype);
 }
 
-static bool litert_make_buffer(struct session *session, int which, size_t index, const struct litert_tensor_type *type) {
+static bool litert_make_buffer(struct session *session, int which, size_t index,
+                               const struct litert_tensor_type *type) {
     void *requirements = NULL, **buffer = &session->buffers[which == INPUT ? 0 : 1 + index];
     int status = (which == INPUT ? litert.LiteRtGetCompiledModelInputBufferRequirements
                                  : litert.LiteRtGetCompiledModelOutputBufferRequirements)(session->engine, 0, index,
@@ -1096,7 +1098,8 @@ static void *litert_map(struct session *session, int which) {
     size_t expected = which == INPUT ? session->input.bytes : session->output.bytes, bytes = 0;
     if (litert.LiteRtGetTensorBufferPackedSize(buffer, &bytes) != 0 || bytes != expected)
         return NULL;
-    return litert.LiteRtLockTensorBuffer(buffer, &address, which == INPUT ? LITERT_WRITE : LITERT_READ) ? NULL : address;
+    int status = litert.LiteRtLockTensorBuffer(buffer, &address, which == INPUT ? LITERT_WRITE : LITERT_READ);
+    return status == 0 ? address : NULL;
 }
 
 static bool litert_unmap(struct session *session, int which) {
@@ -1346,7 +1349,8 @@ static void find_sensors(void) {
     }
     for (unsigned zone = 0; zone < MAX_ZONE_NUMBER && found.n_zones < MAX_ZONES; zone++) {
         char *name = found.zone_names[found.n_zones];
-        if (!read_text(name, sizeof found.zone_names[0], "%s/class/thermal/thermal_zone%u/type", arguments.sysfs, zone) ||
+        if (!read_text(name, sizeof found.zone_names[0], "%s/class/thermal/thermal_zone%u/type", arguments.sysfs,
+                       zone) ||
             isnan(read_celsius(zone)))
             continue;
         found.zone_numbers[found.n_zones++] = zone;
@@ -1358,8 +1362,8 @@ static void read_battery(struct condition *condition) {
     long long value;
     condition->battery_celsius = NAN;
     condition->battery_percent = -1;
-    if (read_text(text, sizeof text, "%s/class/power_supply/battery/temp", arguments.sysfs) && to_number(text, &value) &&
-        value > -600 && value < 2000)
+    if (read_text(text, sizeof text, "%s/class/power_supply/battery/temp", arguments.sysfs) &&
+        to_number(text, &value) && value > -600 && value < 2000)
         condition->battery_celsius = (double)value / 10;
     if (read_text(text, sizeof text, "%s/class/power_supply/battery/capacity", arguments.sysfs) &&
         to_number(text, &value) && value >= 0 && value <= 100)
@@ -1397,9 +1401,11 @@ static void look_at_conditions(uint64_t at_ns) {
 /* Whether the system allows a core that we may run on less than it did at the begin. */
 static bool throttled(void) {
     const struct condition *first = found.conditions, *last = &found.conditions[found.n_conditions - 1];
-    for (size_t i = 0; i < found.n_cores; i++)
-        if ((!found.cpus_known || CPU_ISSET(i, &found.cpus)) && last->max_hz[i] > 0 && last->max_hz[i] < first->max_hz[i])
+    for (size_t i = 0; i < found.n_cores; i++) {
+        bool ours = !found.cpus_known || CPU_ISSET(i, &found.cpus);
+        if (ours && last->max_hz[i] > 0 && last->max_hz[i] < first->max_hz[i])
             return true;
+    }
     return false;
 }
 
@@ -1488,22 +1494,24 @@ static void write_output(struct session *session, FILE *file) {
 }
 
 static void write_outputs(struct session *session) {
+    static struct sink sink; /* `unfinished` points into it */
     if (!arguments.outputs)
         return;
-    bool whole = open_sink(&outputs_sink, arguments.outputs);
+    bool whole = open_sink(&sink, arguments.outputs);
     if (whole) {
+        unfinished = sink.part[0] ? sink.part : NULL;
         for (size_t i = 0; i < found.n_inputs; i++) {
             progress(1, "outputs");
             timed_run(session, i, NULL);
-            write_output(session, outputs_sink.file);
+            write_output(session, sink.file);
         }
-        whole = close_sink(&outputs_sink);
+        whole = close_sink(&sink);
+        unfinished = NULL;
     }
     if (!whole) {
         found.stage = "write";
         fail(BAD_WRITE, "%s: the outputs cannot be written: %s", arguments.outputs, strerror(errno));
     }
-    outputs_sink.part[0] = '\0';
 }
 
 static void time_pass(void) {

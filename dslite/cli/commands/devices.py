@@ -14,7 +14,6 @@ from dslite.registry import registry
 
 _GB = 1e9
 _GHZ = 1e9
-_THERMAL = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def _row(found: _Found) -> list[str]:
         _cores(device),
         f"{device.memory_bytes / _GB:.1f} GB",
         _battery(device.state),
-        _thermal(device.state),
+        device.state.get("thermal_status") or "-",
     ]
 
 
@@ -101,8 +100,3 @@ def _battery(state: dict[str, Any]) -> str:
     parts += [f"{celsius:.1f} °C"] if celsius is not None else []
     parts += ["saver"] if state.get("battery_saver") else []
     return ", ".join(parts) or "-"
-
-
-def _thermal(state: dict[str, Any]) -> str:
-    status = state.get("thermal_status")
-    return "-" if status is None else _THERMAL[status]
