@@ -3,11 +3,10 @@
     python benchmarks/phone.py [--only NAME ...] [--output FOLDER]
 
 The runner in C is built natively and runs the same files as the Python host target, on the same inputs and threads, in
-turns (A B A B). adb, the runner and the whole way over it are those of a phone; the phone is emulated (`tests`), so that
-nothing here is a figure of a phone.
+turns (A B A B). adb, the runner and the way over it are those of a phone; the phone is emulated (`tests`): nothing
+here is a figure of a phone.
 """
 
-import json
 import os
 import re
 import statistics
@@ -18,7 +17,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from figures import Figure, measure
@@ -72,7 +70,7 @@ def _files(folder: Path) -> Files:
     return Files(folder, artifacts, build_runner(folder / "build"), inputs)
 
 
-def _host(files: Files, artifact: Artifact, plan: Plan) -> dict[str, float]:
+def _host(artifact: Artifact, plan: Plan) -> dict[str, float]:
     target = registry().get("targets", "host-litert")
     found = target.run(artifact, target.devices()[0], plan, {}, lambda *_: None)
     return {m.metric: m.value for m in found}
@@ -112,12 +110,10 @@ def against_the_host() -> list[Figure]:
         for name, artifact in files.artifacts.items():
             for threads in (1, 2):
                 plan = Plan(threads, runs=20, input_path=str(files.inputs), memory=False)
-                pairs = [(_runner(files, artifact, plan), _host(files, artifact, plan)) for _ in range(PAIRS)]
+                pairs = [(_runner(files, artifact, plan), _host(artifact, plan)) for _ in range(PAIRS)]
                 figures.append(_latency(name, threads, pairs))
             plan = replace(plan, threads=1, memory=True, runs=1, min_s=0.0)
-            figures.append(
-                _memory(name, [(_runner(files, artifact, plan), _host(files, artifact, plan)) for _ in range(3)])
-            )
+            figures.append(_memory(name, [(_runner(files, artifact, plan), _host(artifact, plan)) for _ in range(3)]))
     return figures
 
 

@@ -183,6 +183,8 @@ class Target:
         source: what runs the file.
         options: what may follow the name.
         by_default: whether files are measured there where the user names no target.
+        check: ``check(options) -> None`` raises a `UserError` where options cannot be, or what they need is not there,
+            so that the user hears of it before models are built; what it returns is ignored.
     """
 
     name: str
@@ -192,6 +194,7 @@ class Target:
     source: str
     options: tuple[Option, ...] = ()
     by_default: bool = True
+    check: Callable[[Options], object] = any_options
 
 
 PluginRecord: TypeAlias = Backbone | Augmenter | Compressor | Exporter | Target

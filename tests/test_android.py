@@ -297,13 +297,14 @@ def test_a_device_that_cannot_be_used_says_why_and_the_cure(
 
 @pytest.mark.fault
 def test_a_runner_that_is_missing_is_one_message(
-    phone: EmulatedDevice, whole: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    phone: EmulatedDevice, dslite_command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DSLITE_ANDROID", str(tmp_path / "none"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "none"))
-    error = measure(whole).error or ""
-    assert "for x86_64 there is no dslite_runner" in error
-    assert str(tmp_path / "none/x86_64") in error
+    done = dslite_command("bench", "--backbone", "densenet121", "--target", "android")  # told before it is built
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "for x86_64 there is no dslite_runner" in done.stderr
+    assert str(tmp_path / "none/x86_64") in done.stderr
 
 
 # -- faults ---------------------------------------------------------------------------------------------
@@ -427,7 +428,7 @@ def test_throttling_stops_the_timing_and_is_told(phone: EmulatedDevice, whole: A
 
 @pytest.mark.fault
 def test_a_hot_device_is_waited_for(phone: EmulatedDevice, whole: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dslite_device.android._COOL_POLL_S", 0.1)
+    monkeypatch.setattr("dslite_device.session._COOL_POLL_S", 0.1)
     hot = (phone.root / "dumpsys/thermalservice").read_text().replace("Thermal Status: 0", "Thermal Status: 2")
     phone.write("dumpsys/thermalservice", hot)
     run = measure(whole, "android:cool=0.3", plan=replace(QUICK, memory=False))
@@ -462,7 +463,9 @@ def test_two_benches_take_turns(phone: EmulatedDevice, whole: Artifact) -> None:
         assert each.returncode == 0, out
 
 
-def test_the_target_refuses_options_that_cannot_be(phone: EmulatedDevice, whole: Artifact) -> None:
+def test_the_target_refuses_options_that_cannot_be(
+    phone: EmulatedDevice, whole: Artifact, dslite_command: Command
+) -> None:
     for options, words in (
         ("cores=9", "the device has cores 0 to 1"),
         ("backend=gpu", "android:backend expects auto or tflite or litert, got 'gpu'"),
@@ -472,6 +475,8 @@ def test_the_target_refuses_options_that_cannot_be(phone: EmulatedDevice, whole:
         (f"runtime={__file__}", "got one for no known ABI"),
     ):
         assert words in failed(measure(whole, f"android:{options}"))
+    done = dslite_command("bench", whole.path, "--target", "android:cores=9")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
 
 # -- Google's tool --------------------------------------------------------------------------------------
@@ -484,7 +489,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "ERROR: Failed to load model %s\\n", argc < 2 ? "" : argv[1]);
         return 1;
     }
-    fprintf(stderr, "INFO: Replacing 3 out of 4 node(s) with delegate (TfLiteXNNPackDelegate) node, yielding 2 partitions.\\n");
+    fprintf(stderr, "INFO: Replacing 3 out of 4 node(s) with delegate (TfLiteXNNPackDelegate) node,"
+            " yielding 2 partitions.\\n");
     puts("count=2 first=300 curr=200 min=200 max=300 avg=250 std=50");
     puts("count=50 first=210 curr=200 min=190 max=230 avg=205 std=7");
     puts("Inference timings in us: Init: 900, First inference: 300, Warmup (avg): 250, Inference (avg): 205");

@@ -34,7 +34,7 @@ MemFree:          201344 kB
 0 1804800 schedutil
 1 1804800 schedutil
 10 2208000 schedutil
-2 0 
+2 0
 #battery
 Current Battery Service state:
   AC powered: false
@@ -221,12 +221,12 @@ def test_a_device_of_64_bits_may_run_files_of_32(android_files: Path) -> None:
 
 
 def test_one_message_says_all_that_is_missing_and_where_it_belongs(android_files: Path) -> None:
-    with pytest.raises(MeasurementError) as told:
+    with pytest.raises(SpecError) as told:
         tools.find(["arm64-v8a"])
     for word in ("dslite_runner", "libLiteRt.so", "libtensorflowlite_jni.so", str(android_files / "arm64-v8a"), "NDK"):
         assert word in str(told.value)
     elf(android_files / "arm64-v8a/dslite_runner", 183)
-    with pytest.raises(MeasurementError, match=r"there is no libLiteRt.so or libtensorflowlite_jni.so .* put it into"):
+    with pytest.raises(SpecError, match=r"there is no libLiteRt.so or libtensorflowlite_jni.so .* put it into"):
         tools.find(["arm64-v8a"])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dslite.errors import MeasurementError, SpecError
+from dslite.errors import SpecError
 
 RUNNER = "dslite_runner"
 RUNTIMES = ("libLiteRt.so", "libtensorflowlite_jni.so", "libtensorflowlite_c.so")
@@ -43,8 +43,8 @@ def find(abis: Sequence[str], runner: str = "", runtime: str = "", *, needs_runt
         needs_runtime: False for a runner that has its own in it.
 
     Raises:
-        SpecError: where a path that is named is no program or library for the device.
-        MeasurementError: where one is missing; it says what to build or download, and where to put it.
+        SpecError: where a path that is named is no program or library for the device, or one is missing: it says what
+            to build or download, and where to put it.
     """
     for path in filter(None, (runner, runtime)):
         _check(Path(path), abis)
@@ -62,7 +62,7 @@ def find(abis: Sequence[str], runner: str = "", runtime: str = "", *, needs_runt
         lacking.append(f"{RUNNER} (build device/runner with the NDK)")
     if not library and needs_runtime:
         lacking.append(f"{RUNTIMES[0]} or {RUNTIMES[1]} (from the LiteRT AAR, jni/{abi})")
-    raise MeasurementError(
+    raise SpecError(
         f"for {abi} there is no {' and no '.join(lacking)}: put {'them' if lacking[1:] else 'it'} into "
         f"{folders()[0] / abi}; device/README.md has the commands. Or measure with Google's tool: "
         "--runner benchmark_model --runner-path FILE"

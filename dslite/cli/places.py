@@ -1,9 +1,10 @@
 """The devices that a bench measures on: asked for before anything long starts."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dslite.errors import SpecError, UserError
+from dslite.errors import RunError, SpecError, UserError
 from dslite.measure.bench import choose_device
 from dslite.records import Device
 from dslite.registry import get_with_options
@@ -31,7 +32,7 @@ def with_runner(targets: Sequence[str], runner: str | None, path: Path | None) -
 
 
 def check_devices(targets: Iterable[str]) -> None:
-    """Refuse targets that have no device, or several where none is named.
+    """Refuse targets whose options cannot be, that have no device, or several where none is named.
 
     What else a target does wrong is told in its row.
 
@@ -39,7 +40,10 @@ def check_devices(targets: Iterable[str]) -> None:
         UserError: with the cure.
     """
     for target in dict.fromkeys(targets):
-        device_of(target)
+        if device_of(target):
+            record, options = get_with_options("targets", target)
+            with contextlib.suppress(RunError):  # its row will tell
+                record.check(options)
 
 
 def device_of(target: str) -> Device | None:

@@ -33,7 +33,7 @@ def check_target(target: Target, artifact: Artifact | None = None, plan: Plan | 
         AssertionError: where it does not; the message names what to mend.
     """
     name = target.name
-    check_record(target, target.devices, target.run)
+    check_record(target, target.devices, target.run, target.check)
     assert target.suffixes, f"{name}: runs no suffix: name the files it runs, such as ('.tflite',)"
     assert all(suffix[:1] == "." != suffix for suffix in target.suffixes), (
         f"{name}: suffixes {', '.join(target.suffixes)}: expected such as .tflite"

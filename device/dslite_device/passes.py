@@ -1,0 +1,189 @@
+"""The passes of a run on an Android device, with dslite's runner or with Google's tool, and what is made of them."""
+
+import contextlib
+import dataclasses
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dslite import files
+from dslite.errors import MeasurementError
+from dslite.records import Artifact, Flag, Measurement, Outcome
+from dslite_device import adb, benchmark_model, phone, runner, validity
+from dslite_device.host import run_child
+from dslite_device.session import COPY_TIMEOUT_S, ROOT, Session, copied, follow, wait_until_cool
+from dslite_device.tiny import tiny_model
+
+_KILLED, _SIGNALLED = 137, 128
+"""Exit codes of a shell: SIGKILL, and what is added to the number of a signal."""
+_SLACK_S = 30.0
+"""The runner keeps to the plan's seconds itself; loading a file and making outputs come on top."""
+
+
+# -- with dslite's runner -----------------------------------------------------------------------------
+
+
+def with_dslites_runner(session: Session, artifact: Artifact, scratch: Path) -> Outcome:
+    """Measure time, compare outputs, and measure memory where the plan asks for it.
+
+    Raises:
+        MeasurementError: where one of these fails; it has what was measured before.
+    """
+    import numpy as np
+
+    inputs, tiny = scratch / "inputs", scratch / "tiny.tflite"
+    inputs.write_bytes(np.load(session.plan.input_path).tobytes())
+    tiny.write_bytes(tiny_model())
+    assert session.tools.runtime  # noqa: S101 - dslite's runner has one
+    program, *places = copied(session, [session.tools.runner, session.tools.runtime, session.path, inputs, tiny])
+    given = dict(zip(("runtime", "model", "input", "warm-model"), places, strict=True))
+    before, waited_s = wait_until_cool(session)
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    found, fixed = _pass(session, "time", program, given, scratch)
+    after = phone.state(session.serial)
+    conditions = _conditions(session, before, after, fixed=fixed) | {
+        "started": started,
+        "waited_until_cool_s": round(waited_s, 1),
+        "cpu": found.get("cpu"),
+        "delegate": found.get("delegate"),
+        "runtime_version": found.get("runtime_version"),
+        "backend": found.get("backend"),
+        "samples_began_s": [ns / 1e9 for ns in found.get("starts_ns", [])],
+        "while_timing": found.get("conditions", []),
+    }
+    flags = _flags(session, validity.flags(before, after, found, fixed=fixed))
+    outcome = Outcome(tuple(runner.times(found, session.plan)), tuple(flags), conditions)
+    outcome = _also(outcome, lambda: _compared(session, artifact, scratch))
+    if session.plan.memory:
+        outcome = _also(
+            outcome, lambda: (runner.memory(_pass(session, "memory", program, given, scratch)[0]), []), "memory: "
+        )
+    session.progress("done", 1.0)
+    return outcome
+
+
+def _also(outcome: Outcome, work: Callable[[], tuple[list[Measurement], list[Flag]]], what: str = "") -> Outcome:
+    """Add to an outcome; where that fails, what there is goes along with the failure."""
+    try:
+        measured, flags = work()
+    except MeasurementError as error:
+        more = error.measured if isinstance(error.measured, list | tuple) else ()
+        kept = dataclasses.replace(outcome, measurements=(*outcome.measurements, *more))
+        raise MeasurementError(f"{what}{error}", kept) from error
+    return dataclasses.replace(outcome, measurements=(*outcome.measurements, *measured), flags=(*outcome.flags, *flags))
+
+
+def _pass(
+    session: Session, mode: str, program: str, given: dict[str, str], scratch: Path
+) -> tuple[dict[str, Any], bool]:
+    """Have the runner do one pass; give its document, and whether the device kept a sustained performance.
+
+    Raises:
+        MeasurementError: where that fails, in whatever way.
+    """
+    plan, run = session.plan, f"{ROOT}/run"
+    own = {"result": f"{run}/{mode}.json", **({"outputs": f"{run}/outputs"} if mode == "time" else {})}
+    words = runner.arguments(
+        plan, mode, given | own, session.cores, session.settings.backend, stop=session.settings.stop
+    )
+    command = f"{shlex.join([program, *words])} 2>{run}/errors"
+    session.tell(mode, "starting")
+    code, fixed = follow(session, mode, command, plan.timeout_s + _SLACK_S)
+    place = scratch / f"{mode}.json"
+    try:
+        adb.pull(session.serial, own["result"], place, COPY_TIMEOUT_S)
+    except MeasurementError as error:
+        raise MeasurementError(f"{_ended(session, code)}: {error}") from None
+    if code == _KILLED:  # it could not say so itself
+        raise MeasurementError(_ended(session, code))
+    found = runner.read(place)
+    if code:
+        raise MeasurementError(_ended(session, code))
+    return found, fixed
+
+
+def _ended(session: Session, code: int) -> str:
+    """Say how the runner ended that left no result."""
+    with contextlib.suppress(MeasurementError):
+        said = adb.shell(session.serial, f"tail -n 1 {ROOT}/run/errors").strip()
+        last = f" (last words: {said})" if said else ""
+        if code == _KILLED:
+            return f"the runner was killed, which Android does when memory runs out{last}"
+        if code > _SIGNALLED:
+            return f"the runner crashed with signal {code - _SIGNALLED}{last}"
+        return f"the runner ended with exit code {code}{last}"
+    return f"the runner ended with exit code {code}"
+
+
+def _compared(session: Session, artifact: Artifact, scratch: Path) -> tuple[list[Measurement], list[Flag]]:
+    """Compare the device's outputs with this host's."""
+    import numpy as np
+
+    from dslite_device.outputs import compare
+
+    session.tell("host", "comparing its outputs with this host's")
+    place = scratch / "outputs"
+    adb.pull(session.serial, f"{ROOT}/run/outputs", place, COPY_TIMEOUT_S)
+    try:
+        ours = run_child("outputs", artifact, session.plan, lambda *_: None)
+    except MeasurementError as error:
+        unchecked = Flag("outputs_unchecked", f"outputs were not compared, as this host cannot run it: {error}")
+        return [], _flags(session, [unchecked])
+    return [compare(session.path, np.load(ours["path"]), place.read_bytes())], []
+
+
+def _flags(session: Session, flags: Sequence[Flag]) -> list[Flag]:
+    """Have each flag say which file it is of: in a table they stand below all rows."""
+    return [Flag(flag.code, f"{session.path.name} on {session.serial}: {flag.message}") for flag in flags]
+
+
+def _conditions(session: Session, before: phone.State, after: phone.State, *, fixed: bool) -> dict[str, Any]:
+    """Give what another person needs to repeat a run, JSON-ready."""
+    chosen = [session.tools.runner, *([session.tools.runtime] if session.tools.runtime else [])]
+    return {
+        "adb": adb.version(),
+        "build": session.state.properties.get("ro.build.fingerprint", ""),
+        "abi": session.tools.abi,
+        "cores": list(session.cores),
+        "fixed_performance": fixed,
+        "files": {path.name: files.sha256(path) for path in chosen},
+        "before": before.now(),
+        "after": after.now(),
+    }
+
+
+# -- with Google's ------------------------------------------------------------------------------------
+
+
+def with_benchmark_model(session: Session, scratch: Path) -> Outcome:
+    """Have Google's tool measure, and read what it prints.
+
+    Raises:
+        MeasurementError: where it fails, or says what is not understood.
+    """
+    program, model = copied(session, [session.tools.runner, session.path])
+    before, waited_s = wait_until_cool(session)
+    mask = f"{sum(1 << core for core in session.cores):x}"
+    command = shlex.join(["taskset", mask, program, *benchmark_model.arguments(model, session.plan)])
+    said = f"{ROOT}/run/said"
+    session.tell("time", "timing with benchmark_model")
+    code, fixed = follow(session, "time", f"{command} >{said} 2>&1", session.plan.timeout_s + _SLACK_S)
+    after = phone.state(session.serial)
+    place = scratch / "said"
+    adb.pull(session.serial, said, place, COPY_TIMEOUT_S)
+    text = place.read_text(encoding="utf-8", errors="replace")
+    n = session.plan.threads
+    pinned = ",".join(map(str, session.cores))
+    setting = f"{n} thread{'s' if n > 1 else ''}, cores {pinned}, fresh process, input: random numbers of the tool's"
+    try:
+        measured = benchmark_model.parse(text, setting)
+    except MeasurementError as error:
+        raise MeasurementError(f"{error} (exit code {code})") from None
+    flags = validity.flags(before, after, {"threads": n, "cpus": list(session.cores)}, fixed=fixed)
+    flags.append(Flag("outputs_unchecked", "benchmark_model does not give its outputs: they were not compared"))
+    flags = _flags(session, flags)
+    conditions = _conditions(session, before, after, fixed=fixed) | {"waited_until_cool_s": round(waited_s, 1)}
+    session.progress("done", 1.0)
+    return Outcome(tuple(measured), tuple(flags), conditions)

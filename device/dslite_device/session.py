@@ -1,0 +1,186 @@
+"""One file on one Android device: what is copied there, how it is run, and how all of it goes away again.
+
+A run has the folder ``/data/local/tmp/dslite`` to itself. In it, ``files`` has what was copied, each file named by its
+SHA-256, so that what is there already need not be copied again; ``run`` has what one run makes.
+"""
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dslite import files
+from dslite.errors import MeasurementError
+from dslite.records import Plan, Progress
+from dslite_device import adb, phone, runner, tools
+
+ROOT = "/data/local/tmp/dslite"
+"""Where the shell of adb may write and run programs, on all Android devices."""
+COPY_TIMEOUT_S = 600.0
+_FIXED_PERFORMANCE_FROM = 30
+"""API level of Android 11."""
+_FIXED_SAID = "dslite-fixed-performance"
+_COOL_POLL_S = 5.0
+_SHARES = {"copy": (0.0, 0.25), "cool": (0.25, 0.25), "time": (0.25, 0.75), "memory": (0.75, 0.95), "host": (0.95, 1.0)}
+"""Of a run's progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options of the target, checked."""
+
+    runner: str
+    runner_path: str
+    runtime: str
+    backend: str
+    cores: str
+    cool_s: float
+    stop: bool
+    fixed: bool
+    keep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One file on one device.
+
+    Attributes:
+        serial: of the device.
+        path: of the file.
+        plan: how.
+        settings: of the target.
+        tools: for the device.
+        state: of the device, when it began.
+        cores: to pin to.
+        progress: told what happens.
+    """
+
+    serial: str
+    path: Path
+    plan: Plan
+    settings: Settings
+    tools: tools.Tools
+    state: phone.State
+    cores: tuple[int, ...]
+    progress: Progress
+
+    @property
+    def is_fixed(self) -> bool:
+        """Tell whether the device is asked to keep a performance that it can sustain."""
+        return self.settings.fixed and self.state.api_level >= _FIXED_PERFORMANCE_FROM
+
+    def tell(self, part: str, what: str, fraction: float = 0.0) -> None:
+        """Report progress within a part of the run."""
+        begin, end = _SHARES[part]
+        self.progress(what, begin + fraction * (end - begin))
+
+
+@contextlib.contextmanager
+def folder(session: Session) -> Iterator[None]:
+    """Have a fresh folder for a run on the device, and take it away however the block ends."""
+    adb.shell(session.serial, f"rm -rf {ROOT}/run && mkdir -p {ROOT}/files {ROOT}/run")
+    try:
+        yield
+    finally:
+        adb.leave(session.serial, _tidying(session))
+
+
+def _tidying(session: Session) -> str:
+    """Give the command that ends what still runs there, gives the device its usual performance back, and tidies up."""
+    gone = f"{ROOT}/run" if session.settings.keep else ROOT
+    kill = f"kill -9 $(cat {ROOT}/run/pid 2>/dev/null) 2>/dev/null"
+    return "; ".join([kill, *([_switched("false")] if session.is_fixed else []), f"rm -rf {gone}"])
+
+
+def _switched(to: str) -> str:
+    return f"cmd power set-fixed-performance-mode-enabled {to} >/dev/null 2>&1"
+
+
+def copied(session: Session, paths: Sequence[Path]) -> list[str]:
+    """Copy files to the device where they are not there yet, and give their paths there.
+
+    Raises:
+        MeasurementError: where one cannot be copied, or arrives changed.
+    """
+    wanted = {path: f"{ROOT}/files/{files.sha256(path)}" for path in paths}
+    there = _whole(session.serial)
+    missing = {path: place for path, place in wanted.items() if place not in there}
+    total, done = sum(path.stat().st_size for path in missing) or 1, 0
+    for path, place in missing.items():
+        size = path.stat().st_size
+
+        def progress(share: float, path: Path = path, before: int = done, size: int = size) -> None:
+            session.tell("copy", f"copying {path.name}", (before + share * size) / total)
+
+        adb.push(session.serial, path, place, progress, COPY_TIMEOUT_S)
+        done += size
+    if missing:
+        whole = _whole(session.serial)
+        torn = [path.name for path, place in missing.items() if place not in whole]
+        if torn:
+            raise MeasurementError(
+                f"{session.serial}: {', '.join(torn)} arrived changed (SHA-256): try another cable or port"
+            )
+    adb.shell(session.serial, f"chmod 755 {wanted[session.tools.runner]}")
+    return list(wanted.values())
+
+
+def _whole(serial: str) -> set[str]:
+    """Give the paths of the files on the device whose content is what their name says; others are taken away."""
+    listed = adb.shell(serial, f"for f in {ROOT}/files/*; do [ -f $f ] && sha256sum $f; done; true", COPY_TIMEOUT_S)
+    rows = (line.split(maxsplit=1) for line in listed.splitlines() if line.strip())
+    found = {row[1].strip(): row[0] for row in rows if len(row) > 1}
+    if any(len(digest) != hashlib.sha256().digest_size * 2 for digest in found.values()):
+        raise MeasurementError(f"{serial}: expected SHA-256 sums (Android 8 and later), got: {listed.strip()[:80]}")
+    whole = {place for place, digest in found.items() if place.endswith(digest)}
+    if set(found) - whole:
+        adb.shell(serial, f"rm -f {' '.join(sorted(set(found) - whole))}")
+    return whole
+
+
+def _script(session: Session, command: str) -> str:
+    """Give the shell script of a run.
+
+    Whatever ends it, also where the cable is pulled: the device's own shell hears of that, ends the run, gives the
+    device its usual performance back, and tidies up.
+    """
+    lines = [
+        f"cd {ROOT}/run || exit 1",
+        "trap '' PIPE",  # nobody listens any more: that must not end us before we have tidied up
+        f"trap 'kill -9 $child 2>/dev/null; {_tidying(session)}; exit 1' HUP INT TERM",
+        *([f"{_switched('true')} && echo {_FIXED_SAID}"] if session.is_fixed else []),
+        f"MALLOC_ARENA_MAX=2 {command} & child=$!",
+        "echo $child > pid",
+        "wait $child; code=$?",
+        "rm -f pid",
+        *([_switched("false")] if session.is_fixed else []),
+    ]
+    return "\n".join(lines)
+
+
+def follow(session: Session, part: str, command: str, timeout_s: float) -> tuple[int, bool]:
+    """Run a command on the device; give its exit code, and whether the device said it keeps a sustained performance."""
+    fixed = False
+
+    def on_line(line: str) -> None:
+        nonlocal fixed
+        fixed = fixed or line == _FIXED_SAID
+        if told := runner.progress_of(line):
+            session.tell(part, *told)
+
+    code = adb.follow(session.serial, _script(session, command), on_line, timeout_s)
+    return code, fixed
+
+
+def wait_until_cool(session: Session) -> tuple[phone.State, float]:
+    """Wait until the device is not hot, as long as the settings allow; give its state, and the seconds waited."""
+    begin = time.monotonic()
+    state = session.state
+    while state.thermal_status and (waited := time.monotonic() - begin) < session.settings.cool_s:
+        status = phone.THERMAL_STATUS[state.thermal_status]
+        session.tell("cool", f"waiting until it is cool ({status}, {waited:.0f} s)")
+        time.sleep(min(_COOL_POLL_S, session.settings.cool_s - waited))
+        state = phone.state(session.serial)
+    return state, time.monotonic() - begin
