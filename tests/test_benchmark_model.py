@@ -160,8 +160,203 @@ def test_a_plan_becomes_the_arguments_of_the_tool() -> None:
         "--num_runs=30",
         "--min_secs=2",
         "--max_secs=60",
-        "--warmup_runs=2",
+        "--warmup_runs=3",
         "--warmup_min_secs=0.25",
         "--use_xnnpack=true",
         "--report_peak_memory_footprint=true",
     ]
+
+
+# -- corners of both tools -------------------------------------------------------------------------------
+
+BOTH = """INFO: STARTING!
+INFO: Initialized session in 47.812ms.
+INFO: Running benchmark for at least 1 iterations and at least 0.5 seconds but terminate if exceeding 150 seconds.
+INFO: count=9 first=64112 curr=55880 min=55120 max=64112 avg=56401.3 std=2711 p5=55120 median=55910 p95=64112
+
+INFO: count=1061 first=56100 curr=56301 min=53902 max=71020 avg=56270.1 std=1913 p5=54800 median=56151 p95=59310
+
+INFO: [benchmark_litert_model.h:88]
+========== BENCHMARK RESULTS ==========
+INFO: [benchmark_litert_model.h:94] Model initialization: 47.81 ms
+INFO: [benchmark_litert_model.h:96] Warmup (first):       64.11 ms
+INFO: [benchmark_litert_model.h:98] Warmup (avg):         56.40 ms (9 runs)
+INFO: [benchmark_litert_model.h:100] Inference (avg):      56.27 ms (1061 runs)
+INFO: [benchmark_litert_model.h:104] Inference (min):      53.90 ms
+INFO: [benchmark_litert_model.h:106] Inference (max):      71.02 ms
+INFO: [benchmark_litert_model.h:108] Inference (std):      1.91
+INFO: [benchmark_litert_model.h:115] Throughput:           27.46 MB/s
+INFO: [benchmark_litert_model.h:124]
+Memory Usage:
+INFO: [benchmark_litert_model.h:126] Init footprint:       8.98 MB
+INFO: [benchmark_litert_model.h:128] Overall footprint:    18.72 MB
+INFO: [benchmark_litert_model.h:135] Peak memory usage not available. (peak_mem_mb <= 0)
+"""
+TIMED = "count=50 first=266601 curr=266931 min=265837 max=268116 avg=266473 std=419"
+WARMUP = "count=2 first=339304 curr=266325 min=266325 max=339304 avg=302814 std=36489"
+
+
+def test_the_new_tool_gives_the_median_and_microseconds_where_both_of_its_streams_are_there() -> None:
+    found = figures(BOTH)
+    assert found["latency"].value == pytest.approx(0.056151)
+    assert found["latency"].statistics == pytest.approx(
+        {"n": 1061, "mean": 0.0562701, "std": 0.001913, "min": 0.053902, "max": 0.07102}
+        | {"p5": 0.0548, "p50": 0.056151, "p95": 0.05931}
+    )
+    assert found["first_latency"].value == pytest.approx(0.064112)
+    assert found["init_time"].value == pytest.approx(0.047812)
+    assert "memory_process" not in found
+
+
+def test_standard_error_may_come_first() -> None:
+    begin = BOTH.index("INFO: [benchmark_litert_model.h:88]")
+    assert figures(BOTH[begin:] + BOTH[:begin]) == figures(BOTH)
+
+
+def test_one_run_has_only_its_own_figure() -> None:
+    output = OLD.replace(TIMED, "count=1 curr=266473").replace(WARMUP, "count=1 curr=339304")
+    output = output.replace("Warmup (avg): 302814", "Warmup (avg): 339304")
+    assert figures(output)["latency"].statistics == pytest.approx(
+        {"n": 1, "mean": 0.266473, "std": 0, "min": 0.266473, "max": 0.266473, "p50": 0.266473}
+    )
+
+
+def test_without_a_warm_up_there_is_no_first_run_apart() -> None:
+    output = OLD.replace(WARMUP, "count=0 p5=0 median=0 p95=0").replace("First inference: 339304", "First inference: 0")
+    found = figures(output.replace("Warmup (avg): 302814", "Warmup (avg): 0"))
+    assert "first_latency" not in found
+    assert found["latency"].value == pytest.approx(0.266473)
+
+
+def test_the_first_series_is_never_taken_for_the_timed_one() -> None:
+    begin, _, end = OLD.partition(f"{TIMED}\n")
+    with pytest.raises(MeasurementError):
+        parse(begin + end, "")
+    with pytest.raises(MeasurementError):
+        parse(begin, "")
+
+
+def test_brackets_round_percentiles_are_read_too() -> None:
+    output = OLD.replace("std=419", "std=419 [ p5=265900 median=266450 p95=267200 ]")
+    assert figures(output)["latency"].value == pytest.approx(0.26645)
+
+
+def test_logcat_as_android_shows_it() -> None:
+    """Lines as in TensorFlow's issue 56301, whose figures these are not."""
+    for prefix in ("05-30 15:16:45.362  3380  3380 I tflite  : ", "I/tflite  ( 3380): ", "05-30 15:16:45.3 I/tflite: "):
+        lines = "\n".join(f"{prefix}{line}" for line in OLD.splitlines())
+        assert figures(lines)["latency"].value == pytest.approx(0.266473)
+
+
+def test_old_names_of_the_mean() -> None:
+    summary = (
+        "Inference timings in us: Init: 20283, First inference: 339304, Warmup (avg): 302814, Inference (avg): 266473"
+    )
+    for name in ("Inference", "no stats"):
+        old = f"Average inference timings in us: Warmup: 302814, Init: 20283, {name}: 266473"
+        assert figures(OLD.replace(summary, old))["latency"].value == pytest.approx(0.266473)
+
+
+def test_tools_that_do_not_print_the_number_of_operators() -> None:
+    found = figures(OLD.replace("58 out of 60 node(s)", "58 node(s)"))
+    assert found["delegated_nodes"].value == 58
+    assert "nodes" not in found
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        # it prints figures also where runs failed
+        (f"ERROR: Node number 3 (CONV_2D) failed to invoke.\n{OLD}ERROR: Benchmarking failed.\n", "Node number 3"),
+        (OLD.replace(TIMED, "count=0"), "timed no run"),
+        (OLD.replace(TIMED, TIMED[:-12]), "count=50"),
+        (OLD.replace("std=419", "std=inf"), "contradicts itself"),
+        (OLD.replace("min=265837", "min=269999"), "in this order"),
+        (OLD.replace("timings in us", "timings in ms"), "expected us, got ms"),
+        (OLD.replace("in 20.283ms", "in 27.283ms"), "two different"),
+        (OLD.replace("tool (MB)", "tool (KB)"), "expected MB, got KB"),
+        (OLD.replace("overall=18.7227", "overall=-1"), "contradicts itself"),
+        (OLD.replace("overall=18.7227", "overall=1e308"), "contradicts itself"),
+        (OLD.replace("58 out of 60", "61 out of 60"), "more operators"),
+        (OLD + OLD.replace("266473", "266474"), "run twice"),
+        (NEW.replace("56.27 ms", "0.00 ms").replace("53.90", "0.00"), "less time than it can print"),
+        (NEW.replace("53.90 ms", "73.90 ms"), "in this order"),
+        (BOTH.replace("(1061 runs)", "(1060 runs)"), "1060 runs"),
+        (BOTH.replace("56.27 ms", "57.27 ms"), "two different"),
+        ("\x1b[31mERROR: Failed to load model\u2028\x00", "Failed to load model"),
+        ("CANNOT LINK EXECUTABLE: library not found\nx" + "y" * 10_000, "..."),
+    ],
+)
+def test_what_cannot_be_is_refused(output: str, words: str) -> None:
+    with pytest.raises(MeasurementError) as told:
+        parse(output, "")
+    assert words in str(told.value)
+    assert str(told.value).isprintable()
+    assert len(str(told.value)) < 600
+
+
+def test_the_cause_is_told_and_not_only_that_it_failed() -> None:
+    with pytest.raises(MeasurementError, match="ERROR: Failed to load model"):
+        parse("INFO: STARTING!\nERROR: Failed to load model m\nERROR: Benchmarking failed.\n", "")
+
+
+@given(
+    st.lists(st.integers(1, 10**7), min_size=2, max_size=60),
+    st.lists(st.integers(1, 10**7), min_size=1, max_size=9),
+    st.integers(0, 10**8),
+    st.integers(0, 2**24),
+    st.booleans(),
+)
+def test_whatever_the_tool_measures_comes_back(
+    timed: list[int], warmup: list[int], init: int, kib: int, percentiles: bool
+) -> None:
+    output = (
+        f"INFO: Initialized session in {init / 1e3:g}ms.\n{_series(warmup, percentiles)}\n\n"
+        f"{_series(timed, percentiles)}\n"
+        f"INFO: Inference timings in us: Init: {init}, First inference: {warmup[0]}, "
+        f"Warmup (avg): {sum(warmup) / len(warmup):g}, Inference (avg): {sum(timed) / len(timed):g}\n"
+        f"INFO: Memory footprint delta from the start of the tool (MB): init=0 overall={kib / 1024:g}\n"
+    )
+    found = figures(output)
+    latency = found["latency"].statistics
+    assert latency["n"] == len(timed)
+    assert latency["mean"] == pytest.approx(sum(timed) / len(timed) * 1e-6, rel=1e-5)
+    assert (latency["min"], latency["max"]) == pytest.approx((min(timed) * 1e-6, max(timed) * 1e-6))
+    assert found["init_time"].value == pytest.approx(init * 1e-6)
+    assert found["first_latency"].value == pytest.approx(warmup[0] * 1e-6)
+    assert found["memory_delta"].value == pytest.approx(kib * 1024, rel=1e-5, abs=1)
+    if percentiles:
+        assert found["latency"].value == pytest.approx(sorted(timed)[len(timed) // 2] * 1e-6)
+
+
+def _series(values: list[int], percentiles: bool) -> str:
+    """Print as stats_calculator.h does."""
+    mean = sum(values) / len(values)
+    std = int(math.sqrt(sum(v * v for v in values) / len(values) - mean * mean)) if min(values) < max(values) else 0
+    text = f"INFO: count={len(values)}"
+    if min(values) == max(values):
+        text += f" curr={values[-1]}{'(all same)' if len(values) > 1 else ''}"
+    else:
+        text += f" first={values[0]} curr={values[-1]} min={min(values)} max={max(values)} avg={mean:g} std={std}"
+    if percentiles:
+        p5, p50, p95 = (sorted(values)[len(values) * p // 100] for p in (5, 50, 95))
+        text += f" p5={p5} median={p50} p95={p95}"
+    return text
+
+
+@given(st.lists(st.sampled_from([*OLD.splitlines(), *NEW.splitlines(), *BOTH.splitlines()]), max_size=40))
+def test_lines_in_any_order_give_possible_figures_or_an_error(lines: list[str]) -> None:
+    assert _gives_possible_figures_or_a_line("\n".join(lines))
+
+
+@given(st.sampled_from([OLD, NEW, BOTH]), st.integers(0, 3000), st.integers(0, 20), st.text(max_size=20))
+def test_damaged_output_gives_possible_figures_or_an_error(output: str, at: int, n: int, text: str) -> None:
+    assert _gives_possible_figures_or_a_line(output[:at] + text + output[at + n :])
+
+
+def _gives_possible_figures_or_a_line(output: str) -> bool:
+    try:
+        found = parse(output, "")
+    except MeasurementError as error:
+        return str(error).isprintable()
+    return all(math.isfinite(m.value) and m.value >= 0 for m in found)

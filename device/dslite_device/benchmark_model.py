@@ -63,11 +63,11 @@ def arguments(model: str, plan: Plan) -> list[str]:
 
     Args:
         model: path of the file, on the device.
-        plan: how. The tool counts its first run among those of the warm-up.
+        plan: how. The tool counts the first run among those of the warm-up, dslite does not: it is asked for one more.
     """
     words = [f"--graph={model}", f"--num_threads={plan.threads}", f"--num_runs={plan.runs}"]
     words += [f"--min_secs={plan.min_s:g}", f"--max_secs={plan.max_s:g}"]
-    words += [f"--warmup_runs={plan.warmup_runs}", f"--warmup_min_secs={plan.warmup_s:g}", "--use_xnnpack=true"]
+    words += [f"--warmup_runs={plan.warmup_runs + 1}", f"--warmup_min_secs={plan.warmup_s:g}", "--use_xnnpack=true"]
     return [*words, *(["--report_peak_memory_footprint=true"] if plan.memory else [])]
 
 
