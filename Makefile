@@ -43,6 +43,7 @@ benchmarks: $(READY) ## measure dslite itself, and the whole zoo; writes benchma
 	$(BIN)/python benchmarks/reference_path.py
 	$(BIN)/python benchmarks/augmentation.py
 	$(BIN)/python benchmarks/zoo.py
+	$(BIN)/python benchmarks/phone.py
 
 wheel: $(READY) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
