@@ -177,7 +177,7 @@ class Target:
         name: unique among targets.
         suffixes: the file formats it runs, such as ``(".tflite",)``.
         devices: ``devices() -> [Device]``, quickly and without starting anything. Where there may be several, the
-            option ``device`` takes the id of the one to measure on; one that cannot be used has a `problem`.
+            option ``device`` (`AUTO` where there is one) takes an id; one that cannot be used has a `problem`.
         run: ``run(artifact, device, plan, options, progress) -> [Measurement]``, or an `Outcome` where there is more to
             tell; in a process of its own: a model that crashes its runtime raises `MeasurementError` here.
         source: what runs the file.
@@ -291,6 +291,8 @@ class Device:
     problem: str = ""
 
 
+AUTO = "auto"
+"""As an option's value: dslite finds it."""
 HOST = "host"
 """Id of the device that is this machine."""
 DEFAULT_THREADS = 4

@@ -196,10 +196,13 @@ def test_host_and_phone_are_rows_of_one_table(
     report = tmp_path / "report.json"
     done = dslite_command("bench", path, "--target", "host-litert,android", *WORDS, "-o", report)
     assert done.returncode == 0, done.stderr
-    assert "TFLite, end to end" in done.stdout
-    assert "End to end, phone" in done.stdout
+    assert "whole.tflite on android" in done.stdout
+    assert "whole.tflite on host-litert" in done.stdout
     assert "41.0" in done.stdout
-    assert "android: Example Emulated 1, Example EX1, Android 13 (API 33), x86_64, 1 thread on cores 1" in done.stdout
+    assert (
+        f"android {phone.address}: Example Emulated 1, Example EX1, Android 13 (API 33), x86_64, 1 thread"
+        in done.stdout
+    )
     runs = json.loads(report.read_text())["runs"]
     assert [run["target"] for run in runs] == ["host-litert", "android"]
     assert str(tmp_path) not in report.read_text()
@@ -235,6 +238,10 @@ def test_of_two_devices_one_must_be_named(
         assert "Emulated 1" in listed.stdout
         assert "Second" in listed.stdout
         assert "2 devices of target android: name one" in listed.stderr
+        both = f"android:device={phone.address},android:device={second.address}"
+        table = dslite_command("bench", whole.path, "--target", both, *WORDS, "--no-memory").stdout
+        assert "whole.tflite on Example Emulated 1" in table
+        assert "whole.tflite on Example Second" in table
 
 
 def test_a_device_that_is_not_there_is_told_at_once(
@@ -376,7 +383,7 @@ def test_a_device_that_kills_all_of_it(phone: EmulatedDevice, whole: Artifact) -
 @pytest.mark.parametrize("program", ["echo", "true", "sleep"])
 def test_a_runner_that_says_something_else(phone: EmulatedDevice, whole: Artifact, program: str) -> None:
     error = failed(measure(whole, f"android:runner_path={shutil.which(program)}"))
-    assert error.startswith("the runner ended with exit code")
+    assert "left no result: is it dslite's runner?" in error
 
 
 @pytest.mark.fault
@@ -385,7 +392,7 @@ def test_a_runner_whose_result_is_garbage(phone: EmulatedDevice, whole: Artifact
         replaced_output={"--pass=time": "progress nan nothing\nprogress 0.5\n\x7f\xe9\ndslite-exit:0\n"}
     )
     error = failed(measure(whole))
-    assert "pulling" in error
+    assert "left no result" in error
 
 
 @pytest.mark.fault
@@ -472,11 +479,30 @@ def test_the_target_refuses_options_that_cannot_be(
         ("runner=mine", "android:runner expects dslite or benchmark_model"),
         ("runner=benchmark_model", "name the program: --runner-path FILE"),
         ("cool=-1", "android:cool expects seconds"),
-        (f"runtime={__file__}", "got one for no known ABI"),
+        (f"runtime={__file__}", "got something else"),
     ):
         assert words in failed(measure(whole, f"android:{options}"))
     done = dslite_command("bench", whole.path, "--target", "android:cores=9")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_the_target_keeps_the_contract(phone: EmulatedDevice, whole: Artifact) -> None:
+    from dslite.registry import registry
+    from dslite.testing import check_target
+
+    check_target(registry().get("targets", "android"), whole)
+
+
+@pytest.mark.fault
+def test_interrupted_as_soon_as_it_begins_it_leaves_nothing(phone: EmulatedDevice, whole: Artifact) -> None:
+    words = [*HEEDS_SIGINT, "bench", whole.path, "--target", "android", *map(str, WORDS)]
+    command = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not (phone.folder / "dslite").exists() and time.monotonic() < end:
+        time.sleep(0.001)
+    command.send_signal(signal.SIGINT)
+    command.communicate(timeout=60)
+    assert command.returncode == 130
 
 
 # -- Google's tool --------------------------------------------------------------------------------------

@@ -235,9 +235,12 @@ def test_a_file_of_another_machine_is_refused(android_files: Path) -> None:
     ours = elf(android_files / "built/dslite_runner", 62)
     with pytest.raises(SpecError, match="for arm64-v8a, got one for x86_64"):
         tools.find(["arm64-v8a"], str(ours))
+    elf(android_files / "arm64-v8a/dslite_runner", 62)  # where it is looked for
+    with pytest.raises(SpecError, match=r"arm64-v8a/dslite_runner: expected .* got one for x86_64"):
+        tools.find(["arm64-v8a"])
     text = android_files / "readme"
     text.write_text("no program")
-    with pytest.raises(SpecError, match="no known ABI"):
+    with pytest.raises(SpecError, match="got something else"):
         tools.find(["arm64-v8a"], str(text))
-    with pytest.raises(SpecError, match="no such file"):
+    with pytest.raises(SpecError, match="got no such file"):
         tools.find(["arm64-v8a"], str(text) + os.sep + "none")

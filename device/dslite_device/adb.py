@@ -125,7 +125,7 @@ def follow(serial: str, script: str, on_line: Callable[[str], None], timeout_s: 
     last, code = "", None
     with _client(command) as client:
         for line in _lines(client, timeout_s, serial):
-            last = line or last
+            last = line if "error" in line else last
             if ending := _DONE.search(line):
                 code = int(ending[1])
             else:
@@ -258,7 +258,8 @@ def _lines(client: subprocess.Popen[str], timeout_s: float, serial: str) -> Iter
 def _gone(serial: str, said: str) -> MeasurementError:
     last = _last_line(said)
     return MeasurementError(
-        f"{serial} went away: is it still plugged in, awake, and `adb devices` lists it?{last and f' ({last})'}"
+        f"{serial} went away: is it still plugged in, awake, and does `adb devices` list it? "
+        f"What was left there goes with the next run{last and f' ({last})'}"
     )
 
 

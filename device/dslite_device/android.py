@@ -7,25 +7,25 @@ from pathlib import Path
 
 from dslite import hookimpl
 from dslite.errors import SpecError, UnknownNameError
-from dslite.records import Artifact, Device, Option, Options, Outcome, Plan, Progress, Target
+from dslite.records import AUTO, Artifact, Device, Option, Options, Outcome, Plan, Progress, Target
 from dslite_device import phone, tools
 from dslite_device.lock import locked
 from dslite_device.passes import with_benchmark_model, with_dslites_runner
 from dslite_device.session import Session, Settings, folder
 
 _RUNNERS = ("dslite", "benchmark_model")
-_BACKENDS = ("auto", "tflite", "litert")
+_BACKENDS = (AUTO, "tflite", "litert")
 
 
 @hookimpl
 def dslite_targets() -> Iterable[Target]:
     """Give Android devices."""
     options = (
-        Option("device", os.environ.get("ANDROID_SERIAL", ""), "Serial number; needed where several are attached."),
+        Option("device", os.environ.get("ANDROID_SERIAL") or AUTO, "Serial number, needed where several are attached."),
         Option("runner", _RUNNERS[0], "dslite, or benchmark_model: Google's tool."),
-        Option("runner_path", "", "The program for the device; else it is looked for by ABI."),
-        Option("runtime", "", "The TFLite library for the device (.so); else it is looked for by ABI."),
-        Option("backend", _BACKENDS[0], "C API of that library: tflite or litert; auto takes what it has."),
+        Option("runner_path", AUTO, "The program for the device; auto: it is looked for by ABI."),
+        Option("runtime", AUTO, "The TFLite library for the device (.so); auto: it is looked for by ABI."),
+        Option("backend", AUTO, "auto, or which C API of that library to use: tflite, litert."),
         Option("cores", "big", "To pin to: big (the fastest, one a thread at least), all, or such as 0-3+6."),
         Option("cool", 300.0, "Seconds to wait at most until it is cool; 0: do not wait."),
         Option("stop", True, "Stop timing when it throttles."),
@@ -64,8 +64,8 @@ def _devices() -> Sequence[Device]:
 def _settings(options: Options) -> Settings:
     found = Settings(
         runner=str(options["runner"]),
-        runner_path=str(options["runner_path"]),
-        runtime=str(options["runtime"]),
+        runner_path="" if options["runner_path"] == AUTO else str(options["runner_path"]),
+        runtime="" if options["runtime"] == AUTO else str(options["runtime"]),
         backend=str(options["backend"]),
         cores=str(options["cores"]),
         cool_s=float(options["cool"]),
@@ -87,7 +87,7 @@ def _check(options: Options) -> None:
     """Refuse options that cannot be, and a device for which runner or runtime are missing."""
     settings = _settings(options)
     usable = [device.id for device in phone.devices() if not device.problem]
-    for serial in [options["device"]] if options["device"] else usable:
+    for serial in usable if options["device"] == AUTO else [options["device"]]:
         state = phone.state(str(serial))
         _tools(settings, state)
         cores_for(settings.cores, state.core_max_hz, 1)

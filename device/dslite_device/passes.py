@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -41,8 +42,12 @@ def with_dslites_runner(session: Session, artifact: Artifact, scratch: Path) -> 
     given = dict(zip(("runtime", "model", "input", "warm-model"), places, strict=True))
     before, waited_s = wait_until_cool(session)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    found, fixed = _pass(session, "time", program, given, scratch)
-    after = phone.state(session.serial)
+    try:
+        found, fixed = _pass(session, "time", program, given, scratch)
+        after = phone.state(session.serial)
+    except MeasurementError as error:  # where it failed is worth knowing too
+        known = _conditions(session, before, None, fixed=session.is_fixed) | {"started": started}
+        raise MeasurementError(str(error), Outcome(conditions=known)) from error
     conditions = _conditions(session, before, after, fixed=fixed) | {
         "started": started,
         "waited_until_cool_s": round(waited_s, 1),
@@ -95,13 +100,25 @@ def _pass(
     try:
         adb.pull(session.serial, own["result"], place, COPY_TIMEOUT_S)
     except MeasurementError as error:
-        raise MeasurementError(f"{_ended(session, code)}: {error}") from None
+        raise MeasurementError(
+            f"{_ended(session, code)} and left no result: is it dslite's runner? ({error})"
+        ) from None
     if code == _KILLED:  # it could not say so itself
         raise MeasurementError(_ended(session, code))
-    found = runner.read(place)
+    try:
+        found = runner.read(place)
+    except MeasurementError as error:
+        raise MeasurementError(_in_our_names(session, str(error))) from None
     if code:
         raise MeasurementError(_ended(session, code))
     return found, fixed
+
+
+def _in_our_names(session: Session, text: str) -> str:
+    """Name files as this host does: on the device they are called by their hashes."""
+    ours = [session.path, session.tools.runner, *([session.tools.runtime] if session.tools.runtime else [])]
+    names = {files.sha256(path): path.name for path in ours}
+    return re.sub(rf"\S*?{ROOT}/files/([0-9a-f]{{64}})", lambda found: names.get(found[1], found[0]), text)
 
 
 def _ended(session: Session, code: int) -> str:
@@ -139,7 +156,7 @@ def _flags(session: Session, flags: Sequence[Flag]) -> list[Flag]:
     return [Flag(flag.code, f"{session.path.name} on {session.serial}: {flag.message}") for flag in flags]
 
 
-def _conditions(session: Session, before: phone.State, after: phone.State, *, fixed: bool) -> dict[str, Any]:
+def _conditions(session: Session, before: phone.State, after: phone.State | None, *, fixed: bool) -> dict[str, Any]:
     """Give what another person needs to repeat a run, JSON-ready."""
     chosen = [session.tools.runner, *([session.tools.runtime] if session.tools.runtime else [])]
     return {
@@ -150,7 +167,7 @@ def _conditions(session: Session, before: phone.State, after: phone.State, *, fi
         "fixed_performance": fixed,
         "files": {path.name: files.sha256(path) for path in chosen},
         "before": before.now(),
-        "after": after.now(),
+        "after": after.now() if after else None,
     }
 
 

@@ -80,8 +80,8 @@ class Session:
 @contextlib.contextmanager
 def folder(session: Session) -> Iterator[None]:
     """Have a fresh folder for a run on the device, and take it away however the block ends."""
-    adb.shell(session.serial, f"rm -rf {ROOT}/run && mkdir -p {ROOT}/files {ROOT}/run")
     try:
+        adb.shell(session.serial, f"rm -rf {ROOT}/run && mkdir -p {ROOT}/files {ROOT}/run")
         yield
     finally:
         adb.leave(session.serial, _tidying(session))

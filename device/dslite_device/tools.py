@@ -48,14 +48,19 @@ def find(abis: Sequence[str], runner: str = "", runtime: str = "", *, needs_runt
     """
     for path in filter(None, (runner, runtime)):
         _check(Path(path), abis)
-    missing = []
+    missing, others = [], []
     for abi in abis:
         places = [folder / abi for folder in folders()]
-        program = _first([Path(runner)] if runner else [place / RUNNER for place in places], abi)
-        library = _first([Path(runtime)] if runtime else [place / name for place in places for name in RUNTIMES], abi)
+        programs = [Path(runner)] if runner else [place / RUNNER for place in places]
+        libraries = [Path(runtime)] if runtime else [place / name for place in places for name in RUNTIMES]
+        program, library = _first(programs, abi), _first(libraries, abi)
         if program and (library or not needs_runtime):
             return Tools(abi, program, library if needs_runtime else None)
         missing.append((abi, program, library))
+        wrong = [*([] if program else programs), *([] if library or not needs_runtime else libraries)]
+        others += [path for path in wrong if path.is_file() and elf_abi(path) not in abis]
+    if others:
+        _check(others[0], abis)
     abi, program, library = missing[0]
     lacking = []
     if not program:
@@ -74,7 +79,10 @@ def folders() -> list[Path]:
     from platformdirs import user_data_path
 
     named = os.environ.get("DSLITE_ANDROID")
-    return [*([Path(named).expanduser()] if named else []), user_data_path("dslite", appauthor=False) / "android"]
+    return [
+        *([Path(named).expanduser().absolute()] if named else []),
+        user_data_path("dslite", appauthor=False) / "android",
+    ]
 
 
 def elf_abi(path: Path) -> str | None:
@@ -91,10 +99,9 @@ def _first(paths: Sequence[Path], abi: str) -> Path | None:
 
 
 def _check(path: Path, abis: Sequence[str]) -> None:
+    wanted = f"expected a program or library for {', '.join(abis)}"
     if not path.is_file():
-        raise SpecError(f"{path}: no such file: expected a program or library for {', '.join(abis)}")
+        raise SpecError(f"{path}: {wanted}, got {'a folder' if path.is_dir() else 'no such file'}")
     found = elf_abi(path)
     if found not in abis:
-        raise SpecError(
-            f"{path}: expected a program or library for {', '.join(abis)}, got one for {found or 'no known ABI'}"
-        )
+        raise SpecError(f"{path}: {wanted}, got {f'one for {found}' if found else 'something else'}: build it anew")

@@ -7,6 +7,8 @@ from dslite.records import Flag
 from dslite_device.phone import THERMAL_STATUS, State
 
 LOW_BATTERY_PERCENT = 20.0
+FEW_RUNS = 10
+"""With fewer, a median says little."""
 BUSY_CORES = 0.5
 """Of other processes, on average while runs are timed."""
 _HZ = 1e9
@@ -29,6 +31,7 @@ def flags(before: State, after: State, found: dict[str, Any], *, fixed: bool) ->
         "background_load": _background_load(found),
         "frequency_limited": "" if fixed else _frequency_limited(before, found),
         "threads_exceed_cores": _threads(found),
+        "few_runs": _few_runs(found),
     }
     return [Flag(code, message) for code, message in told.items() if message]
 
@@ -98,4 +101,10 @@ def _threads(found: dict[str, Any]) -> str:
     threads, cores = found.get("threads", 0), len(found.get("cpus", []))
     if not cores or threads <= cores:
         return ""
-    return f"{threads} threads on {cores} cores: they wait for each other, which costs time"
+    one = "core" if cores == 1 else "cores"
+    return f"{threads} threads on {cores} {one}: they wait for each other, which costs time"
+
+
+def _few_runs(found: dict[str, Any]) -> str:
+    n = len(found.get("samples_ns", []))
+    return f"{n} timed run{'s' if n > 1 else ''} only: a median of these says little" if 0 < n < FEW_RUNS else ""

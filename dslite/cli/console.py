@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shlex
 import sys
 import time
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 _PIPED_WIDTH = 2000
 """Characters a line may have where nobody looks at it: `grep` and `awk` want rows unbroken."""
 
+_WITH_OPTIONS = re.compile(r"[\w,.*-]+:\w+=")
+"""The name of a plugin with options, or a list of such."""
+_TOLD_FROM = 0.03
+"""Share of the work from which on the time left is told: starting a process, before it, says nothing."""
 _SHORTEST_TITLE = 12
 """Characters that are left of the name of what is at work, however narrow the terminal."""
 
@@ -49,9 +54,12 @@ def _width(stream: TextIO) -> int | None:
 
 def command_line() -> str:
     """Give the command as it was typed, but for folders: of an absolute path only the name."""
+    from dslite.report.document import without_folders
 
     def bare(word: str) -> str:
         option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if _WITH_OPTIONS.match(value):
+            return option + equals + without_folders(value)
         return option + equals + (Path(value).name if Path(value).is_absolute() else value)
 
     return shlex.join(["dslite", *map(bare, sys.argv[1:])])
@@ -179,7 +187,7 @@ class Steps:
             return ""
         if self._seconds_left:
             left_s = self._seconds_left()
-        elif done > self._skipped:
+        elif done - self._skipped > _TOLD_FROM * (self._done[-1] - self._skipped):
             left_s = (time.monotonic() - self._begin) / (done - self._skipped) * (self._done[-1] - done)
         else:
             left_s = None

@@ -45,6 +45,8 @@ def plan_options(function: Any) -> Any:
     @functools.wraps(function)
     def wrapper(**values: Any) -> Any:
         max_s, timeout_s = values.pop("max_seconds"), values.pop("timeout")
+        if values["min_seconds"] > max_s:
+            raise SpecError(f"--min-seconds {values['min_seconds']:g} is beyond --max-seconds {max_s:g}: raise that")
         if max_s > timeout_s:
             raise SpecError(f"--max-seconds {max_s:g} is beyond --timeout {timeout_s:g}: raise the timeout")
         plan = Plan(

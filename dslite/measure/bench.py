@@ -17,6 +17,7 @@ from dslite.measure.inputs import Inputs
 from dslite.measure.statistics import summarise
 from dslite.native import debug
 from dslite.records import (
+    AUTO,
     DEFAULT_THREADS,
     Artifact,
     Device,
@@ -146,8 +147,8 @@ def choose_device(target: Target, options: Options) -> Device:
         UnknownNameError: where there is none, none that can be used, or no telling which.
     """
     devices = target.devices()
-    name, wanted = target.name.partition(":")[0], options.get("device", "")
-    if wanted:
+    name, wanted = target.name.partition(":")[0], options.get("device", AUTO)
+    if wanted != AUTO:
         devices = [device for device in devices if device.id == wanted]
         if not devices:
             there = ", ".join(device.id for device in target.devices()) or "none"

@@ -138,14 +138,31 @@ def titles(runs: Sequence[Run]) -> list[str]:
     """
     rows = [paper.row_of(run) for run in runs]
     backbones = {run.artifact.backbone for run in runs} - {None}
-    if len(runs) > 1 and len(backbones) == 1 and None not in rows and len(set(rows)) == len(rows):
+    several = len({run.artifact.path for run in runs}) > 1  # one file on several targets is called by its name
+    if several and len(backbones) == 1 and None not in rows and len(set(rows)) == len(rows):
         return [row.title for row in rows if row]
     if len(backbones) > 1 and all(run.artifact.exporter for run in runs):
         facts = [(_owner(run), run.artifact.part, run.artifact.exporter or "", run.target) for run in runs]
         differ = [i for i in range(1, 4) if len({fact[i] for fact in facts if fact[0] != "frontend"}) > 1]
         return [", ".join([fact[0], *(fact[i] for i in differ)]) for fact in facts]
-    names = [Path(run.artifact.path).name for run in runs]
-    return [f"{name} on {run.target}" if names.count(name) > 1 else name for name, run in zip(names, runs, strict=True)]
+    names, places = [Path(run.artifact.path).name for run in runs], _places(runs)
+    return [f"{name} on {place}" if names.count(name) > 1 else name for name, place in zip(names, places, strict=True)]
+
+
+def _places(runs: Sequence[Run]) -> list[str]:
+    """Name where each run took place: by its target; of several devices of one target, by their models and options."""
+    devices = {run.device.id: run.device.model for run in runs if run.device}
+    targets = [run.target.partition(":")[0] for run in runs]
+    of_target = [{r.device.id for r in runs if r.device and r.target.partition(":")[0] == name} for name in targets]
+    models = list(devices.values())
+    found = []
+    for run, name, several in zip(runs, targets, of_target, strict=True):
+        others = [each for each in run.target.partition(":")[2].split(",") if each and not each.startswith("device=")]
+        place = name
+        if run.device and len(several) > 1:
+            place = run.device.model if models.count(run.device.model) == 1 else run.device.id
+        found.append(place + (":" + ",".join(others) if others else ""))
+    return found
 
 
 def _owner(run: Run) -> str:

@@ -98,8 +98,12 @@ def _elsewhere(run: Run) -> str:
     kept = ["performance held at what it can sustain"] if conditions.get("fixed_performance") else []
     facts = [device.model, device.soc, device.os, device.abi, threads, *kept]
     agrees = find(run, "output_difference")
-    told = f"; outputs as on this host within {agrees.value:.1g}" if agrees and not run.error else ""
-    return f"{run.target.partition(':')[0]}: {', '.join(filter(None, facts))}{told}"
+    told = ""
+    if agrees and not run.error:
+        told = f"; outputs as on this host within {agrees.value:.1g}" if agrees.value else "; outputs as on this host"
+    latency = find(run, "latency")
+    runs = f"; batch 1, a fresh process, {len(latency.samples)} timed runs" if latency and latency.samples else ""
+    return f"{run.target.partition(':')[0]} {device.id}: {', '.join(filter(None, facts))}{runs}{told}"
 
 
 def _notes(report: BenchReport) -> list[str]:

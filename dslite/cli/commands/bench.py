@@ -54,10 +54,11 @@ _PARTS = get_args(Part)
     "targets",
     type=PluginName("targets"),
     multiple=True,
-    help="Only here (likewise).  [default: this host]",
+    help="Measure there instead (likewise); options ride on the name: android:cores=all. `dslite list targets`, "
+    "`dslite show android`.  [default: this host]",
 )
-@click.option("--runner", metavar="NAME", help="Of a phone: dslite, or benchmark_model, which is Google's.")
-@click.option("--runner-path", type=PATH, help="The runner's file, built for the phone.")
+@click.option("--runner", metavar="NAME", help="What runs on a phone: dslite, or benchmark_model, Google's tool.")
+@click.option("--runner-path", type=PATH, help="Its program, built for the phone; else it is looked for by ABI.")
 @click.option(
     "--audio",
     type=PATH,

@@ -6,12 +6,15 @@ from typing import Any
 
 import click
 
-from dslite.cli.console import json_option, print_json, print_table
+from dslite.cli.console import json_option, out, print_json, print_table
 from dslite.codec import plain
 from dslite.errors import in_words
 from dslite.records import Device
 from dslite.registry import registry
 
+_COLUMNS = ("DEVICE", "TARGETS", "MODEL", "SYSTEM", "ABI", "SOC", "CORES", "MEMORY", "BATTERY", "THERMAL")
+_WIDE = 160
+"""Characters of a terminal that the table of a host and a phone fits into."""
 _GB = 1e9
 _GHZ = 1e9
 
@@ -39,11 +42,13 @@ def command(as_json: bool) -> None:
         )
         return
     usable = [each for each in found if not each.device.problem]
-    if usable:
-        print_table(
-            ("DEVICE", "TARGETS", "MODEL", "SYSTEM", "ABI", "SOC", "CORES", "MEMORY", "BATTERY", "THERMAL"),
-            [_row(each) for each in usable],
-        )
+    rows = [_row(each) for each in usable]
+    if out().width >= _WIDE and rows:
+        print_table(_COLUMNS, rows)
+    else:  # a table would break names apart
+        for row in rows:
+            print_table((_COLUMNS[0], row[0]), list(zip(_COLUMNS[1:], row[1:], strict=True)))
+            click.echo()
     for each in found:
         if each.device.problem:
             click.echo(f"not usable: {each.device.id}: {each.device.problem}", err=True)
