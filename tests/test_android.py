@@ -151,7 +151,7 @@ def test_real_audio_of_several_chunks_is_fed_and_each_output_compared(
 def test_the_other_runtime_agrees(phone: EmulatedDevice, whole: Artifact) -> None:
     run = measure(whole, f"android:runtime={tflite_library()}")
     by_metric = found(run)
-    assert 0 < by_metric["output_difference"].value <= 1e-4 or by_metric["output_difference"].value == 0
+    assert by_metric["output_difference"].value <= 1e-4
     assert "TensorFlow Lite 2." in by_metric["latency"].method
     assert run.conditions["backend"] == "tflite"
 
@@ -474,7 +474,7 @@ def test_the_target_refuses_options_that_cannot_be(
     phone: EmulatedDevice, whole: Artifact, dslite_command: Command
 ) -> None:
     for options, words in (
-        ("cores=9", "the device has cores 0 to 1"),
+        ("cores=9", "the device has cores 0, 1"),
         ("backend=gpu", "android:backend expects auto or tflite or litert, got 'gpu'"),
         ("runner=mine", "android:runner expects dslite or benchmark_model"),
         ("runner=benchmark_model", "name the program: --runner-path FILE"),

@@ -31,10 +31,10 @@ MemFree:          201344 kB
 #load
 3.10 2.80 2.75 2/2960 31337
 #cores
-0 1804800 schedutil
-1 1804800 schedutil
-10 2208000 schedutil
-2 0
+0 1804800 512 schedutil
+1 1804800 512 schedutil
+10 2208000 1024 schedutil
+2 0 0
 #battery
 Current Battery Service state:
   AC powered: false
@@ -65,7 +65,9 @@ HAL Ready: true
 
 def test_a_device_is_read_whole() -> None:
     found = parse(SAID)
+    assert found.cores == (0, 1, 2, 10)
     assert found.core_max_hz == (1_804_800_000, 1_804_800_000, 0, 2_208_000_000)
+    assert cores_for("big", found.power, 1) == (10,)
     assert found.memory_bytes == 5_797_344 * 1024
     assert (found.battery_percent, found.battery_celsius, found.powered_by) == (87, 29.4, ("USB",))
     assert (found.thermal_status, found.battery_saver, found.load_1min) == (1, False, 3.1)
@@ -92,6 +94,15 @@ def test_half_an_answer_is_refused(end: int) -> None:
         parse(SAID[:end])
 
 
+def powers(hz: tuple[int, ...], capacity: tuple[int, ...] = ()) -> dict[int, tuple[int, int]]:
+    return dict(enumerate(zip(capacity or (0,) * len(hz), hz, strict=True)))
+
+
+def test_clusters_of_one_frequency_are_told_apart_by_their_capacity() -> None:
+    assert cores_for("big", powers((1_600,) * 8, (250,) * 6 + (1024,) * 2), 1) == (6, 7)
+    assert cores_for("big", powers((1_600,) * 8, (250,) * 6 + (1024,) * 2), 4) == tuple(range(8))
+
+
 FOUR_AND_FOUR = (1_600, 1_600, 1_600, 1_600, 1_800, 1_800, 1_800, 1_800)
 PRIME = (1_800, 1_800, 1_800, 1_800, 2_400, 2_400, 2_400, 2_800)
 
@@ -111,13 +122,13 @@ PRIME = (1_800, 1_800, 1_800, 1_800, 2_400, 2_400, 2_400, 2_800)
     ],
 )
 def test_cores_are_chosen(text: str, hz: tuple[int, ...], threads: int, cores: tuple[int, ...]) -> None:
-    assert cores_for(text, hz, threads) == cores
+    assert cores_for(text, powers(hz), threads) == cores
 
 
 @pytest.mark.parametrize("text", ["8", "0-8", "fast", "3-", "", "-2", "1+", "5-3"])
 def test_cores_that_are_not_there_are_refused(text: str) -> None:
     with pytest.raises(SpecError, match="android:cores"):
-        cores_for(text, PRIME, 4)
+        cores_for(text, powers(PRIME), 4)
 
 
 # -- flags ----------------------------------------------------------------------------------------------
@@ -130,7 +141,14 @@ def document(**more: Any) -> dict[str, Any]:
     return {"cpus": [4, 5, 6, 7], "threads": 4, "stopped": None, "cpu": quiet, "conditions": [limits, limits], **more}
 
 
-COOL = State({}, core_max_hz=(1_800_000_000,) * 4 + (2_400_000_000,) * 4, battery_percent=80.0, thermal_status=0)
+COOL = State(
+    {},
+    cores=tuple(range(8)),
+    core_max_hz=(1_800_000_000,) * 4 + (2_400_000_000,) * 4,
+    core_capacity=(0,) * 8,
+    battery_percent=80.0,
+    thermal_status=0,
+)
 
 
 def codes(before: State = COOL, after: State = COOL, *, fixed: bool = True, **more: Any) -> list[str]:
@@ -169,6 +187,26 @@ def test_a_core_that_is_held_back_by_the_sustained_mode_is_not_blamed() -> None:
 def test_little_cores_that_are_not_used_may_slow_down() -> None:
     fallen = [{"cpu_max_hz": [1.8e9] * 4 + [2.4e9] * 4}, {"cpu_max_hz": [0.9e9] * 4 + [2.4e9] * 4}]
     assert codes(conditions=fallen) == []
+
+
+def test_the_charge_of_the_battery_is_no_temperature_of_the_processor() -> None:
+    from dslite_device.runner import _temperature
+
+    zones = [
+        {"zone": "cpu-0-0", "celsius": 38.1},
+        {"zone": "soc", "celsius": 87.0},
+        {"zone": "pm8150b-bcl", "celsius": 90.0},
+    ]
+    (found,) = _temperature([{"temperatures": zones, "battery": None}] * 2)
+    assert found.value == 38.1
+    assert "(cpu-0-0)" in found.method
+    (found,) = _temperature([{"temperatures": zones[1:], "battery": {"celsius": 31.0}}])
+    assert (found.value, found.method.partition(",")[0]) == (31.0, "battery")
+
+
+def test_without_xnnpack_is_told() -> None:
+    assert codes(backend="tflite", delegate=None, runtime_version="2.5.0") == ["no_xnnpack"]
+    assert codes(backend="tflite", delegate="XNNPACK") == []
 
 
 # -- outputs --------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -228,15 +229,18 @@ def test_memory_is_what_the_host_target_finds(
     arrays = tmp_path / "inputs.npy"
     np.save(arrays, np.fromfile(system.inputs, np.float32).reshape(5, 1, 16_000))
     plan = Plan(1, input_path=str(arrays))
-    host = run_child("memory", artifact, plan, lambda *_: None)
-    ran = run(system, **{"pass": "memory"}, input=system.inputs, warm_model=tiny.path)
-    memory = ran.found["memory"]
-    assert "samples_ns" not in ran.found
-    if not memory["peak_reset"]:
+    hosts, ours = [], []
+    for _ in range(3):  # medians: how much of a file is resident depends on what else the machine reads
+        hosts.append(run_child("memory", artifact, plan, lambda *_: None))
+        ran = run(system, **{"pass": "memory"}, input=system.inputs, warm_model=tiny.path)
+        ours.append(ran.found["memory"])
+        assert "samples_ns" not in ran.found
+    if not all(memory["peak_reset"] for memory in ours):
         pytest.skip("the kernel, or a container, does not let the peak be reset")
-    assert memory["peak_bytes"] - memory["baseline_bytes"] == pytest.approx(host["delta"], rel=0.2)
-    anonymous = memory["anonymous_bytes"] - memory["baseline_anonymous_bytes"]
-    assert anonymous == pytest.approx(host["anonymous_delta"], rel=0.2)
+    delta = median(memory["peak_bytes"] - memory["baseline_bytes"] for memory in ours)
+    assert delta == pytest.approx(median(host["delta"] for host in hosts), rel=0.2)
+    anonymous = median(memory["anonymous_bytes"] - memory["baseline_anonymous_bytes"] for memory in ours)
+    assert anonymous == pytest.approx(median(host["anonymous_delta"] for host in hosts), rel=0.2)
 
 
 @pytest.fixture(scope="session")
@@ -469,9 +473,9 @@ def test_what_is_no_model_is_refused_before_the_runtime_sees_it(
     sanitized: Path, tiny: Model, tmp_path: Path, kind: str
 ) -> None:
     path = _not_a_model(tmp_path, kind)
-    for given_as in ({"model": path}, {"model": tiny.path, "warm_model": path}):
+    for stage, given_as in (("model", {"model": path}), ("runtime", {"model": tiny.path, "warm_model": path})):
         ran = run_runner(sanitized, tmp_path / "result.json", runtime=litert_library(), **given_as)
-        assert (ran.code, ran.found["exit_code"], ran.found["stage"]) == (4, 4, "model")
+        assert (ran.code, ran.found["exit_code"], ran.found["stage"]) == (4, 4, stage)
         assert f"{path}: expected a TFLite file" in ran.found["error"]
 
 

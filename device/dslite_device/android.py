@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dslite import hookimpl
@@ -90,7 +90,7 @@ def _check(options: Options) -> None:
     for serial in usable if options["device"] == AUTO else [options["device"]]:
         state = phone.state(str(serial))
         _tools(settings, state)
-        cores_for(settings.cores, state.core_max_hz, 1)
+        cores_for(settings.cores, state.power, 1)
 
 
 def _tools(settings: Settings, state: phone.State) -> tools.Tools:
@@ -104,7 +104,7 @@ def _run(artifact: Artifact, device: Device, plan: Plan, options: Options, progr
     serial = device.id
     with locked(serial, progress, plan.timeout_s):
         state = phone.state(serial)
-        cores = cores_for(settings.cores, state.core_max_hz, plan.threads)
+        cores = cores_for(settings.cores, state.power, plan.threads)
         found = _tools(settings, state)
         session = Session(serial, Path(artifact.path), plan, settings, found, state, cores, progress)
         with folder(session), tempfile.TemporaryDirectory(prefix="dslite-") as scratch:
@@ -113,25 +113,24 @@ def _run(artifact: Artifact, device: Device, plan: Plan, options: Options, progr
             return with_benchmark_model(session, Path(scratch))
 
 
-def cores_for(text: str, core_max_hz: Sequence[int], threads: int) -> tuple[int, ...]:
+def cores_for(text: str, power: Mapping[int, tuple[int, int]], threads: int) -> tuple[int, ...]:
     """Give the cores to pin to.
 
     Args:
-        text: ``all``; ``big``: those of the highest frequencies, whole clusters, until there is one for each thread; or
-            numbers and ranges, such as ``0-3+6``.
-        core_max_hz: highest frequency of each core.
+        text: ``all``; ``big``: the fastest, whole clusters, until there is one for each thread; or numbers and ranges,
+            such as ``0-3+6``.
+        power: of each core by its number, capacity and highest frequency.
         threads: of the runtime.
 
     Raises:
         SpecError: where it is nothing of that, or names a core that is not there.
     """
-    n_cores = len(core_max_hz)
     if text == "all":
-        return tuple(range(n_cores))
+        return tuple(sorted(power))
     chosen: set[int] = set()
     if text == "big":
-        for fastest in sorted(set(core_max_hz), reverse=True):
-            chosen |= {core for core, hz in enumerate(core_max_hz) if hz == fastest}
+        for fastest in sorted(set(power.values()), reverse=True):
+            chosen |= {core for core, each in power.items() if each == fastest}
             if len(chosen) >= threads:
                 break
         return tuple(sorted(chosen))
@@ -140,6 +139,6 @@ def cores_for(text: str, core_max_hz: Sequence[int], threads: int) -> tuple[int,
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise SpecError(f"android:cores expects big, all, or numbers such as 0-3+6, got {text!r}")
         chosen |= set(range(int(first), int(last or first) + 1))
-    if not chosen or max(chosen) >= n_cores:
-        raise SpecError(f"android:cores={text}: the device has cores 0 to {n_cores - 1}")
+    if not chosen or not chosen <= set(power):
+        raise SpecError(f"android:cores={text}: the device has cores {', '.join(map(str, sorted(power)))}")
     return tuple(sorted(chosen))

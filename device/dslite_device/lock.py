@@ -29,6 +29,15 @@ else:
 _POLL_S = 0.5
 
 
+def _open(path: Path) -> int:
+    """Open the lock's file, which may be another user's: that can be read, and locked all the same."""
+    how = os.O_RDWR if sys.platform == "win32" else os.O_RDONLY | os.O_NOFOLLOW
+    try:
+        return os.open(path, how)
+    except FileNotFoundError:
+        return os.open(path, how | os.O_CREAT, 0o644)
+
+
 @contextmanager
 def locked(serial: str, progress: Progress, timeout_s: float) -> Iterator[None]:
     """Have a device to ourselves while the block runs; the system lets go of it also where we are killed.
@@ -44,7 +53,7 @@ def locked(serial: str, progress: Progress, timeout_s: float) -> Iterator[None]:
     path = Path(tempfile.gettempdir()) / f"dslite-{re.sub(r'[^A-Za-z0-9._-]', '_', serial)}.lock"
     end = time.monotonic() + timeout_s
     # Never removed: who opened it before would then lock a file that nobody else finds.
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+", encoding="utf-8") as file:
+    with os.fdopen(_open(path), encoding="utf-8") as file:
         while True:
             try:
                 _try(file)

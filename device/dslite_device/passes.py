@@ -56,10 +56,13 @@ def with_dslites_runner(session: Session, artifact: Artifact, scratch: Path) -> 
         "runtime_version": found.get("runtime_version"),
         "backend": found.get("backend"),
         "samples_began_s": [ns / 1e9 for ns in found.get("starts_ns", [])],
+        "cores": found.get("cpus"),
+        "cores_asked_for": list(session.cores),
         "while_timing": found.get("conditions", []),
     }
+    times = runner.times(found, session.plan)
     flags = _flags(session, validity.flags(before, after, found, fixed=fixed))
-    outcome = Outcome(tuple(runner.times(found, session.plan)), tuple(flags), conditions)
+    outcome = Outcome((*times, *_without_sensors(times, after)), tuple(flags), conditions)
     outcome = _also(outcome, lambda: _compared(session, artifact, scratch))
     if session.plan.memory:
         outcome = _also(
@@ -67,6 +70,13 @@ def with_dslites_runner(session: Session, artifact: Artifact, scratch: Path) -> 
         )
     session.progress("done", 1.0)
     return outcome
+
+
+def _without_sensors(times: Sequence[Measurement], after: phone.State) -> list[Measurement]:
+    """Give the temperature of the battery as Android's services tell it, where sysfs is closed to us."""
+    if any(m.metric == "temperature" for m in times) or after.battery_celsius is None:
+        return []
+    return [Measurement("temperature", after.battery_celsius, "celsius", "battery, by dumpsys, after the timed runs")]
 
 
 def _also(outcome: Outcome, work: Callable[[], tuple[list[Measurement], list[Flag]]], what: str = "") -> Outcome:
@@ -118,7 +128,11 @@ def _in_our_names(session: Session, text: str) -> str:
     """Name files as this host does: on the device they are called by their hashes."""
     ours = [session.path, session.tools.runner, *([session.tools.runtime] if session.tools.runtime else [])]
     names = {files.sha256(path): path.name for path in ours}
-    return re.sub(rf"\S*?{ROOT}/files/([0-9a-f]{{64}})", lambda found: names.get(found[1], found[0]), text)
+    return re.sub(
+        rf"\S*?{ROOT}/files/([0-9a-f]{{64}})",
+        lambda found: names.get(found[1], "its input, or a model to warm up"),
+        text,
+    )
 
 
 def _ended(session: Session, code: int) -> str:
@@ -182,25 +196,46 @@ def with_benchmark_model(session: Session, scratch: Path) -> Outcome:
     """
     program, model = copied(session, [session.tools.runner, session.path])
     before, waited_s = wait_until_cool(session)
-    mask = f"{sum(1 << core for core in session.cores):x}"
-    command = shlex.join(["taskset", mask, program, *benchmark_model.arguments(model, session.plan)])
-    said = f"{ROOT}/run/said"
-    session.tell("time", "timing with benchmark_model")
-    code, fixed = follow(session, "time", f"{command} >{said} 2>&1", session.plan.timeout_s + _SLACK_S)
-    after = phone.state(session.serial)
-    place = scratch / "said"
-    adb.pull(session.serial, said, place, COPY_TIMEOUT_S)
-    text = place.read_text(encoding="utf-8", errors="replace")
     n = session.plan.threads
     pinned = ",".join(map(str, session.cores))
     setting = f"{n} thread{'s' if n > 1 else ''}, cores {pinned}, fresh process, input: random numbers of the tool's"
+    # Its memory report polls in a thread of its own, which must not disturb what is timed.
+    timed = dataclasses.replace(session.plan, memory=False)
+    text, code, fixed = _said(session, "time", [program, *benchmark_model.arguments(model, timed)], scratch)
     try:
         measured = benchmark_model.parse(text, setting)
     except MeasurementError as error:
         raise MeasurementError(f"{error} (exit code {code})") from None
-    flags = validity.flags(before, after, {"threads": n, "cpus": list(session.cores)}, fixed=fixed)
-    flags.append(Flag("outputs_unchecked", "benchmark_model does not give its outputs: they were not compared"))
-    flags = _flags(session, flags)
+    after = phone.state(session.serial)
+    n_runs = next((int(m.statistics["n"]) for m in measured if m.metric == "latency" and "n" in m.statistics), 0)
+    facts = {"threads": n, "cpus": list(session.cores), "samples_ns": [0] * n_runs}
+    flags = validity.flags(before, after, facts, fixed=fixed)
+    flags += [
+        Flag("outputs_unchecked", "benchmark_model does not give its outputs: they were not compared"),
+        Flag("conditions_unwatched", "frequencies and other processes were not watched while benchmark_model ran"),
+    ]
     conditions = _conditions(session, before, after, fixed=fixed) | {"waited_until_cool_s": round(waited_s, 1)}
+    outcome = Outcome(tuple(measured), tuple(_flags(session, flags)), conditions)
+    if code:
+        raise MeasurementError(f"benchmark_model ended with exit code {code} after it gave its figures", outcome)
+    if session.plan.memory:
+        outcome = _also(outcome, lambda: (_memory_of_tool(session, program, model, setting, scratch), []), "memory: ")
     session.progress("done", 1.0)
-    return Outcome(tuple(measured), tuple(flags), conditions)
+    return outcome
+
+
+def _memory_of_tool(session: Session, program: str, model: str, setting: str, scratch: Path) -> list[Measurement]:
+    plan = dataclasses.replace(session.plan, runs=1, min_s=0.0, warmup_runs=0, warmup_s=0.0, memory=True)
+    text, _, _ = _said(session, "memory", [program, *benchmark_model.arguments(model, plan)], scratch)
+    return [m for m in benchmark_model.parse(text, setting) if m.unit == "bytes"]
+
+
+def _said(session: Session, part: str, words: Sequence[str], scratch: Path) -> tuple[str, int, bool]:
+    """Run the tool; give what it printed, its exit code, and whether the device kept a sustained performance."""
+    mask = f"{sum(1 << core for core in session.cores):x}"
+    said, place = f"{ROOT}/run/said", scratch / f"said-{part}"
+    session.tell(part, "running benchmark_model")
+    command = f"{shlex.join(['taskset', mask, *words])} >{said} 2>&1"
+    code, fixed = follow(session, part, command, session.plan.timeout_s + _SLACK_S)
+    adb.pull(session.serial, said, place, COPY_TIMEOUT_S)
+    return place.read_text(encoding="utf-8", errors="replace"), code, fixed

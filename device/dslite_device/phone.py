@@ -1,7 +1,7 @@
 """What an Android device says of itself: what it is, and how it is just now.
 
 Sources: ``getprop``, ``/proc/meminfo``, sysfs (cpufreq), ``dumpsys battery`` and ``dumpsys thermalservice``, in the
-formats of Android 7 to 15. What a device does not tell is None, or left out.
+formats of Android 8 to 15. What a device does not tell is None, or left out.
 """
 
 import re
@@ -30,7 +30,7 @@ echo '#load'; cat /proc/loadavg
 echo '#cores'
 for core in /sys/devices/system/cpu/cpu[0-9]*; do
   echo "${core##*/cpu} $(cat $core/cpufreq/cpuinfo_max_freq 2>/dev/null || echo 0) \
-$(cat $core/cpufreq/scaling_governor 2>/dev/null)"
+$(cat $core/cpu_capacity 2>/dev/null || echo 0) $(cat $core/cpufreq/scaling_governor 2>/dev/null)"
 done
 echo '#battery'; dumpsys battery
 echo '#thermal'; dumpsys thermalservice
@@ -48,7 +48,9 @@ class State:
         properties: of the system, by name.
         memory_bytes: RAM.
         load_1min: processes running or waiting, mean of a minute.
-        core_max_hz: highest frequency of each core; 0 where that is not known.
+        cores: their numbers.
+        core_max_hz: highest frequency of each; 0 where that is not known.
+        core_capacity: computing power of each as the kernel's scheduler sees it, 1024 the largest; 0: unknown.
         governors: of each core.
         battery_percent: charge.
         battery_celsius: temperature of the battery.
@@ -60,7 +62,9 @@ class State:
     properties: dict[str, str]
     memory_bytes: int = 0
     load_1min: float | None = None
+    cores: tuple[int, ...] = ()
     core_max_hz: tuple[int, ...] = ()
+    core_capacity: tuple[int, ...] = ()
     governors: tuple[str, ...] = ()
     battery_percent: float | None = None
     battery_celsius: float | None = None
@@ -73,6 +77,11 @@ class State:
         """Give Android's API level; 0 where it is not known."""
         text = self.properties.get("ro.build.version.sdk", "")
         return int(text) if text.isdecimal() else 0
+
+    @property
+    def power(self) -> dict[int, tuple[int, int]]:
+        """Give of each core what tells fast ones from slow: capacity, then highest frequency."""
+        return dict(zip(self.cores, zip(self.core_capacity, self.core_max_hz, strict=True), strict=True))
 
     @property
     def abis(self) -> list[str]:
@@ -169,8 +178,10 @@ def parse(text: str) -> State:
         properties=dict(re.findall(r"^\[(.*?)\]: \[(.*)\]$", "\n".join(sections["properties"]), re.MULTILINE)),
         memory_bytes=_memory_bytes(sections["memory"]),
         load_1min=_number(" ".join(sections["load"]).partition(" ")[0]),
+        cores=tuple(number for number, _ in cores),
         core_max_hz=tuple(int(_number(words[0] if words else "0") or 0) * 1000 for _, words in cores),
-        governors=tuple(words[1] if words[1:] else "" for _, words in cores),
+        core_capacity=tuple(int(_number(words[1] if words[1:] else "0") or 0) for _, words in cores),
+        governors=tuple(words[2] if words[2:] else "" for _, words in cores),
         battery_percent=None if charge is None else charge / scale * 100,
         battery_celsius=None if temperature is None else temperature / _TENTHS,
         powered_by=tuple(

@@ -1,6 +1,7 @@
 """What dslite's runner on the device is asked, and what it answers: one JSON document; see `device/runner`."""
 
 import json
+import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +13,10 @@ from dslite.records import Measurement, Plan
 SCHEMA = 1
 _NS = 1e9
 _PLAUSIBLE_CELSIUS = (0.0, 150.0)
-_CPU_ZONES = ("cpu", "soc", "tsens", "mtktscpu", "big", "little")
-"""In the names of thermal zones that are near the cores; each maker has its own."""
+_CPU_ZONE = re.compile(r"cpu|tsens|big|little|mid-|soc[_-]")
+_OTHER_ZONE = re.compile(r"bcl|vbat|ibat|batt|socd")
+"""Names of thermal zones near the cores, and of others that only look so: each maker has its own. Qualcomm's ``soc`` is
+the state of charge of the battery, in percent."""
 
 
 def arguments(
@@ -135,24 +138,26 @@ def _temperature(conditions: Sequence[dict[str, Any]]) -> list[Measurement]:
     """Give the hottest zone near the cores over the timed span; where none is told, the battery."""
     low, high = _PLAUSIBLE_CELSIUS
     zones = [
-        [
-            z["celsius"]
-            for z in c["temperatures"]
-            if low < z["celsius"] < high and any(n in z["zone"].lower() for n in _CPU_ZONES)
-        ]
+        {z["zone"]: z["celsius"] for z in c["temperatures"] if low < z["celsius"] < high and _is_near_cores(z["zone"])}
         for c in conditions
     ]
-    samples, where = tuple(max(each) for each in zones if each), "hottest thermal zone of the processor"
+    samples = tuple(max(each.values()) for each in zones if each)
+    names = sorted({name for each in zones for name in each})
+    where = (
+        f"hottest of {len(names)} thermal zones of the processor ({', '.join(names[:3])}{', ...' * bool(names[3:])})"
+    )
     if not samples:
-        samples, where = (
-            tuple(c["battery"]["celsius"] for c in conditions if c.get("battery") and c["battery"].get("celsius")),
-            "battery",
-        )
+        batteries = [c["battery"]["celsius"] for c in conditions if c.get("battery")]
+        samples, where = tuple(celsius for celsius in batteries if celsius is not None), "battery"
     if not samples:
         return []
-    return [
-        Measurement("temperature", statistics.median(samples), "celsius", f"{where}, while runs were timed", samples)
-    ]
+    how = f"{where}, while runs were timed"
+    return [Measurement("temperature", statistics.median(samples), "celsius", how, samples)]
+
+
+def _is_near_cores(zone: str) -> bool:
+    name = zone.lower()
+    return bool(_CPU_ZONE.search(name)) and not _OTHER_ZONE.search(name)
 
 
 def _frequency(conditions: Sequence[dict[str, Any]], cpus: Sequence[int]) -> list[Measurement]:

@@ -6,6 +6,7 @@ SHA-256, so that what is there already need not be copied again; ``run`` has wha
 
 import contextlib
 import hashlib
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _FIXED_PERFORMANCE_FROM = 30
 """API level of Android 11."""
 _FIXED_SAID = "dslite-fixed-performance"
 _COOL_POLL_S = 5.0
+_WAIT = 'n=0; while [ -n "$shell" ] && kill -0 $shell 2>/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done'
 _SHARES = {"copy": (0.0, 0.25), "cool": (0.25, 0.25), "time": (0.25, 0.75), "memory": (0.75, 0.95), "host": (0.95, 1.0)}
 """Of a run's progress."""
 
@@ -88,10 +90,26 @@ def folder(session: Session) -> Iterator[None]:
 
 
 def _tidying(session: Session) -> str:
-    """Give the command that ends what still runs there, gives the device its usual performance back, and tidies up."""
+    """Give the command that takes a run away from the device.
+
+    It ends the shell of the run, if that is still there, and waits for it: that one tidies up in the same way, and must
+    not do so among the files of the next run.
+    """
+    return "; ".join(
+        [
+            f"shell=$(cat {ROOT}/run/shell 2>/dev/null)",
+            '[ -n "$shell" ] && kill -HUP $shell 2>/dev/null',
+            _WAIT,
+            f"kill -9 $(cat {ROOT}/run/pid 2>/dev/null) 2>/dev/null",
+            *_endings(session),
+        ]
+    )
+
+
+def _endings(session: Session) -> list[str]:
+    """Give the commands that give the device its usual performance back, and take files away."""
     gone = f"{ROOT}/run" if session.settings.keep else ROOT
-    kill = f"kill -9 $(cat {ROOT}/run/pid 2>/dev/null) 2>/dev/null"
-    return "; ".join([kill, *([_switched("false")] if session.is_fixed else []), f"rm -rf {gone}"])
+    return [*([_switched("false")] if session.is_fixed else []), f"rm -rf {gone}"]
 
 
 def _switched(to: str) -> str:
@@ -129,14 +147,14 @@ def copied(session: Session, paths: Sequence[Path]) -> list[str]:
 
 def _whole(serial: str) -> set[str]:
     """Give the paths of the files on the device whose content is what their name says; others are taken away."""
-    listed = adb.shell(serial, f"for f in {ROOT}/files/*; do [ -f $f ] && sha256sum $f; done; true", COPY_TIMEOUT_S)
+    listed = adb.shell(serial, f'for f in {ROOT}/files/*; do [ -f "$f" ] && sha256sum "$f"; done; true', COPY_TIMEOUT_S)
     rows = (line.split(maxsplit=1) for line in listed.splitlines() if line.strip())
     found = {row[1].strip(): row[0] for row in rows if len(row) > 1}
     if any(len(digest) != hashlib.sha256().digest_size * 2 for digest in found.values()):
         raise MeasurementError(f"{serial}: expected SHA-256 sums (Android 8 and later), got: {listed.strip()[:80]}")
     whole = {place for place, digest in found.items() if place.endswith(digest)}
     if set(found) - whole:
-        adb.shell(serial, f"rm -f {' '.join(sorted(set(found) - whole))}")
+        adb.shell(serial, f"rm -f {shlex.join(sorted(set(found) - whole))}")
     return whole
 
 
@@ -147,15 +165,16 @@ def _script(session: Session, command: str) -> str:
     device its usual performance back, and tidies up.
     """
     lines = [
-        f"cd {ROOT}/run || exit 1",
+        f"cd {ROOT}/run || {{ echo dslite-exit:1; exit 1; }}",
+        "echo $$ > shell",
         "trap '' PIPE",  # nobody listens any more: that must not end us before we have tidied up
-        f"trap 'kill -9 $child 2>/dev/null; {_tidying(session)}; exit 1' HUP INT TERM",
+        f"trap 'kill -9 $! 2>/dev/null; {'; '.join(_endings(session))}; exit 1' HUP INT TERM",
         *([f"{_switched('true')} && echo {_FIXED_SAID}"] if session.is_fixed else []),
         f"MALLOC_ARENA_MAX=2 {command} & child=$!",
         "echo $child > pid",
         "wait $child; code=$?",
-        "rm -f pid",
         *([_switched("false")] if session.is_fixed else []),
+        "rm -f pid shell",
     ]
     return "\n".join(lines)
 

@@ -32,6 +32,7 @@ def flags(before: State, after: State, found: dict[str, Any], *, fixed: bool) ->
         "frequency_limited": "" if fixed else _frequency_limited(before, found),
         "threads_exceed_cores": _threads(found),
         "few_runs": _few_runs(found),
+        "no_xnnpack": _no_xnnpack(found),
     }
     return [Flag(code, message) for code, message in told.items() if message]
 
@@ -89,7 +90,7 @@ def _frequency_limited(before: State, found: dict[str, Any]) -> str:
     for c in found.get("conditions", [])[:1]:
         for core in found.get("cpus", []):
             limit = c["cpu_max_hz"][core] if core < len(c["cpu_max_hz"]) else None
-            highest = before.core_max_hz[core] if core < len(before.core_max_hz) else 0
+            _, highest = before.power.get(core, (0, 0))
             if limit and limit < highest:
                 return (
                     f"core {core} may run at {limit / _HZ:.2f} GHz only, of {highest / _HZ:.2f}: hot, or saving power"
@@ -108,3 +109,12 @@ def _threads(found: dict[str, Any]) -> str:
 def _few_runs(found: dict[str, Any]) -> str:
     n = len(found.get("samples_ns", []))
     return f"{n} timed run{'s' if n > 1 else ''} only: a median of these says little" if 0 < n < FEW_RUNS else ""
+
+
+def _no_xnnpack(found: dict[str, Any]) -> str:
+    if found.get("backend") != "tflite" or found.get("delegate"):
+        return ""
+    version = found.get("runtime_version")
+    return (
+        f"without XNNPACK, several times slower: TensorFlow Lite {version} is older than 2.10, or was built without it"
+    )

@@ -506,7 +506,10 @@ static void last_words(char *text, size_t room, int number) {
     append(text, room, "\",\n \"error\": \"");
     append(text, room, SIGNALS[i].crash ? "it crashed with " : "interrupted by ");
     append(text, room, SIGNALS[i].name);
-    append(text, room, SIGNALS[i].crash ? ": the model is probably truncated or broken\"}\n" : "\"}\n");
+    append(text, room, !SIGNALS[i].crash ? "" : strcmp(found.stage, "runtime") == 0
+                           ? ": the library is probably of another version, or for another system"
+                           : ": the model is probably truncated or broken");
+    append(text, room, "\"}\n");
 }
 
 /* Only what is async-signal-safe. */
@@ -1343,9 +1346,8 @@ static void find_sensors(void) {
     char path[PATH_MAX];
     for (size_t core = 0; core < MAX_CORES; core++) {
         int length = snprintf(path, sizeof path, "%s/devices/system/cpu/cpu%zu", arguments.sysfs, core);
-        if (length < 0 || (size_t)length >= sizeof path || access(path, F_OK) != 0)
-            break;
-        found.n_cores = core + 1;
+        if (length > 0 && (size_t)length < sizeof path && access(path, F_OK) == 0)
+            found.n_cores = core + 1; /* there may be gaps: what a core in one is asked for, it does not tell */
     }
     for (unsigned zone = 0; zone < MAX_ZONE_NUMBER && found.n_zones < MAX_ZONES; zone++) {
         char *name = found.zone_names[found.n_zones];
@@ -1580,9 +1582,9 @@ int main(int n, char **words) {
     pin();
     enter("runtime");
     load_runtime();
+    warm_up_runtime();
     enter("model");
     check_model(arguments.model);
-    warm_up_runtime();
     enter("input");
     read_inputs();
     enter("model");

@@ -264,6 +264,8 @@ def _flags(artifact: Artifact, counted: Sequence[Measurement]) -> list[Flag]:
 
 
 def _length_flags(plan: Plan, found: Outcome) -> list[Flag]:
+    if any(flag.code in ("few_runs", "throttled") for flag in found.flags):
+        return []  # the target knows better why
     taken = min((len(m.samples) for m in found.measurements if m.metric == "latency" and m.samples), default=plan.runs)
     if taken >= plan.runs:
         return []
