@@ -222,6 +222,11 @@ def test_a_tiny_model_warms_the_runtime_first(run: Callable[..., Ran], tiny: Mod
 # -- memory ---------------------------------------------------------------------------------------------
 
 
+SLACK = 500_000
+"""Bytes by which two processes differ that did the same: what an allocator has left over, and what is read ahead. That
+is a quarter of this small model; of DenseNet121's 80 MB both find the same within 2 % (benchmarks/phone.py)."""
+
+
 def test_memory_is_what_the_host_target_finds(
     run: Callable[..., Ran], system: Model, tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, artifact: Any
 ) -> None:
@@ -238,9 +243,9 @@ def test_memory_is_what_the_host_target_finds(
     if not all(memory["peak_reset"] for memory in ours):
         pytest.skip("the kernel, or a container, does not let the peak be reset")
     delta = median(memory["peak_bytes"] - memory["baseline_bytes"] for memory in ours)
-    assert delta == pytest.approx(median(host["delta"] for host in hosts), rel=0.2)
+    assert delta == pytest.approx(median(host["delta"] for host in hosts), rel=0.2, abs=SLACK)
     anonymous = median(memory["anonymous_bytes"] - memory["baseline_anonymous_bytes"] for memory in ours)
-    assert anonymous == pytest.approx(median(host["anonymous_delta"] for host in hosts), rel=0.2)
+    assert anonymous == pytest.approx(median(host["anonymous_delta"] for host in hosts), rel=0.2, abs=SLACK)
 
 
 @pytest.fixture(scope="session")
