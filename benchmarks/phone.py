@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +128,7 @@ def _latency(name: str, threads: int, pairs: Sequence[tuple[dict[str, float], di
         f"{ratio - 1:+.1%} ({medians[0]:.1f} ms, {medians[1]:.1f} ms)",
         abs(ratio - 1) <= 0.05,
         f"median of {len(pairs)} ratios of neighbours in time, which range from {ratios[0] - 1:+.1%} to "
-        f"{ratios[-1] - 1:+.1%}; LiteRT 2.3.0 in both, at least 20 runs and 1 s each",
+        f"{ratios[-1] - 1:+.1%}; LiteRT {version('ai-edge-litert')} in both, at least 20 runs and 1 s each",
     )
 
 
@@ -160,7 +161,7 @@ def pushing() -> list[Figure]:
                 begin = time.perf_counter()
                 adb.push(device.address, local, "/data/local/tmp/file", lambda _: None, 60.0)
                 seconds.append(time.perf_counter() - begin)
-            version = adb.version()
+            adb_version = adb.version()
     median = statistics.median(seconds)
     return [
         Figure(
@@ -168,7 +169,7 @@ def pushing() -> list[Figure]:
             "told",
             f"{median:.2f} s ({PUSHED_BYTES / 1e6 / median:.0f} MB/s)",
             True,
-            f"adb {version} to the emulated device on loopback, median of {PUSHES}: what adb costs, without a cable",
+            f"adb {adb_version} to the emulated device on loopback, median of {PUSHES}: adb without a cable",
         )
     ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from dslite import hookimpl
 from dslite.errors import SpecError, UnknownNameError
 from dslite.records import AUTO, Artifact, Device, Option, Options, Outcome, Plan, Progress, Target
-from dslite_device import phone, tools
+from dslite_device import adb, phone, tools
 from dslite_device.lock import locked
 from dslite_device.passes import with_benchmark_model, with_dslites_runner
 from dslite_device.session import Session, Settings, folder
@@ -86,7 +86,7 @@ def _settings(options: Options) -> Settings:
 def _check(options: Options) -> None:
     """Refuse options that cannot be, and a device for which runner or runtime are missing."""
     settings = _settings(options)
-    usable = [device.id for device in phone.devices() if not device.problem]
+    usable = [each.serial for each in adb.attached() if each.state == "device"]
     for serial in usable if options["device"] == AUTO else [options["device"]]:
         state = phone.state(str(serial))
         _tools(settings, state)
