@@ -7,6 +7,7 @@ Frozen, SI units throughout (seconds, bytes, hertz, counts). Records of data go 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from dslite.codec import plain
@@ -73,6 +74,12 @@ class Finetune(Protocol):
 def any_options(options: Options) -> None:
     """Find nothing wrong with options, as `check` of a plugin that says nothing of them."""
     del options
+
+
+def no_files(options: Options) -> tuple[Path, ...]:
+    """Give no files, as `uses` of a target that needs none."""
+    del options
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +192,8 @@ class Target:
         by_default: whether files are measured there where the user names no target.
         check: ``check(options) -> None`` raises a `UserError` where options cannot be, or what they need is not there,
             so that the user hears of it before models are built; what it returns is ignored.
+        uses: ``uses(options) -> [Path]``: the files that it measures with, such as a runner; where one has changed, a
+            bench that goes on where it was measures anew.
     """
 
     name: str
@@ -195,6 +204,7 @@ class Target:
     options: tuple[Option, ...] = ()
     by_default: bool = True
     check: Callable[[Options], object] = any_options
+    uses: Callable[[Options], Sequence[Path]] = no_files
 
 
 PluginRecord: TypeAlias = Backbone | Augmenter | Compressor | Exporter | Target

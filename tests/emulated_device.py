@@ -1,9 +1,10 @@
 """An Android device emulated on loopback, for the real ``adb`` client: ``adb connect 127.0.0.1:PORT``.
 
 It speaks adb's wire protocol over TCP (AOSP, packages/modules/adb: protocol.txt, SYNC.TXT, shell_protocol.h) and runs
-commands with this host's ``sh`` in a folder that stands for the device's root. Paths of a device in commands and sync
-requests, ``/data/local/tmp``, ``/sys`` and a few of ``/proc``, become paths below that folder, and paths in what
-commands print are mapped back. Paths that a program has in itself are not mapped: they must be given to it.
+commands with Android's shell, mksh, and its commands, toybox, where this host has them (else ``sh`` and its own), in a
+folder that stands for the device's root. Paths of a device in commands and sync requests, ``/data/local/tmp``, ``/sys``
+and a few of ``/proc``, become paths below that folder, and paths in what commands print are mapped back. Paths that a
+program has in itself are not mapped: they must be given to it.
 
 What the real client shows of faults (adb 29.0.6 and 36.0.0; ``adb connect`` always ends with 0):
 
@@ -65,6 +66,7 @@ class Faults:
         kill_spares_shell: but not its shell, which then sees exit code 137.
         disk_bytes: space below ``/data/local/tmp`` for pushed files.
         corrupt_push: each pushed file arrives with a byte changed.
+        corrupt_pull: a file of this name comes with its last byte changed, as if the device had written that.
         truncate_pull_bytes: of each pulled file, only so many bytes come.
         authorised: False: the user has not allowed this computer.
         answers: False: it accepts connections, and never answers.
@@ -79,6 +81,7 @@ class Faults:
     kill_spares_shell: bool = False
     disk_bytes: int | None = None
     corrupt_push: bool = False
+    corrupt_pull: str | None = None
     truncate_pull_bytes: int | None = None
     authorised: bool = True
     answers: bool = True
@@ -184,7 +187,7 @@ class EmulatedDevice:
         replaced = next((text for key, text in faults.replaced_output.items() if key in command), None)
         script = self.here(command) if replaced is None else f"printf %s {shlex.quote(replaced)}"
         process = subprocess.Popen(
-            ["sh", "-c", script],
+            [shutil.which("mksh") or "sh", "-c", script],
             cwd=self.root,
             env={"PATH": f"{self.root}/bin:{os.environ['PATH']}", "EMULATED_ROOT": str(self.root)},
             stdin=subprocess.PIPE,
@@ -220,6 +223,9 @@ class EmulatedDevice:
         for name, text in _SCRIPTS.items():
             self.write(f"bin/{name}", f"#!/bin/sh\n{text}")
             (self.root / "bin" / name).chmod(0o755)
+        toybox = shutil.which("toybox")
+        for name in _TOYBOX if toybox else ():
+            (self.root / "bin" / name).symlink_to(toybox or "")
 
     def follow(self, work: Callable[..., None], *given: object) -> None:
         """Run something in a thread, which ends with the device."""
@@ -545,6 +551,8 @@ def _list(stream: _Stream, folder: Path) -> None:
 
 def _give_file(device: EmulatedDevice, stream: _Stream, path: Path) -> None:
     left = device.faults.truncate_pull_bytes
+    if path.name == device.faults.corrupt_pull:
+        _flip(path, -1)
     with path.open("rb") as file:
         while block := file.read(_SYNC_BLOCK if left is None else min(left, _SYNC_BLOCK)):
             stream.write(struct.pack("<4sI", b"DATA", len(block)) + block)
@@ -569,7 +577,7 @@ def _take_file(device: EmulatedDevice, stream: _Stream, request: str) -> None:
             pass
         return
     if device.faults.corrupt_push:
-        _flip_a_byte(path)
+        _flip(path, path.stat().st_size // 2)
     stream.write(struct.pack("<4sI", b"OKAY", 0))
 
 
@@ -590,10 +598,10 @@ def _save(device: EmulatedDevice, path: Path, blocks: Iterator[bytes]) -> None:
             device.count_pushed(len(block))
 
 
-def _flip_a_byte(path: Path) -> None:
+def _flip(path: Path, i: int) -> None:
     data = bytearray(path.read_bytes())
     if data:
-        data[len(data) // 2] ^= 0xFF
+        data[i] ^= 0xFF
     path.write_bytes(data)
 
 
@@ -686,6 +694,7 @@ _FILES = {
     "sys/class/power_supply/battery/status": "Discharging\n",
     "dumpsys/battery": _BATTERY,
     "dumpsys/thermalservice": _THERMAL,
+    "dumpsys/power": "POWER MANAGER (dumpsys power)\n  mWakefulness=Awake\n  mWakefulnessChanging=false\n",
     "proc/meminfo": _MEMORY,
     "proc/loadavg": "0.40 0.52 0.48 1/1893 21047\n",
     "proc/cpuinfo": "processor\t: 0\nprocessor\t: 1\nHardware\t: EX1\n",
@@ -708,9 +717,15 @@ echo "cmd $*" >> "$EMULATED_ROOT/log"
 if [ "$1 $2" != "power set-fixed-performance-mode-enabled" ] || [ "$(getprop ro.build.version.sdk)" -lt 30 ]; then
   echo "Unknown command: $2"; exit 255
 fi
+sleep "$(cat "$EMULATED_ROOT/slow" 2>/dev/null || echo 0)"
+[ ! -e "$EMULATED_ROOT/refuses_$3" ] || { echo "Failure"; exit 255; }
 echo "$3" > "$EMULATED_ROOT/fixed_performance"
 """,
 }
+
+
+_TOYBOX = ("cat", "chmod", "grep", "mkdir", "rm", "sed", "sha256sum", "sleep", "stat", "tail", "taskset")
+"""Commands that dslite uses, as Android has them."""
 
 
 # -- the client ---------------------------------------------------------------------------------------

@@ -18,10 +18,12 @@ from conftest import HEEDS_SIGINT, SmallSystem
 from emulated_device import EmulatedDevice, Faults, adb_server, connect
 from runner_builds import built_runner, litert_library, tflite_library
 
+from dslite.cli.places import measured_with
 from dslite.measure import bench
 from dslite.measure.inputs import Inputs, prepare
 from dslite.records import Artifact, Plan, Run
 from dslite.registry import get_with_options
+from dslite_device.phone import identity
 
 pytestmark = pytest.mark.checkout  # of which the runner is built
 QUICK = Plan(1, warmup_runs=1, warmup_s=0.0, runs=5, min_s=0.0, max_s=20.0, timeout_s=60.0)
@@ -405,10 +407,8 @@ def test_a_model_that_crashes_the_runtime(phone: EmulatedDevice, whole: Artifact
 
 
 @pytest.mark.fault
-def test_wrong_outputs_are_an_error_that_keeps_the_figures(
-    phone: EmulatedDevice, whole: Artifact, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dslite_device.outputs.TOLERANCE", -1.0)
+def test_wrong_outputs_are_an_error_that_keeps_the_figures(phone: EmulatedDevice, whole: Artifact) -> None:
+    phone.faults = Faults(corrupt_pull="outputs")  # sign and exponent of the last probability
     run = measure(whole, plan=replace(QUICK, memory=False))
     assert failed(run).startswith("wrong outputs: they differ from this host's by")
     assert {"latency", "output_difference"} <= {m.metric for m in run.measurements}
@@ -416,12 +416,13 @@ def test_wrong_outputs_are_an_error_that_keeps_the_figures(
 
 @pytest.mark.fault
 def test_throttling_stops_the_timing_and_is_told(phone: EmulatedDevice, whole: Artifact) -> None:
-    limit = "sys/devices/system/cpu/cpu1/cpufreq/scaling_max_freq"
+    limit, fixed = "sys/devices/system/cpu/cpu1/cpufreq/scaling_max_freq", []
 
     def throttle() -> None:
         while not any("--pass=time" in command for command in phone.commands):
             time.sleep(0.05)
         time.sleep(2)  # it has begun to time by then
+        fixed.append((phone.root / "fixed_performance").read_text())
         phone.write(limit, "900000\n")
 
     heat = threading.Thread(target=throttle, daemon=True)
@@ -431,6 +432,8 @@ def test_throttling_stops_the_timing_and_is_told(phone: EmulatedDevice, whole: A
     assert found(run)
     assert [flag.code for flag in run.flags if flag.code == "throttled"] == ["throttled"]
     assert run.conditions["while_timing"][-1]["at_ns"] < 15e9
+    assert fixed == ["true\n"]
+    assert (phone.root / "fixed_performance").read_text() == "false\n"
 
 
 @pytest.mark.fault
@@ -462,6 +465,88 @@ def test_interrupted_it_leaves_nothing(phone: EmulatedDevice, whole: Artifact, n
     assert "Traceback" not in said
 
 
+@pytest.mark.fault
+def test_unplugged_while_the_sustained_performance_comes_it_goes_again(
+    phone: EmulatedDevice, server: dict[str, str], whole: Artifact
+) -> None:
+    phone.write("slow", "2")
+    phone.faults = Faults(unplug_when_command_has="--pass=time", unplug_after_s=0.3)
+    assert "went away" in failed(measure(whole))
+    _nothing_left(phone)
+    assert (phone.root / "fixed_performance").read_text() == "false\n"
+
+
+def test_a_device_that_has_no_sustained_performance_is_measured_without(phone: EmulatedDevice, whole: Artifact) -> None:
+    phone.write("refuses_true", "")
+    run = measure(whole, plan=replace(QUICK, memory=False))
+    assert found(run)
+    assert run.conditions["fixed_performance"] is False
+    assert phone.calls == ["cmd power set-fixed-performance-mode-enabled true"]
+    (phone.root / "log").unlink()
+
+
+@pytest.mark.fault
+def test_a_device_that_keeps_its_sustained_performance_is_told_until_it_is_restored(
+    phone: EmulatedDevice, whole: Artifact
+) -> None:
+    phone.write("refuses_false", "")
+    run = measure(whole, plan=replace(QUICK, memory=False))
+    assert found(run)
+    (told,) = [flag.message for flag in run.flags if flag.code == "untidy"]
+    assert f"adb -s {phone.address} shell cmd power set-fixed-performance-mode-enabled false" in told
+    assert "does not leave the fixed-performance mode" in failed(measure(whole))
+    (phone.root / "refuses_false").unlink()
+    found(measure(whole, "android:fixed=false"))
+    assert (phone.root / "fixed_performance").read_text() == "false\n"
+    (phone.root / "log").unlink()  # which has the attempts
+
+
+def test_what_sysfs_hides_is_left_out_or_asked_of_android(phone: EmulatedDevice, whole: Artifact) -> None:
+    shutil.rmtree(phone.root / "sys/class")
+    for folder in (phone.root / "sys/devices/system/cpu").glob("cpu*/cpufreq"):
+        shutil.rmtree(folder)
+    run = measure(whole, plan=replace(QUICK, memory=False))
+    by_metric = found(run)
+    assert (by_metric["temperature"].value, by_metric["temperature"].method) == (
+        31.0,
+        "battery, by dumpsys, after the timed runs",
+    )
+    assert "cpu_frequency" not in by_metric
+    assert run.conditions["cores"] == [0, 1]
+
+
+@pytest.mark.fault
+def test_a_device_without_sha256sum_is_told_before_anything_is_copied(phone: EmulatedDevice, whole: Artifact) -> None:
+    phone.faults = Faults(replaced_output={"sha256sum": "sh: sha256sum: not found\ndslite-exit:0\n"})
+    assert "expected SHA-256 sums (Android 8 and later), got: sh: sha256sum" in failed(measure(whole))
+    assert phone._pushed_bytes == 0
+
+
+def test_a_phone_on_a_cable_and_on_the_network_is_one(
+    phone: EmulatedDevice, server: dict[str, str], tmp_path: Path
+) -> None:
+    with _attached(server, EmulatedDevice(tmp_path / "again")) as again:
+        both = phone, again
+        assert [identity(each.address) for each in both] == [each.address for each in both]
+        for each in both:
+            each.set_property("ro.serialno", "R58M123")
+        assert [identity(each.address) for each in both] == ["R58M123"] * 2
+        again.set_property("ro.boot.qemu", "1")  # emulators have one number, all of them
+        assert identity(again.address) == again.address
+
+
+def test_a_bench_that_goes_on_sees_that_the_runner_has_changed(
+    phone: EmulatedDevice, whole: Artifact, dslite_command: Command, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    shutil.copy(shutil.which("true") or "", own)
+    before = measured_with(f"android:runner_path={own}")
+    assert before == measured_with(f"android:runner_path={own}")
+    assert before[0] == phone.address
+    own.write_bytes(own.read_bytes() + b"\0")
+    assert before != measured_with(f"android:runner_path={own}")
+
+
 def test_two_benches_take_turns(phone: EmulatedDevice, whole: Artifact) -> None:
     words = [*HEEDS_SIGINT, "bench", whole.path, "--target", "android", *map(str, WORDS), "--fresh"]
     both = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
@@ -478,6 +563,7 @@ def test_the_target_refuses_options_that_cannot_be(
         ("backend=gpu", "android:backend expects auto or tflite or litert, got 'gpu'"),
         ("runner=mine", "android:runner expects dslite or benchmark_model"),
         ("runner=benchmark_model", "name the program: --runner-path FILE"),
+        ("runner=benchmark_model,runner_path=x,backend=litert", "leave runtime and backend away"),
         ("cool=-1", "android:cool expects seconds"),
         (f"runtime={__file__}", "got something else"),
     ):

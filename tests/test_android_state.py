@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dslite.errors import MeasurementError, SpecError
-from dslite_device import phone, tools, validity
+from dslite_device import phone, runner, tools, validity
 from dslite_device.android import cores_for
 from dslite_device.outputs import difference
 from dslite_device.phone import State, parse
@@ -31,10 +31,10 @@ MemFree:          201344 kB
 #load
 3.10 2.80 2.75 2/2960 31337
 #cores
-0 1804800 512 schedutil
-1 1804800 512 schedutil
-10 2208000 1024 schedutil
-2 0 0
+0 1804800 512 1804800 schedutil
+1 1804800 512 1516800 schedutil
+10 2208000 1024 2208000 schedutil
+2 0 0 0
 #battery
 Current Battery Service state:
   AC powered: false
@@ -59,6 +59,8 @@ Cached temperatures:
 HAL Ready: true
 #saver
 0
+#power
+  mWakefulness=Awake
 #end
 """
 
@@ -70,7 +72,9 @@ def test_a_device_is_read_whole() -> None:
     assert cores_for("big", found.power, 1) == (10,)
     assert found.memory_bytes == 5_797_344 * 1024
     assert (found.battery_percent, found.battery_celsius, found.powered_by) == (87, 29.4, ("USB",))
-    assert (found.thermal_status, found.battery_saver, found.load_1min) == (1, False, 3.1)
+    assert (found.thermal_status, found.battery_saver, found.load_1min, found.awake) == (1, False, 3.1, True)
+    assert found.limits_hz == {0: 1_804_800_000, 1: 1_516_800_000, 10: 2_208_000_000}
+    assert found.governors == ("schedutil", "schedutil", "", "schedutil")
     assert found.abis == ["arm64-v8a", "armeabi-v7a", "armeabi"]
     device = phone.describe("FP4-1", found)
     assert (device.model, device.os, device.soc) == ("Fairphone FP4", "Android 13 (API 33)", "QTI SM7225")
@@ -83,8 +87,9 @@ def test_windows_line_ends_of_old_devices_do_not_matter() -> None:
 def test_what_an_old_device_does_not_know_is_none() -> None:
     said = SAID.replace("Thermal Status: 1", "").replace("#saver\n0", "#saver\nnull")
     said = said.replace("  level: 87", "").replace("  temperature: 294", "")
+    said = said.replace("  mWakefulness=Awake\n", "")
     found = parse(said)
-    assert (found.thermal_status, found.battery_saver) == (None, None)
+    assert (found.thermal_status, found.battery_saver, found.awake) == (None, None, None)
     assert (found.battery_percent, found.battery_celsius) == (None, None)
 
 
@@ -146,13 +151,15 @@ COOL = State(
     cores=tuple(range(8)),
     core_max_hz=(1_800_000_000,) * 4 + (2_400_000_000,) * 4,
     core_capacity=(0,) * 8,
+    core_limit_hz=(1_800_000_000,) * 4 + (2_400_000_000,) * 4,
     battery_percent=80.0,
     thermal_status=0,
 )
 
 
 def codes(before: State = COOL, after: State = COOL, *, fixed: bool = True, **more: Any) -> list[str]:
-    return [flag.code for flag in validity.flags(before, after, document(**more), fixed=fixed)]
+    asked = [4, 5, 6, 7]
+    return [flag.code for flag in validity.flags(before, after, document(**more), asked, fixed=fixed)]
 
 
 def test_a_quiet_run_has_no_flag() -> None:
@@ -176,12 +183,27 @@ def test_what_makes_a_figure_doubtful_is_told() -> None:
     assert codes(after=changed(battery_percent=12.0)) == ["low_battery"]
     assert codes(cpu={"wall_ns": 10, "own_ns": 20, "busy_ns": 40}) == ["background_load"]
     assert codes(threads=6) == ["threads_exceed_cores"]
+    assert codes(cpus=[4, 5, 6], threads=3) == ["other_cores"]
+    assert codes(after=changed(awake=False)) == ["asleep"]
+    assert codes(before=changed(thermal_status=None)) == ["thermal_unknown"]
 
 
 def test_a_core_that_is_held_back_by_the_sustained_mode_is_not_blamed() -> None:
     held = [{"cpu_max_hz": [1.8e9] * 8}] * 2
     assert codes(conditions=held, fixed=True) == []
-    assert codes(conditions=held, fixed=False) == ["frequency_limited"]
+    assert codes(conditions=held, fixed=False) == ["throttled"]  # while it warmed up
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_core_that_was_held_back_before_it_began_is_told(fixed: bool) -> None:
+    limits = (1_800_000_000,) * 4 + (1_200_000_000,) * 4
+    held = [{"cpu_max_hz": list(limits)}] * 2
+    assert codes(before=changed(core_limit_hz=limits), conditions=held, fixed=fixed) == ["frequency_limited"]
+
+
+def test_a_document_that_lacks_what_is_judged_is_an_error_of_the_run() -> None:
+    with pytest.raises(MeasurementError, match="lacks 'cpu_max_hz'"), runner.whole():
+        codes(conditions=[{}])
 
 
 def test_little_cores_that_are_not_used_may_slow_down() -> None:

@@ -8,7 +8,6 @@ import contextlib
 import os
 import queue
 import re
-import shlex
 import shutil
 import subprocess
 import threading
@@ -81,13 +80,14 @@ def attached() -> list[Attached]:
     return [Attached(serial.strip(), state.strip()) for serial, _, state in rows]
 
 
-def shell(serial: str, command: str, timeout_s: float = _QUICK_S) -> str:
+def shell(serial: str, command: str, timeout_s: float = _QUICK_S, *, what: str = "a command") -> str:
     """Run a command on a device and give what it printed, its errors among it.
 
     Args:
         serial: of the device.
         command: for its shell.
         timeout_s: give it up after so many seconds.
+        what: it does, for an error.
 
     Raises:
         MeasurementError: where it fails, does not end in time, or the device goes away.
@@ -99,8 +99,6 @@ def shell(serial: str, command: str, timeout_s: float = _QUICK_S) -> str:
         raise _gone(serial, done.stderr or output)
     printed = output[: ending.start()]
     if ending[1] != "0":
-        words = shlex.split(command, comments=False)[:1] if command.count("'") % 2 == 0 else []
-        what = words[0] if words else "a command"
         raise MeasurementError(f"{serial}: {what} failed there: {_last_line(printed) or f'exit code {ending[1]}'}")
     return printed
 
@@ -175,12 +173,15 @@ def pull(serial: str, remote: str, local: Path, timeout_s: float) -> None:
         raise MeasurementError(f"{serial}: pulling {remote} failed: {_error_line(done.stderr or done.stdout)}")
 
 
-def leave(serial: str, command: str, timeout_s: float = _QUICK_S) -> None:
-    """Run a last command on a device; an interruption does not end it, and a failure is no error."""
-    with contextlib.suppress(OSError, UnknownNameError):
-        client = _popen(["-s", serial, "shell", command])
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            client.communicate(timeout=timeout_s)
+def leave(serial: str, command: str, timeout_s: float = _QUICK_S) -> bool:
+    """Run a last command on a device, which an interruption does not end; tell whether it succeeded."""
+    try:
+        client = _popen(["-s", serial, "shell", f"( {command}\n); {_SAY_DONE}"])
+        output, _ = client.communicate(timeout=timeout_s)
+    except (OSError, UnknownNameError, subprocess.TimeoutExpired):
+        return False
+    ending = _DONE.search(output)
+    return ending is not None and ending[1] == "0"
 
 
 def _run(words: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
@@ -258,8 +259,7 @@ def _lines(client: subprocess.Popen[str], timeout_s: float, serial: str) -> Iter
 def _gone(serial: str, said: str) -> MeasurementError:
     last = _last_line(said)
     return MeasurementError(
-        f"{serial} went away: is it still plugged in, awake, and does `adb devices` list it? "
-        f"What was left there goes with the next run{last and f' ({last})'}"
+        f"{serial} went away: is it still plugged in, awake, and does `adb devices` list it?{last and f' ({last})'}"
     )
 
 

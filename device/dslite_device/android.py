@@ -11,7 +11,7 @@ from dslite.records import AUTO, Artifact, Device, Option, Options, Outcome, Pla
 from dslite_device import adb, phone, tools
 from dslite_device.lock import locked
 from dslite_device.passes import with_benchmark_model, with_dslites_runner
-from dslite_device.session import Session, Settings, folder
+from dslite_device.session import Session, Settings, in_folder
 
 _RUNNERS = ("dslite", "benchmark_model")
 _BACKENDS = (AUTO, "tflite", "litert")
@@ -28,7 +28,7 @@ def dslite_targets() -> Iterable[Target]:
         Option("backend", AUTO, "auto, or which C API of that library to use: tflite, litert."),
         Option("cores", "big", "To pin to: big (the fastest, one a thread at least), all, or such as 0-3+6."),
         Option("cool", 300.0, "Seconds to wait at most until it is cool; 0: do not wait."),
-        Option("stop", True, "Stop timing when it throttles."),
+        Option("stop", True, "Stop timing when it throttles (dslite's runner)."),
         Option("fixed", True, "Have it keep a performance that it can sustain (Android 11 and later)."),
         Option("keep", False, "Leave the copied files there, so that the next run need not copy them."),
     )
@@ -42,6 +42,7 @@ def dslite_targets() -> Iterable[Target]:
             options,
             by_default=False,
             check=_check,
+            uses=_uses,
         )
     ]
 
@@ -80,6 +81,8 @@ def _settings(options: Options) -> Settings:
         raise SpecError(f"android:cool expects seconds, 0 to a day, got {found.cool_s:g}")
     if found.runner == "benchmark_model" and not found.runner_path:
         raise SpecError("android:runner=benchmark_model: name the program: --runner-path FILE")
+    if found.runner == "benchmark_model" and (found.runtime or found.backend != AUTO):
+        raise SpecError("android:runner=benchmark_model has its runtime in it: leave runtime and backend away")
     return found
 
 
@@ -93,6 +96,14 @@ def _check(options: Options) -> None:
         cores_for(settings.cores, state.power, 1)
 
 
+def _uses(options: Options) -> list[Path]:
+    """Give the runner, and the runtime that it loads, for the device that is measured on."""
+    usable = [each.serial for each in adb.attached() if each.state == "device"]
+    serial = usable[0] if options["device"] == AUTO else str(options["device"])
+    found = _tools(_settings(options), phone.state(serial))
+    return [path for path in (found.runner, found.runtime) if path]
+
+
 def _tools(settings: Settings, state: phone.State) -> tools.Tools:
     is_ours = settings.runner == _RUNNERS[0]
     return tools.find(state.abis, settings.runner_path, settings.runtime, needs_runtime=is_ours)
@@ -102,15 +113,16 @@ def _run(artifact: Artifact, device: Device, plan: Plan, options: Options, progr
     """Measure one file; see `dslite.records.Target`."""
     settings = _settings(options)
     serial = device.id
-    with locked(serial, progress, plan.timeout_s):
+    with locked(phone.identity(serial), progress, plan.timeout_s):
         state = phone.state(serial)
         cores = cores_for(settings.cores, state.power, plan.threads)
         found = _tools(settings, state)
         session = Session(serial, Path(artifact.path), plan, settings, found, state, cores, progress)
-        with folder(session), tempfile.TemporaryDirectory(prefix="dslite-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="dslite-") as scratch:
+            place = Path(scratch)
             if settings.runner == _RUNNERS[0]:
-                return with_dslites_runner(session, artifact, Path(scratch))
-            return with_benchmark_model(session, Path(scratch))
+                return in_folder(session, lambda: with_dslites_runner(session, artifact, place))
+            return in_folder(session, lambda: with_benchmark_model(session, place))
 
 
 def cores_for(text: str, power: Mapping[int, tuple[int, int]], threads: int) -> tuple[int, ...]:

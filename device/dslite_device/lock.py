@@ -39,18 +39,18 @@ def _open(path: Path) -> int:
 
 
 @contextmanager
-def locked(serial: str, progress: Progress, timeout_s: float) -> Iterator[None]:
+def locked(name: str, progress: Progress, timeout_s: float) -> Iterator[None]:
     """Have a device to ourselves while the block runs; the system lets go of it also where we are killed.
 
     Args:
-        serial: of the device.
+        name: of the device, the same whichever way it is attached.
         progress: told while another process has it.
         timeout_s: wait so long for it.
 
     Raises:
         MeasurementError: where it is not free by then.
     """
-    path = Path(tempfile.gettempdir()) / f"dslite-{re.sub(r'[^A-Za-z0-9._-]', '_', serial)}.lock"
+    path = Path(tempfile.gettempdir()) / f"dslite-{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.lock"
     end = time.monotonic() + timeout_s
     # Never removed: who opened it before would then lock a file that nobody else finds.
     with os.fdopen(_open(path), encoding="utf-8") as file:
@@ -61,7 +61,7 @@ def locked(serial: str, progress: Progress, timeout_s: float) -> Iterator[None]:
             except OSError:
                 if time.monotonic() > end:
                     raise MeasurementError(
-                        f"{serial}: another dslite has measured on it for {timeout_s:g} s: wait for that to end"
+                        f"{name}: another dslite has measured on it for {timeout_s:g} s: wait for that to end"
                     ) from None
                 progress("waiting for another dslite on this device", 0.0)
                 time.sleep(_POLL_S)

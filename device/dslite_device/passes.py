@@ -5,7 +5,7 @@ import dataclasses
 import re
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,36 +40,68 @@ def with_dslites_runner(session: Session, artifact: Artifact, scratch: Path) -> 
     assert session.tools.runtime  # noqa: S101 - dslite's runner has one
     program, *places = copied(session, [session.tools.runner, session.tools.runtime, session.path, inputs, tiny])
     given = dict(zip(("runtime", "model", "input", "warm-model"), places, strict=True))
-    before, waited_s = wait_until_cool(session)
-    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    try:
+    begin = _Begin.when_cool(session)
+    with begin.told(session):
         found, fixed = _pass(session, "time", program, given, scratch)
         after = phone.state(session.serial)
-    except MeasurementError as error:  # where it failed is worth knowing too
-        known = _conditions(session, before, None, fixed=session.is_fixed) | {"started": started}
-        raise MeasurementError(str(error), Outcome(conditions=known)) from error
-    conditions = _conditions(session, before, after, fixed=fixed) | {
-        "started": started,
-        "waited_until_cool_s": round(waited_s, 1),
+    conditions = _conditions(session, begin, after, fixed=fixed) | {
         "cpu": found.get("cpu"),
         "delegate": found.get("delegate"),
         "runtime_version": found.get("runtime_version"),
         "backend": found.get("backend"),
         "samples_began_s": [ns / 1e9 for ns in found.get("starts_ns", [])],
         "cores": found.get("cpus"),
-        "cores_asked_for": list(session.cores),
         "while_timing": found.get("conditions", []),
     }
-    times = runner.times(found, session.plan)
-    flags = _flags(session, validity.flags(before, after, found, fixed=fixed))
+    with begin.told(session), runner.whole():
+        times = runner.times(found, session.plan)
+        flags = _flags(session, validity.flags(begin.state, after, found, session.cores, fixed=fixed))
     outcome = Outcome((*times, *_without_sensors(times, after)), tuple(flags), conditions)
     outcome = _also(outcome, lambda: _compared(session, artifact, scratch))
     if session.plan.memory:
-        outcome = _also(
-            outcome, lambda: (runner.memory(_pass(session, "memory", program, given, scratch)[0]), []), "memory: "
-        )
+        outcome = _also(outcome, lambda: _memory(session, program, given, scratch), "memory: ")
     session.progress("done", 1.0)
     return outcome
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Begin:
+    """When the time pass began.
+
+    Attributes:
+        state: of the device, just before.
+        at: the time, UTC.
+        waited_s: until it was cool.
+    """
+
+    state: phone.State
+    at: str
+    waited_s: float
+
+    @classmethod
+    def when_cool(cls, session: Session) -> "_Begin":
+        """Wait until the device is cool, as long as the settings allow."""
+        state, waited_s = wait_until_cool(session)
+        return cls(state, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), round(waited_s, 1))
+
+    @contextlib.contextmanager
+    def told(self, session: Session) -> Iterator[None]:
+        """Have a failure in the block say under which conditions it came: that is worth knowing too."""
+        try:
+            yield
+        except MeasurementError as error:
+            known = _conditions(session, self, None, fixed=session.is_fixed)
+            raise MeasurementError(str(error), Outcome(conditions=known)) from error
+
+
+def _memory(
+    session: Session, program: str, given: dict[str, str], scratch: Path
+) -> tuple[list[Measurement], list[Flag]]:
+    """Have the runner measure memory."""
+    found, _ = _pass(session, "memory", program, given, scratch)
+    measured = runner.memory(found)
+    no_peak = Flag("memory_no_peak", "its kernel gives no peak: memory is what is resident after a run")
+    return measured, [] if found["memory"]["peak_reset"] else _flags(session, [no_peak])
 
 
 def _without_sensors(times: Sequence[Measurement], after: phone.State) -> list[Measurement]:
@@ -138,7 +170,7 @@ def _in_our_names(session: Session, text: str) -> str:
 def _ended(session: Session, code: int) -> str:
     """Say how the runner ended that left no result."""
     with contextlib.suppress(MeasurementError):
-        said = adb.shell(session.serial, f"tail -n 1 {ROOT}/run/errors").strip()
+        said = adb.shell(session.serial, f"tail -n 1 {ROOT}/run/errors", what="tail").strip()
         last = f" (last words: {said})" if said else ""
         if code == _KILLED:
             return f"the runner was killed, which Android does when memory runs out{last}"
@@ -170,17 +202,20 @@ def _flags(session: Session, flags: Sequence[Flag]) -> list[Flag]:
     return [Flag(flag.code, f"{session.path.name} on {session.serial}: {flag.message}") for flag in flags]
 
 
-def _conditions(session: Session, before: phone.State, after: phone.State | None, *, fixed: bool) -> dict[str, Any]:
+def _conditions(session: Session, begin: _Begin, after: phone.State | None, *, fixed: bool) -> dict[str, Any]:
     """Give what another person needs to repeat a run, JSON-ready."""
     chosen = [session.tools.runner, *([session.tools.runtime] if session.tools.runtime else [])]
     return {
         "adb": adb.version(),
         "build": session.state.properties.get("ro.build.fingerprint", ""),
         "abi": session.tools.abi,
+        "started": begin.at,
+        "waited_until_cool_s": begin.waited_s,
         "cores": list(session.cores),
+        "cores_asked_for": list(session.cores),
         "fixed_performance": fixed,
         "files": {path.name: files.sha256(path) for path in chosen},
-        "before": before.now(),
+        "before": begin.state.now(),
         "after": after.now() if after else None,
     }
 
@@ -195,26 +230,27 @@ def with_benchmark_model(session: Session, scratch: Path) -> Outcome:
         MeasurementError: where it fails, or says what is not understood.
     """
     program, model = copied(session, [session.tools.runner, session.path])
-    before, waited_s = wait_until_cool(session)
+    begin = _Begin.when_cool(session)
     n = session.plan.threads
     pinned = ",".join(map(str, session.cores))
     setting = f"{n} thread{'s' if n > 1 else ''}, cores {pinned}, fresh process, input: random numbers of the tool's"
     # Its memory report polls in a thread of its own, which must not disturb what is timed.
     timed = dataclasses.replace(session.plan, memory=False)
-    text, code, fixed = _said(session, "time", [program, *benchmark_model.arguments(model, timed)], scratch)
-    try:
-        measured = benchmark_model.parse(text, setting)
-    except MeasurementError as error:
-        raise MeasurementError(f"{error} (exit code {code})") from None
-    after = phone.state(session.serial)
+    with begin.told(session):
+        text, code, fixed = _said(session, "time", [program, *benchmark_model.arguments(model, timed)], scratch)
+        try:
+            measured = benchmark_model.parse(text, setting)
+        except MeasurementError as error:
+            raise MeasurementError(f"{error} (exit code {code})") from None
+        after = phone.state(session.serial)
     n_runs = next((int(m.statistics["n"]) for m in measured if m.metric == "latency" and "n" in m.statistics), 0)
     facts = {"threads": n, "cpus": list(session.cores), "samples_ns": [0] * n_runs}
-    flags = validity.flags(before, after, facts, fixed=fixed)
+    flags = validity.flags(begin.state, after, facts, session.cores, fixed=fixed)
     flags += [
         Flag("outputs_unchecked", "benchmark_model does not give its outputs: they were not compared"),
         Flag("conditions_unwatched", "frequencies and other processes were not watched while benchmark_model ran"),
     ]
-    conditions = _conditions(session, before, after, fixed=fixed) | {"waited_until_cool_s": round(waited_s, 1)}
+    conditions = _conditions(session, begin, after, fixed=fixed)
     outcome = Outcome(tuple(measured), tuple(_flags(session, flags)), conditions)
     if code:
         raise MeasurementError(f"benchmark_model ended with exit code {code} after it gave its figures", outcome)

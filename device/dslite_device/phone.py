@@ -1,6 +1,6 @@
 """What an Android device says of itself: what it is, and how it is just now.
 
-Sources: ``getprop``, ``/proc/meminfo``, sysfs (cpufreq), ``dumpsys battery`` and ``dumpsys thermalservice``, in the
+Sources: ``getprop``, ``/proc/meminfo``, sysfs (cpufreq), ``dumpsys`` of battery, thermalservice and power, in the
 formats of Android 8 to 15. What a device does not tell is None, or left out.
 """
 
@@ -30,11 +30,13 @@ echo '#load'; cat /proc/loadavg
 echo '#cores'
 for core in /sys/devices/system/cpu/cpu[0-9]*; do
   echo "${core##*/cpu} $(cat $core/cpufreq/cpuinfo_max_freq 2>/dev/null || echo 0) \
-$(cat $core/cpu_capacity 2>/dev/null || echo 0) $(cat $core/cpufreq/scaling_governor 2>/dev/null)"
+$(cat $core/cpu_capacity 2>/dev/null || echo 0) $(cat $core/cpufreq/scaling_max_freq 2>/dev/null || echo 0) \
+$(cat $core/cpufreq/scaling_governor 2>/dev/null)"
 done
 echo '#battery'; dumpsys battery
 echo '#thermal'; dumpsys thermalservice
 echo '#saver'; settings get global low_power
+echo '#power'; dumpsys power | grep mWakefulness=
 echo '#end'"""
 _KIB = 1024
 _TENTHS = 10
@@ -51,12 +53,14 @@ class State:
         cores: their numbers.
         core_max_hz: highest frequency of each; 0 where that is not known.
         core_capacity: computing power of each as the kernel's scheduler sees it, 1024 the largest; 0: unknown.
+        core_limit_hz: highest frequency that each is allowed just now; 0: unknown.
         governors: of each core.
         battery_percent: charge.
         battery_celsius: temperature of the battery.
         powered_by: AC, USB, Wireless, Dock; empty: it runs on its battery.
         thermal_status: an index of `THERMAL_STATUS`; of Android 10 and later.
         battery_saver: whether it saves power, and is slower for it.
+        awake: whether its screen is on; some devices are slower where it is not.
     """
 
     properties: dict[str, str]
@@ -65,12 +69,14 @@ class State:
     cores: tuple[int, ...] = ()
     core_max_hz: tuple[int, ...] = ()
     core_capacity: tuple[int, ...] = ()
+    core_limit_hz: tuple[int, ...] = ()
     governors: tuple[str, ...] = ()
     battery_percent: float | None = None
     battery_celsius: float | None = None
     powered_by: tuple[str, ...] = field(default=())
     thermal_status: int | None = None
     battery_saver: bool | None = None
+    awake: bool | None = None
 
     @property
     def api_level(self) -> int:
@@ -82,6 +88,11 @@ class State:
     def power(self) -> dict[int, tuple[int, int]]:
         """Give of each core what tells fast ones from slow: capacity, then highest frequency."""
         return dict(zip(self.cores, zip(self.core_capacity, self.core_max_hz, strict=True), strict=True))
+
+    @property
+    def limits_hz(self) -> dict[int, int]:
+        """Give the highest frequency that each core is allowed just now, of those that tell."""
+        return {core: hz for core, hz in zip(self.cores, self.core_limit_hz, strict=True) if hz}
 
     @property
     def abis(self) -> list[str]:
@@ -98,6 +109,8 @@ class State:
             "powered_by": list(self.powered_by),
             "thermal_status": None if self.thermal_status is None else THERMAL_STATUS[self.thermal_status],
             "battery_saver": self.battery_saver,
+            "awake": self.awake,
+            "core_limit_hz": list(self.core_limit_hz),
             "governors": list(self.governors),
         }
 
@@ -118,7 +131,17 @@ def state(serial: str) -> State:
     Raises:
         MeasurementError: where it does not answer.
     """
-    return parse(adb.shell(serial, _SCRIPT))
+    return parse(adb.shell(serial, _SCRIPT, what="telling how it is"))
+
+
+def identity(serial: str) -> str:
+    """Give what tells a phone from others whichever way it is attached: its own number, where it has one.
+
+    Raises:
+        MeasurementError: where it does not answer.
+    """
+    own, is_emulator = adb.shell(serial, "echo $(getprop ro.serialno),$(getprop ro.boot.qemu)").strip().split(",")
+    return serial if is_emulator == "1" or not own else own  # emulators have the same number, all of them
 
 
 def describe(serial: str, found: State) -> Device:
@@ -173,15 +196,18 @@ def parse(text: str) -> State:
     )
     charge, scale = _number(battery.get("level")), _number(battery.get("scale")) or 100.0
     temperature = _number(battery.get("temperature"))
+    wakefulness = dict(pair.partition("=")[::2] for line in sections["power"] for pair in line.split())
+    awake = wakefulness.get("mWakefulness")
     saver = "".join(sections["saver"]).strip()
     return State(
         properties=dict(re.findall(r"^\[(.*?)\]: \[(.*)\]$", "\n".join(sections["properties"]), re.MULTILINE)),
         memory_bytes=_memory_bytes(sections["memory"]),
         load_1min=_number(" ".join(sections["load"]).partition(" ")[0]),
         cores=tuple(number for number, _ in cores),
-        core_max_hz=tuple(int(_number(words[0] if words else "0") or 0) * 1000 for _, words in cores),
-        core_capacity=tuple(int(_number(words[1] if words[1:] else "0") or 0) for _, words in cores),
-        governors=tuple(words[2] if words[2:] else "" for _, words in cores),
+        core_max_hz=tuple(_whole(words, 0) * 1000 for _, words in cores),
+        core_capacity=tuple(_whole(words, 1) for _, words in cores),
+        core_limit_hz=tuple(_whole(words, 2) * 1000 for _, words in cores),
+        governors=tuple("".join(words[3:4]) for _, words in cores),
         battery_percent=None if charge is None else charge / scale * 100,
         battery_celsius=None if temperature is None else temperature / _TENTHS,
         powered_by=tuple(
@@ -191,6 +217,7 @@ def parse(text: str) -> State:
         ),
         thermal_status=_thermal_status(sections["thermal"]),
         battery_saver=bool(int(saver)) if saver in ("0", "1") else None,
+        awake=None if awake is None else awake == "Awake",
     )
 
 
@@ -207,6 +234,10 @@ def _memory_bytes(lines: list[str]) -> int:
 def _thermal_status(lines: list[str]) -> int | None:
     value = _number(dict(_pairs(lines)).get("Thermal Status"))
     return int(value) if value is not None and 0 <= value < len(THERMAL_STATUS) else None
+
+
+def _whole(words: list[str], i: int) -> int:
+    return int(_number("".join(words[i : i + 1])) or 0)
 
 
 def _number(text: str | None) -> float | None:

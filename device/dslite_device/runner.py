@@ -1,9 +1,10 @@
 """What dslite's runner on the device is asked, and what it answers: one JSON document; see `device/runner`."""
 
+import contextlib
 import json
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +83,26 @@ def setting(found: dict[str, Any], plan: Plan) -> str:
     return f"{runtime}{delegate}, {n} thread{'s' if n > 1 else ''}, {pinned}, fresh process, input: {plan.input}"
 
 
+@contextlib.contextmanager
+def whole() -> Iterator[None]:
+    """Have a document that lacks something, or has it in another form, be an error of the run.
+
+    Raises:
+        MeasurementError: where the block finds that.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise MeasurementError(f"the runner's result lacks {error}: build device/runner anew") from None
+
+
 def times(found: dict[str, Any], plan: Plan) -> list[Measurement]:
     """Give what the time pass measured.
 
     Raises:
         MeasurementError: where the document does not have it.
     """
-    try:
+    with whole():
         how = setting(found, plan)
         samples = tuple(ns / _NS for ns in found["samples_ns"])
         return [
@@ -104,8 +118,6 @@ def times(found: dict[str, Any], plan: Plan) -> list[Measurement]:
             *_temperature(found["conditions"]),
             *_frequency(found["conditions"], found["cpus"]),
         ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise MeasurementError(f"the runner's result lacks {error}: build device/runner anew") from None
 
 
 def memory(found: dict[str, Any]) -> list[Measurement]:
@@ -114,7 +126,7 @@ def memory(found: dict[str, Any]) -> list[Measurement]:
     Raises:
         MeasurementError: where the document does not have it.
     """
-    try:
+    with whole():
         use = found["memory"]
         peak = "peak resident memory (VmHWM, reset before)" if use["peak_reset"] else "resident memory afterwards"
         how = f"{peak} of a fresh process that loads the file and runs it once"
@@ -130,8 +142,6 @@ def memory(found: dict[str, Any]) -> list[Measurement]:
                 "growth of RssAnon, memory without mapped files; otherwise as memory_delta",
             ),
         ]
-    except (KeyError, TypeError) as error:
-        raise MeasurementError(f"the runner's result lacks {error}: build device/runner anew") from None
 
 
 def _temperature(conditions: Sequence[dict[str, Any]]) -> list[Measurement]:

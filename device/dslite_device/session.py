@@ -4,17 +4,16 @@ A run has the folder ``/data/local/tmp/dslite`` to itself. In it, ``files`` has 
 SHA-256, so that what is there already need not be copied again; ``run`` has what one run makes.
 """
 
-import contextlib
 import hashlib
 import shlex
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dslite import files
 from dslite.errors import MeasurementError
-from dslite.records import Plan, Progress
+from dslite.records import Flag, Outcome, Plan, Progress
 from dslite_device import adb, phone, runner, tools
 
 ROOT = "/data/local/tmp/dslite"
@@ -23,6 +22,10 @@ COPY_TIMEOUT_S = 600.0
 _FIXED_PERFORMANCE_FROM = 30
 """API level of Android 11."""
 _FIXED_SAID = "dslite-fixed-performance"
+_FIXED = f"{ROOT}/run/fixed"
+"""On the device; there while it may keep a sustained performance because a run has asked for that."""
+_SWITCH = "cmd power set-fixed-performance-mode-enabled"
+_UNTIDY = "the device could not be tidied up: the next run removes files and ends the sustained performance"
 _COOL_POLL_S = 5.0
 _WAIT = 'n=0; while [ -n "$shell" ] && kill -0 $shell 2>/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done'
 _SHARES = {"copy": (0.0, 0.25), "cool": (0.25, 0.25), "time": (0.25, 0.75), "memory": (0.75, 0.95), "host": (0.95, 1.0)}
@@ -79,41 +82,58 @@ class Session:
         self.progress(what, begin + fraction * (end - begin))
 
 
-@contextlib.contextmanager
-def folder(session: Session) -> Iterator[None]:
-    """Have a fresh folder for a run on the device, and take it away however the block ends."""
-    try:
-        adb.shell(session.serial, f"rm -rf {ROOT}/run && mkdir -p {ROOT}/files {ROOT}/run")
-        yield
-    finally:
-        adb.leave(session.serial, _tidying(session))
+def in_folder(session: Session, work: Callable[[], Outcome]) -> Outcome:
+    """Do a run with a fresh folder on the device, and take that away however the run ends.
 
+    Returns:
+        The outcome; where the device could not be tidied up, a flag says so.
 
-def _tidying(session: Session) -> str:
-    """Give the command that takes a run away from the device.
-
-    It ends the shell of the run, if that is still there, and waits for it: that one tidies up in the same way, and must
-    not do so among the files of the next run.
+    Raises:
+        MeasurementError: that of the run; it says so likewise.
     """
-    return "; ".join(
-        [
-            f"shell=$(cat {ROOT}/run/shell 2>/dev/null)",
-            '[ -n "$shell" ] && kill -HUP $shell 2>/dev/null',
-            _WAIT,
-            f"kill -9 $(cat {ROOT}/run/pid 2>/dev/null) 2>/dev/null",
-            *_endings(session),
-        ]
-    )
+    try:
+        stuck = "it does not leave the fixed-performance mode that an earlier run asked for: restart it"
+        begin = f"{_restored()} || {{ echo {stuck}; exit 1; }}; rm -rf {ROOT}/run && mkdir -p {ROOT}/files {ROOT}/run"
+        adb.shell(session.serial, begin, what=f"making a folder in {ROOT}")
+        outcome = work()
+    except MeasurementError as error:
+        if not _tidied(session):
+            raise MeasurementError(f"{error}; {_UNTIDY}", error.measured) from error
+        raise
+    except BaseException:
+        _tidied(session)
+        raise
+    if _tidied(session):
+        return outcome
+    cure = f"`adb -s {session.serial} shell {_SWITCH} false`"
+    flag = Flag("untidy", f"{session.serial}: {_UNTIDY}; if there is none, {cure}")
+    return replace(outcome, flags=(*outcome.flags, flag))
 
 
-def _endings(session: Session) -> list[str]:
-    """Give the commands that give the device its usual performance back, and take files away."""
-    gone = f"{ROOT}/run" if session.settings.keep else ROOT
-    return [*([_switched("false")] if session.is_fixed else []), f"rm -rf {gone}"]
+def _tidied(session: Session) -> bool:
+    """Take a run away from the device, and tell whether that succeeded.
+
+    The shell of the run, if it is still there, is ended and waited for: it tidies up in the same way, which must not
+    happen among the files of the next run.
+    """
+    steps = [
+        f"shell=$(cat {ROOT}/run/shell 2>/dev/null)",
+        '[ -n "$shell" ] && kill -HUP $shell 2>/dev/null',
+        _WAIT,
+        f"kill -9 $(cat {ROOT}/run/pid 2>/dev/null) 2>/dev/null",
+        _gone(session),
+    ]
+    return adb.leave(session.serial, "; ".join(steps))
 
 
-def _switched(to: str) -> str:
-    return f"cmd power set-fixed-performance-mode-enabled {to} >/dev/null 2>&1"
+def _restored() -> str:
+    """Give the command that gives the device its usual performance back, where a run has asked for another."""
+    return f"{{ [ ! -e {_FIXED} ] || {{ {_SWITCH} false >/dev/null 2>&1 && rm -f {_FIXED}; }}; }}"
+
+
+def _gone(session: Session) -> str:
+    """Give the command that restores the device and takes files away; not the mark of what could not be restored."""
+    return f"{_restored()} && rm -rf {f'{ROOT}/run' if session.settings.keep else ROOT}"
 
 
 def copied(session: Session, paths: Sequence[Path]) -> list[str]:
@@ -141,20 +161,22 @@ def copied(session: Session, paths: Sequence[Path]) -> list[str]:
             raise MeasurementError(
                 f"{session.serial}: {', '.join(torn)} arrived changed (SHA-256): try another cable or port"
             )
-    adb.shell(session.serial, f"chmod 755 {wanted[session.tools.runner]}")
+    adb.shell(session.serial, f"chmod 755 {wanted[session.tools.runner]}", what="chmod")
     return list(wanted.values())
 
 
 def _whole(serial: str) -> set[str]:
     """Give the paths of the files on the device whose content is what their name says; others are taken away."""
-    listed = adb.shell(serial, f'for f in {ROOT}/files/*; do [ -f "$f" ] && sha256sum "$f"; done; true', COPY_TIMEOUT_S)
+    # The first is there always, so that a device without the command is told before anything is copied.
+    each = f'for f in /dev/null {ROOT}/files/*; do [ -e "$f" ] && sha256sum "$f"; done; true'
+    listed = adb.shell(serial, each, COPY_TIMEOUT_S, what="comparing what was copied")
     rows = (line.split(maxsplit=1) for line in listed.splitlines() if line.strip())
     found = {row[1].strip(): row[0] for row in rows if len(row) > 1}
-    if any(len(digest) != hashlib.sha256().digest_size * 2 for digest in found.values()):
+    if found.pop("/dev/null", "") != hashlib.sha256().hexdigest():
         raise MeasurementError(f"{serial}: expected SHA-256 sums (Android 8 and later), got: {listed.strip()[:80]}")
     whole = {place for place, digest in found.items() if place.endswith(digest)}
     if set(found) - whole:
-        adb.shell(serial, f"rm -f {shlex.join(sorted(set(found) - whole))}")
+        adb.shell(serial, f"rm -f {shlex.join(sorted(set(found) - whole))}", what="rm")
     return whole
 
 
@@ -168,15 +190,20 @@ def _script(session: Session, command: str) -> str:
         f"cd {ROOT}/run || {{ echo dslite-exit:1; exit 1; }}",
         "echo $$ > shell",
         "trap '' PIPE",  # nobody listens any more: that must not end us before we have tidied up
-        f"trap 'kill -9 $! 2>/dev/null; {'; '.join(_endings(session))}; exit 1' HUP INT TERM",
-        *([f"{_switched('true')} && echo {_FIXED_SAID}"] if session.is_fixed else []),
+        f"trap 'kill -9 $! 2>/dev/null; {_gone(session)}; exit 1' HUP INT TERM",
+        *([_fixed()] if session.is_fixed else []),
         f"MALLOC_ARENA_MAX=2 {command} & child=$!",
         "echo $child > pid",
         "wait $child; code=$?",
-        *([_switched("false")] if session.is_fixed else []),
+        _restored(),
         "rm -f pid shell",
     ]
     return "\n".join(lines)
+
+
+def _fixed() -> str:
+    """Give the command that asks for a sustained performance; it says where that was granted."""
+    return f": > {_FIXED}; if {_SWITCH} true >/dev/null 2>&1; then echo {_FIXED_SAID}; else rm -f {_FIXED}; fi"
 
 
 def follow(session: Session, part: str, command: str, timeout_s: float) -> tuple[int, bool]:

@@ -1,6 +1,6 @@
 """Whether figures of a phone can be trusted: what was seen while they were taken, as flags with a sentence each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dslite.records import Flag
@@ -11,25 +11,33 @@ FEW_RUNS = 10
 """With fewer, a median says little."""
 BUSY_CORES = 0.5
 """Of other processes, on average while runs are timed."""
-_HZ = 1e9
+_GHZ = 1e9
 
 
-def flags(before: State, after: State, found: dict[str, Any], *, fixed: bool) -> list[Flag]:
+def flags(before: State, after: State, found: dict[str, Any], asked: Sequence[int], *, fixed: bool) -> list[Flag]:
     """Judge a run.
 
     Args:
-        before: how the device was before the time pass.
+        before: how the device was before the time pass, and before it was asked to keep a sustained performance.
         after: and after it.
-        found: the runner's document of that pass; empty where another tool ran.
+        found: the runner's document of that pass; of another tool, what is known.
+        asked: the cores to pin to.
         fixed: whether the device held its cores at a performance it can sustain.
+
+    Raises:
+        KeyError: where the document has not what it must have.
+        TypeError: where it is of another form.
     """
     told = {
-        "throttled": _throttled(after, found),
+        "throttled": _throttled(before, after, found, fixed=fixed),
         "not_cool": _not_cool(before),
+        "thermal_unknown": _thermal_unknown(before),
+        "asleep": _asleep(before, after),
         "battery_saver": _battery_saver(before, after),
         "low_battery": _low_battery(before, after),
         "background_load": _background_load(found),
-        "frequency_limited": "" if fixed else _frequency_limited(before, found),
+        "frequency_limited": _frequency_limited(before, found),
+        "other_cores": _other_cores(found, asked),
         "threads_exceed_cores": _threads(found),
         "few_runs": _few_runs(found),
         "no_xnnpack": _no_xnnpack(found),
@@ -37,12 +45,13 @@ def flags(before: State, after: State, found: dict[str, Any], *, fixed: bool) ->
     return [Flag(code, message) for code, message in told.items() if message]
 
 
-def _throttled(after: State, found: dict[str, Any]) -> str:
-    capped = _fallen(found.get("conditions", []), found.get("cpus", []))
+def _throttled(before: State, after: State, found: dict[str, Any], *, fixed: bool) -> str:
+    # The sustained mode lowers limits by itself: with it, they are compared among themselves.
+    capped = _fallen({} if fixed else before.limits_hz, found.get("conditions", []), found.get("cpus", []))
     stopped = ": timing was stopped" if found.get("stopped") == "throttled" else ""
     if capped:
         core, was, now = capped
-        return f"throttled: core {core} was limited from {was / _HZ:.2f} to {now / _HZ:.2f} GHz meanwhile{stopped}"
+        return f"throttled: core {core} was limited from {was / _GHZ:.2f} to {now / _GHZ:.2f} GHz meanwhile{stopped}"
     if stopped:
         return f"throttled{stopped}"
     if after.thermal_status:
@@ -50,10 +59,13 @@ def _throttled(after: State, found: dict[str, Any]) -> str:
     return ""
 
 
-def _fallen(conditions: Sequence[dict[str, Any]], cpus: Sequence[int]) -> tuple[int, float, float] | None:
+def _fallen(
+    first: Mapping[int, int], conditions: Sequence[dict[str, Any]], cpus: Sequence[int]
+) -> tuple[int, float, float] | None:
     """Give a core whose highest frequency fell, with the first and the lowest one, in hertz."""
     for core in cpus:
-        limits = [hz for c in conditions if core < len(c["cpu_max_hz"]) and (hz := c["cpu_max_hz"][core])]
+        seen = [hz for c in conditions if core < len(c["cpu_max_hz"]) and (hz := c["cpu_max_hz"][core])]
+        limits = [first[core], *seen] if core in first else seen
         if limits and min(limits) < limits[0]:
             return core, limits[0], min(limits)
     return None
@@ -63,6 +75,18 @@ def _not_cool(before: State) -> str:
     if not before.thermal_status:
         return ""
     return f"not cool: it began at thermal status {THERMAL_STATUS[before.thermal_status]}"
+
+
+def _thermal_unknown(before: State) -> str:
+    if before.thermal_status is not None:
+        return ""
+    return "whether it was cool is not known: it tells no thermal status, as Android 10 and later do"
+
+
+def _asleep(before: State, after: State) -> str:
+    if before.awake is not False and after.awake is not False:
+        return ""
+    return "its screen was off, which slows some devices down: have it stay awake (developer options)"
 
 
 def _battery_saver(before: State, after: State) -> str:
@@ -87,15 +111,22 @@ def _background_load(found: dict[str, Any]) -> str:
 
 
 def _frequency_limited(before: State, found: dict[str, Any]) -> str:
-    for c in found.get("conditions", [])[:1]:
-        for core in found.get("cpus", []):
-            limit = c["cpu_max_hz"][core] if core < len(c["cpu_max_hz"]) else None
-            _, highest = before.power.get(core, (0, 0))
-            if limit and limit < highest:
-                return (
-                    f"core {core} may run at {limit / _HZ:.2f} GHz only, of {highest / _HZ:.2f}: hot, or saving power"
-                )
+    for core in found.get("cpus", []):
+        limit, (_, highest) = before.limits_hz.get(core, 0), before.power.get(core, (0, 0))
+        if limit and limit < highest:
+            return (
+                f"core {core} might run at {limit / _GHZ:.2f} GHz only, of {highest / _GHZ:.2f}, from the start: "
+                "hot, or saving power"
+            )
     return ""
+
+
+def _other_cores(found: dict[str, Any], asked: Sequence[int]) -> str:
+    ran = found.get("cpus", list(asked))
+    if set(ran) == set(asked):
+        return ""
+    names = (", ".join(map(str, sorted(cores))) for cores in (ran, asked))
+    return "ran on cores {}, asked for {}: Android keeps it from the others".format(*names)
 
 
 def _threads(found: dict[str, Any]) -> str:

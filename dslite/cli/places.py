@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from dslite import files
 from dslite.errors import RunError, SpecError, UserError
 from dslite.measure.bench import choose_device
 from dslite.records import Device
@@ -44,6 +45,23 @@ def check_devices(targets: Iterable[str]) -> None:
             record, options = get_with_options("targets", target)
             with contextlib.suppress(RunError):  # its row will tell
                 record.check(options)
+
+
+def measured_with(target: str) -> list[str]:
+    """Tell what a target measures with from what it did before: what another device or runner gave is not taken over.
+
+    Raises:
+        UserError: where there is no device, or no telling which.
+    """
+    device = device_of(target)
+    if device is None:
+        return []
+    record, options = get_with_options("targets", target)
+    try:
+        uses = [files.sha256(path) for path in record.uses(options)]
+    except (Exception, SystemExit):  # noqa: BLE001 - its row will tell
+        uses = []
+    return [device.id, device.model, device.os, *uses]
 
 
 def device_of(target: str) -> Device | None:

@@ -14,7 +14,7 @@ from dslite.cli.cases import Case
 from dslite.cli.console import progress
 from dslite.cli.kept import Kept
 from dslite.cli.pace import TURN_COST, Pace, epochs_of
-from dslite.cli.places import device_of
+from dslite.cli.places import measured_with
 from dslite.errors import WriteError
 from dslite.measure.environment import cpu_count, cpu_model
 from dslite.records import Plan, Progress, Run
@@ -136,17 +136,11 @@ class Sweep:
     def _keys(self) -> list[str]:
         sounds = [files.sha256(path) for path in self.audio]
         machine = [cpu_model(), cpu_count(), platform.platform(), platform.python_version()]
-        devices = {target: _which(target) for target in {case.target for case in self.cases}}
+        devices = {target: measured_with(target) for target in {case.target for case in self.cases}}
         return [
             identity.run_key(_content(case), case.target, self.plan, sounds, [*machine, *devices[case.target]])
             for case in self.cases
         ]
-
-
-def _which(target: str) -> list[str]:
-    """Tell the device of a target from others; what another one measured is not taken over."""
-    device = device_of(target)
-    return [device.id, device.model, device.os] if device else []
 
 
 def _content(case: Case) -> str:

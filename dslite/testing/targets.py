@@ -33,7 +33,7 @@ def check_target(target: Target, artifact: Artifact | None = None, plan: Plan | 
         AssertionError: where it does not; the message names what to mend.
     """
     name = target.name
-    check_record(target, target.devices, target.run, target.check)
+    check_record(target, target.devices, target.run, target.check, target.uses)
     assert target.suffixes, f"{name}: runs no suffix: name the files it runs, such as ('.tflite',)"
     assert all(suffix[:1] == "." != suffix for suffix in target.suffixes), (
         f"{name}: suffixes {', '.join(target.suffixes)}: expected such as .tflite"
@@ -46,6 +46,8 @@ def check_target(target: Target, artifact: Artifact | None = None, plan: Plan | 
             plan = _with_inputs(plan, artifact, Path(folder))
         told: list[float] = []
         options = default_options(target)
+        missing = [str(path) for path in target.uses(options) if not Path(path).is_file()]
+        assert not missing, f"{name}: uses {', '.join(missing)}: expected files that are there"
         found = target.run(artifact, device, plan, options, lambda _, done: told.append(done))
         _check_measurements(name, found.measurements if isinstance(found, Outcome) else found, plan)
         assert told, f"{name}: never called progress: a user must see that it works"
