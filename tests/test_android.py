@@ -19,6 +19,7 @@ from emulated_device import EmulatedDevice, Faults, adb_server, connect
 from runner_builds import built_runner, litert_library, tflite_library
 
 from dslite.cli.places import measured_with
+from dslite.files import sha256
 from dslite.measure import bench
 from dslite.measure.inputs import Inputs, prepare
 from dslite.records import Artifact, Plan, Run
@@ -192,11 +193,12 @@ def test_an_old_device_without_shell_v2_is_measured_too(
 
 
 def test_host_and_phone_are_rows_of_one_table(
-    phone: EmulatedDevice, small_system: SmallSystem, dslite_command: Command, tmp_path: Path
+    phone: EmulatedDevice, small_system: SmallSystem, dslite_command: Command, tmp_path: Path, tone: Path
 ) -> None:
     path = small_system.path("whole", "tflite-float32")
     report = tmp_path / "report.json"
-    done = dslite_command("bench", path, "--target", "host-litert,android", *WORDS, "-o", report)
+    words = ("--target", "host-litert,android", "--audio", tone, *WORDS, "-o", report)
+    done = dslite_command("bench", path, *words)
     assert done.returncode == 0, done.stderr
     assert "whole.tflite on android" in done.stdout
     assert "whole.tflite on host-litert" in done.stdout
@@ -205,7 +207,9 @@ def test_host_and_phone_are_rows_of_one_table(
         f"android {phone.address}: Example Emulated 1, Example EX1, Android 13 (API 33), x86_64, 1 thread"
         in done.stdout
     )
-    runs = json.loads(report.read_text())["runs"]
+    written = json.loads(report.read_text())
+    assert written["environment"]["audio"] == [{"file": tone.name, "sha256": sha256(tone)}]
+    runs = written["runs"]
     assert [run["target"] for run in runs] == ["host-litert", "android"]
     assert str(tmp_path) not in report.read_text()
 

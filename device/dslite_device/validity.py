@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dslite.measure.validity import threads_exceed_cores
 from dslite.records import Flag
 from dslite_device.phone import THERMAL_STATUS, State
 
@@ -38,7 +39,7 @@ def flags(before: State, after: State, found: dict[str, Any], asked: Sequence[in
         "background_load": _background_load(found),
         "frequency_limited": _frequency_limited(before, found),
         "other_cores": _other_cores(found, asked),
-        "threads_exceed_cores": _threads(found),
+        "threads_exceed_cores": threads_exceed_cores(found.get("threads", 0), len(found.get("cpus", []))),
         "few_runs": _few_runs(found),
         "no_xnnpack": _no_xnnpack(found),
     }
@@ -127,14 +128,6 @@ def _other_cores(found: dict[str, Any], asked: Sequence[int]) -> str:
         return ""
     names = (", ".join(map(str, sorted(cores))) for cores in (ran, asked))
     return "ran on cores {}, asked for {}: Android keeps it from the others".format(*names)
-
-
-def _threads(found: dict[str, Any]) -> str:
-    threads, cores = found.get("threads", 0), len(found.get("cpus", []))
-    if not cores or threads <= cores:
-        return ""
-    one = "core" if cores == 1 else "cores"
-    return f"{threads} threads on {cores} {one}: they wait for each other, which costs time"
 
 
 def _few_runs(found: dict[str, Any]) -> str:

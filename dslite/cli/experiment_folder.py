@@ -214,9 +214,13 @@ def opened(
         as_json: the report is to go to standard output.
 
     Raises:
-        SpecError: where there is something else, rows that would be lost, or a process at work.
+        SpecError: where there is something else, rows that would be lost, or a process at work; where two rows would
+            have one name.
         WriteError: where it cannot be made.
     """
+    places = {_place(case): i for i, case in enumerate(wanted)}
+    if len(places) < len(wanted):
+        raise SpecError("two --target differ only in folders of the files that they name: give these files other names")
     if path.exists() and not path.is_dir():
         raise SpecError(f"{path} is a file, expected a folder: name another with -o")
     there = {each.name for each in path.iterdir()} if path.is_dir() else set()
@@ -241,7 +245,7 @@ def opened(
         for folder in (path, path / _PREDICTIONS):
             files.remove_half_written(folder)
         files.write_text(path / _SUBJECT, json.dumps(subject) + "\n")
-        yield Folder(path, split, {_place(case): i for i, case in enumerate(wanted)}, as_json, earlier)
+        yield Folder(path, split, places, as_json, earlier)
 
 
 def _subject(path: Path) -> dict[str, str] | None:

@@ -15,6 +15,7 @@ from dslite.deploy.runtime import LITERT_SUFFIXES
 from dslite.errors import ModelFileError, UnknownNameError, in_words
 from dslite.measure.inputs import Inputs
 from dslite.measure.statistics import summarise
+from dslite.measure.validity import threads_exceed_cores
 from dslite.native import debug
 from dslite.records import (
     AUTO,
@@ -273,11 +274,5 @@ def _length_flags(plan: Plan, found: Outcome) -> list[Flag]:
 
 
 def _thread_flags(plan: Plan, device: Device) -> list[Flag]:
-    if plan.threads <= device.cpus:
-        return []
-    return [
-        Flag(
-            "threads_exceed_cores",
-            f"{plan.threads} threads on {device.cpus} cores: they wait for each other, which costs time",
-        )
-    ]
+    told = threads_exceed_cores(plan.threads, device.cpus)
+    return [Flag("threads_exceed_cores", told)] if told else []

@@ -89,21 +89,40 @@ def _heading(report: BenchReport) -> str:
     return escape(names[0]) if len(names) == 1 else "backbone" if names else "file"
 
 
-def _elsewhere(run: Run) -> str:
-    """Say what a phone, or another machine, is, and under which conditions it was measured."""
+def _elsewhere(runs: Sequence[Run]) -> list[str]:
+    """Say what phones, or other machines, are, and under which conditions was measured there: a line for each."""
+    alike: dict[str, list[Run]] = {}
+    for run in runs:
+        alike.setdefault(_conditions(run), []).append(run)
+    lines = []
+    for conditions, group in alike.items():
+        differences = [m.value for run in group if not run.error and (m := find(run, "output_difference"))]
+        agrees = ""
+        if differences:
+            within = f" within {max(differences):.1g}" if any(differences) else ""
+            agrees = f"; outputs as on this host{within}"
+        lines.append(f"{conditions}; batch 1, a fresh process each{_n_timed(group)}{agrees}")
+    return lines
+
+
+def _n_timed(runs: Sequence[Run]) -> str:
+    """Say how many runs were timed, after a comma; nothing where nobody tells."""
+    found = [m for run in runs if (m := find(run, "latency"))]
+    counts = sorted({round(m.statistics.get("n", 0)) for m in found} - {0})
+    if not counts:
+        return ""
+    span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f", {span} timed run{'s' if counts != [1] else ''} after warm-up"
+
+
+def _conditions(run: Run) -> str:
     device, conditions = run.device, run.conditions
     assert device  # noqa: S101 - what was measured has one
     cores = ",".join(map(str, conditions.get("cores", ())))
     threads = f"{run.plan.threads} thread{'s' if run.plan.threads != 1 else ''}{cores and f' on cores {cores}'}"
     kept = ["performance held at what it can sustain"] if conditions.get("fixed_performance") else []
     facts = [device.model, device.soc, device.os, device.abi, threads, *kept]
-    agrees = find(run, "output_difference")
-    told = ""
-    if agrees and not run.error:
-        told = f"; outputs as on this host within {agrees.value:.1g}" if agrees.value else "; outputs as on this host"
-    latency = find(run, "latency")
-    runs = f"; batch 1, a fresh process, {len(latency.samples)} timed runs" if latency and latency.samples else ""
-    return f"{run.target.partition(':')[0]} {device.id}: {', '.join(filter(None, facts))}{runs}{told}"
+    return f"{run.target.partition(':')[0]} {device.id}: {', '.join(filter(None, facts))}"
 
 
 def _notes(report: BenchReport) -> list[str]:
@@ -114,15 +133,12 @@ def _notes(report: BenchReport) -> list[str]:
     notes = []
     if here:
         threads = sorted({run.plan.threads for run in here})
-        runs = sorted({len(m.samples) for run in here if (m := find(run, "latency"))})
         notes.append(
             f"{machine['cpu']}, {machine['cpus']} cores, {machine['system']}; "
             f"{'/'.join(map(str, threads))} thread{'s' if threads != [1] else ''}"
-            f"{f' (the paper: {DEFAULT_THREADS})' if figures else ''}, batch 1, a fresh process each, "
-            f"{runs[0] if len(runs) == 1 else f'{runs[0]} to {runs[-1]}'} timed run{'s' if runs != [1] else ''} "
-            "after warm-up"
+            f"{f' (the paper: {DEFAULT_THREADS})' if figures else ''}, batch 1, a fresh process each{_n_timed(here)}"
         )
-    notes += dict.fromkeys(_elsewhere(run) for run in measured if run not in here)
+    notes += _elsewhere([run for run in measured if run not in here])
     if measured:
         inputs = dict.fromkeys(run.plan.input.removeprefix("pictures of ") for run in measured)
         notes.append(f"input: {'; '.join(inputs)}")

@@ -24,6 +24,7 @@ from dslite.cli.options import (
 from dslite.cli.plans import plan_options
 from dslite.cli.selection import select
 from dslite.errors import SpecError
+from dslite.files import sha256
 from dslite.learn.run import is_run
 from dslite.recipe import Recipe
 from dslite.records import Part, Plan
@@ -136,7 +137,9 @@ def command(
         check(describe_file(path)[0], sounds)
     if keep:
         _make(keep)
-    delivery = Delivery(environment(), output, keep, sort, descending, as_json)
+    fed = [{"file": path.name, "sha256": sha256(path)} for path in sounds]
+    surroundings = environment() | ({"audio": fed} if sounds else {})
+    delivery = Delivery(surroundings, output, keep, sort, descending, as_json)
     at_work = sweep.Sweep(wanted, plan, sounds)
     at_work.run(delivery, fresh=fresh)
     if at_work.failed:

@@ -42,8 +42,15 @@ def command(name: str, as_json: bool) -> None:
     for entry in described:
         options = entry.pop("options")
         rows = [(key.replace("_", " "), _text(value)) for key, value in entry.items()]
-        rows += [("option", f"{o['name']}={o['default']}  {o['help']}") for o in options]
+        rows += [("option", f"{o['name']}={_typed(o['default'])}  {o['help']}") for o in options]
         print_table(("FIELD", "VALUE"), rows)
+
+
+def _typed(value: Any) -> str:
+    """Write the value of an option as it is typed."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _text(value: Any) -> str:
