@@ -18,12 +18,12 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Figure:
-    """One aim and what was measured: the text says how."""
+    """One aim and what was measured: the text says how; `met` is None where the aim is to tell."""
 
     name: str
     aim: str
     measured: str
-    met: bool
+    met: bool | None
     how: str
 
 
@@ -46,7 +46,8 @@ def seconds_of(command: Sequence[str], env: dict[str, str] | None = None) -> flo
 
 def table(figures: Sequence[Figure]) -> str:
     """Write figures as a table in Markdown."""
-    rows = [f"| {f.name} | {f.aim} | {f.measured} | {'yes' if f.met else 'NO'} | {f.how} |" for f in figures]
+    met = {None: "-", True: "yes", False: "NO"}
+    rows = [f"| {f.name} | {f.aim} | {f.measured} | {met[f.met]} | {f.how} |" for f in figures]
     return "\n".join(["| figure | aim | measured | met | how |", "|---|---|---|---|---|", *rows])
 
 

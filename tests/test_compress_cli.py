@@ -311,6 +311,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 def test_compressors_that_break_are_rows_and_the_others_survive(
     run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -348,6 +349,7 @@ def test_a_compressor_that_kills_its_process_is_not_tried_again_for_every_export
     assert tried.read_text(encoding="utf-8") == "once\n"
 
 
+@pytest.mark.slow
 def test_an_experiment_that_is_interrupted_goes_on_where_it_was(
     run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
