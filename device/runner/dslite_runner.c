@@ -524,6 +524,8 @@ static void on_signal(int number) {
             rename(result_part, arguments.result);
         if (unfinished)
             unlink(unfinished);
+    } else if (result_part[0]) {
+        unlink(result_part); /* it was being written; what stands under its name is whole, and says that it failed */
     }
     raise(number); /* SA_RESETHAND has put the default action back */
 }
