@@ -429,6 +429,13 @@ class BenchReport:
     runs: tuple[Run, ...]
 
 
+def as_typed(value: OptionValue) -> str:
+    """Write the value of an option as a user types it: ``true``, ``300``, ``big``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
 def describe(record: PluginRecord) -> dict[str, Any]:
     """Give what a plugin record says of itself, without its functions, JSON-ready."""
     return {

@@ -9,7 +9,7 @@ from typing import Any
 
 from dslite.errors import SpecError, UnknownNameError
 from dslite.loading import KINDS, Kind, Plugin, distribution_of, load
-from dslite.records import Option, OptionValue, PluginRecord
+from dslite.records import Option, OptionValue, PluginRecord, as_typed
 
 GROUP = "dslite"
 OWN_DISTRIBUTION = "dslite"
@@ -140,9 +140,9 @@ def _typed(owner: str, option: Option, text: str) -> OptionValue:
     try:
         return _TRUTH[text.lower()] if wanted is bool else wanted(text)
     except (KeyError, ValueError):
-        raise SpecError(
-            f"{owner}:{option.name} expects {wanted.__name__}, such as {option.default}, got {text!r}"
-        ) from None
+        expected = {bool: "true or false", int: "a whole number", float: "a number"}.get(wanted, wanted.__name__)
+        such = "" if wanted is bool else f", such as {as_typed(option.default)}"
+        raise SpecError(f"{owner}:{option.name} expects {expected}{such}, got {text!r}") from None
 
 
 def get_with_options(kind: Kind, text: str) -> tuple[Any, dict[str, OptionValue]]:

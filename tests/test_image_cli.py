@@ -229,7 +229,7 @@ def test_option_out_of_its_range_is_told_in_one_line(tmp_path: Path, option: str
     [
         (("--augment", "cutmx"), ("cutmx", "did you mean 'cutmix'")),
         (("--augment", "cutmix:side=3"), ("no option 'side'", "it has size")),
-        (("--augment", "cutmix:size=ten"), ("cutmix:size expects int", "'ten'")),
+        (("--augment", "cutmix:size=ten"), ("cutmix:size expects a whole number, such as ", "'ten'")),
         (("--augment", "cutmix", "--strength", "1.5"), ("--strength", "0 to 1", "1.5")),
         (("--augment", "cutmix", "--strength", "nan"), ("--strength", "0 to 1", "nan")),
         (("--strength", "0.5"), ("--augment",)),

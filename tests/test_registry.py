@@ -96,10 +96,10 @@ def test_truth_has_several_spellings(text: str, value: bool) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "wanted"),
     [
-        ("n", "2.5", "int, such as 2"),
-        ("n", "many", "int, such as 2"),
-        ("alpha", "half", "float, such as 0.5"),
-        ("keep", "maybe", "bool, such as False"),
+        ("n", "2.5", "a whole number, such as 2"),
+        ("n", "many", "a whole number, such as 2"),
+        ("alpha", "half", "a number, such as 0.5"),
+        ("keep", "maybe", "true or false"),
     ],
 )
 def test_a_value_of_another_type_is_refused_with_an_example(name: str, text: str, wanted: str) -> None:

@@ -38,7 +38,7 @@ def compare(path: Path, ours: npt.NDArray[np.generic], theirs: bytes) -> Measure
     value = difference(ours, np.frombuffer(theirs, ours.dtype).reshape(ours.shape))
     kind = "with weights or activations of fewer bits" if few_bits else "of float32"
     how = (
-        f"largest difference from this host's outputs, LiteRT, for the same {len(ours)} inputs; "
+        f"largest difference from this host's outputs, LiteRT, for the same {len(ours)} input{'s' * (len(ours) != 1)}; "
         f"at most {tolerance:g} {kind}"
     )
     found = Measurement("output_difference", min(value, 1e9), "ratio", how)

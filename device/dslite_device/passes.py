@@ -161,7 +161,7 @@ def _in_our_names(session: Session, text: str) -> str:
     ours = [session.path, session.tools.runner, *([session.tools.runtime] if session.tools.runtime else [])]
     names = {files.sha256(path): path.name for path in ours}
     return re.sub(
-        rf"\S*?{ROOT}/files/([0-9a-f]{{64}})",
+        rf"[^\s'\"]*?{ROOT}/files/([0-9a-f]{{64}})",
         lambda found: names.get(found[1], "its input, or a model to warm up"),
         text,
     )
@@ -241,7 +241,7 @@ def with_benchmark_model(session: Session, scratch: Path) -> Outcome:
         try:
             measured = benchmark_model.parse(text, setting)
         except MeasurementError as error:
-            raise MeasurementError(f"{error} (exit code {code})") from None
+            raise MeasurementError(f"{_in_our_names(session, str(error))} (exit code {code})") from None
         after = phone.state(session.serial)
     n_runs = next((int(m.statistics["n"]) for m in measured if m.metric == "latency" and "n" in m.statistics), 0)
     facts = {"threads": n, "cpus": list(session.cores), "samples_ns": [0] * n_runs}

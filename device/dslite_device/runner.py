@@ -154,7 +154,8 @@ def _temperature(conditions: Sequence[dict[str, Any]]) -> list[Measurement]:
     samples = tuple(max(each.values()) for each in zones if each)
     names = sorted({name for each in zones for name in each})
     where = (
-        f"hottest of {len(names)} thermal zones of the processor ({', '.join(names[:3])}{', ...' * bool(names[3:])})"
+        f"hottest of {len(names)} thermal zone{'s' * (len(names) != 1)} of the processor "
+        f"({', '.join(names[:3])}{', ...' * bool(names[3:])})"
     )
     if not samples:
         batteries = [c["battery"]["celsius"] for c in conditions if c.get("battery")]

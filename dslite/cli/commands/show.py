@@ -7,7 +7,7 @@ from click.shell_completion import CompletionItem
 
 from dslite.cli.console import json_option, print_json, print_table
 from dslite.loading import KINDS
-from dslite.records import describe
+from dslite.records import as_typed, describe
 from dslite.registry import registry
 
 
@@ -42,15 +42,8 @@ def command(name: str, as_json: bool) -> None:
     for entry in described:
         options = entry.pop("options")
         rows = [(key.replace("_", " "), _text(value)) for key, value in entry.items()]
-        rows += [("option", f"{o['name']}={_typed(o['default'])}  {o['help']}") for o in options]
+        rows += [("option", f"{o['name']}={as_typed(o['default'])}  {o['help']}") for o in options]
         print_table(("FIELD", "VALUE"), rows)
-
-
-def _typed(value: Any) -> str:
-    """Write the value of an option as it is typed."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _text(value: Any) -> str:
