@@ -5,7 +5,6 @@ import json
 import shutil
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -96,12 +95,21 @@ def _nothing_left(device: EmulatedDevice) -> None:
     assert [switched[i + 1 : i + 2] for i in on] == [["false"]] * len(on)
 
 
-def measure(artifact: Artifact, name: str = "android", plan: Plan = QUICK, inputs: Inputs | None = None) -> Run:
+def measure(
+    artifact: Artifact,
+    name: str = "android",
+    plan: Plan = QUICK,
+    inputs: Inputs | None = None,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> Run:
     target, options = get_with_options("targets", name)
     told: list[float] = []
-    run = bench.run(
-        artifact, None, target, options, plan, inputs or prepare(artifact, []), lambda _, done: told.append(done)
-    )
+
+    def progress(what: str, done: float) -> None:
+        told.append(done)
+        on_progress(what)
+
+    run = bench.run(artifact, None, target, options, plan, inputs or prepare(artifact, []), progress)
     assert all(0 <= done <= 1 for done in told)
     return run
 
@@ -420,19 +428,15 @@ def test_wrong_outputs_are_an_error_that_keeps_the_figures(phone: EmulatedDevice
 
 @pytest.mark.fault
 def test_throttling_stops_the_timing_and_is_told(phone: EmulatedDevice, whole: Artifact) -> None:
-    limit, fixed = "sys/devices/system/cpu/cpu1/cpufreq/scaling_max_freq", []
+    limit = "sys/devices/system/cpu/cpu1/cpufreq/scaling_max_freq"
+    fixed: list[str] = []
 
-    def throttle() -> None:
-        while not any("--pass=time" in command for command in phone.commands):
-            time.sleep(0.05)
-        time.sleep(2)  # it has begun to time by then
-        fixed.append((phone.root / "fixed_performance").read_text())
-        phone.write(limit, "900000\n")
+    def throttle(what: str) -> None:
+        if what == "timing" and not fixed:
+            fixed.append((phone.root / "fixed_performance").read_text())
+            phone.write(limit, "900000\n")
 
-    heat = threading.Thread(target=throttle, daemon=True)
-    heat.start()
-    run = measure(whole, plan=replace(QUICK, min_s=15.0, memory=False))
-    heat.join()
+    run = measure(whole, plan=replace(QUICK, min_s=15.0, memory=False), on_progress=throttle)
     assert found(run)
     assert [flag.code for flag in run.flags if flag.code == "throttled"] == ["throttled"]
     assert run.conditions["while_timing"][-1]["at_ns"] < 15e9
@@ -473,7 +477,7 @@ def test_interrupted_it_leaves_nothing(phone: EmulatedDevice, whole: Artifact, n
 def test_unplugged_while_the_sustained_performance_comes_it_goes_again(
     phone: EmulatedDevice, server: dict[str, str], whole: Artifact
 ) -> None:
-    phone.write("slow", "2")
+    phone.write("slow", "1")
     phone.faults = Faults(unplug_when_command_has="--pass=time", unplug_after_s=0.3)
     assert "went away" in failed(measure(whole))
     _nothing_left(phone)

@@ -140,8 +140,9 @@ def identity(serial: str) -> str:
     Raises:
         MeasurementError: where it does not answer.
     """
-    own, is_emulator = adb.shell(serial, "echo $(getprop ro.serialno),$(getprop ro.boot.qemu)").strip().split(",")
-    return serial if is_emulator == "1" or not own else own  # emulators have the same number, all of them
+    # Emulators have the same number, all of them.
+    said = adb.shell(serial, '[ 1 = "$(getprop ro.boot.qemu)" ] || getprop ro.serialno', what="getprop")
+    return said.strip() or serial
 
 
 def describe(serial: str, found: State) -> Device:

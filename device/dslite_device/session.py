@@ -94,7 +94,7 @@ def in_folder(session: Session, work: Callable[[], Outcome]) -> Outcome:
     try:
         stuck = "it does not leave the fixed-performance mode that an earlier run asked for: restart it"
         begin = f"{_restored()} || {{ echo {stuck}; exit 1; }}; rm -rf {ROOT}/run && mkdir -p {ROOT}/files {ROOT}/run"
-        adb.shell(session.serial, begin, what=f"making a folder in {ROOT}")
+        adb.shell(session.serial, begin, what="making its folder")
         outcome = work()
     except MeasurementError as error:
         if not _tidied(session):

@@ -116,7 +116,7 @@ def _frequency_limited(before: State, found: dict[str, Any]) -> str:
         limit, (_, highest) = before.limits_hz.get(core, 0), before.power.get(core, (0, 0))
         if limit and limit < highest:
             return (
-                f"core {core} might run at {limit / _GHZ:.2f} GHz only, of {highest / _GHZ:.2f}, from the start: "
+                f"core {core} was allowed {limit / _GHZ:.2f} GHz only, of {highest / _GHZ:.2f}, before it began: "
                 "hot, or saving power"
             )
     return ""
