@@ -61,6 +61,7 @@ class Faults:
         unplug_after_pushed_bytes: counted over all pushed files.
         unplug_when_command_has: unplug when a shell command with this text
         unplug_after_s: has run for so many seconds.
+        waits_for: seconds begin to count when this file is there: its path below the device's root.
         kill_when_command_has: SIGKILL all processes of a shell command with this text, as the low memory killer does,
         kill_after_s: when it has run for so many seconds,
         kill_spares_shell: but not its shell, which then sees exit code 137.
@@ -76,6 +77,7 @@ class Faults:
     unplug_after_pushed_bytes: int | None = None
     unplug_when_command_has: str | None = None
     unplug_after_s: float = 0.3
+    waits_for: str = ""
     kill_when_command_has: str | None = None
     kill_after_s: float = 0.3
     kill_spares_shell: bool = False
@@ -200,11 +202,19 @@ class EmulatedDevice:
             self._sessions.append(process.pid)
         if faults.unplug_when_command_has and faults.unplug_when_command_has in command:
             self.faults = dataclasses.replace(faults, unplug_when_command_has=None)
-            _later(faults.unplug_after_s, self.unplug)
+            self.follow(self._later, faults, faults.unplug_after_s, self.unplug)
         if faults.kill_when_command_has and faults.kill_when_command_has in command:
             spared = process.pid if faults.kill_spares_shell else 0
-            _later(faults.kill_after_s, lambda: _kill_session(process.pid, spared))
+            kill = partial(_kill_session, process.pid, spared)
+            self.follow(self._later, faults, faults.kill_after_s, kill)
         return process
+
+    def _later(self, faults: Faults, seconds: float, work: Callable[[], None]) -> None:
+        end = time.monotonic() + _CLIENT_S
+        while not (self.root / faults.waits_for).exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(seconds)
+        work()
 
     def count_pushed(self, n_bytes: int) -> None:
         """Count bytes of a push; unplug where that is the fault."""
@@ -262,12 +272,6 @@ def _kill_session(session: int, spared: int) -> None:
         if of == session and pid != spared:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-
-
-def _later(seconds: float, work: Callable[[], None]) -> None:
-    timer = threading.Timer(seconds, work)
-    timer.daemon = True
-    timer.start()
 
 
 # -- the wire protocol --------------------------------------------------------------------------------
@@ -724,11 +728,22 @@ echo "$3" > "$EMULATED_ROOT/fixed_performance"
 }
 
 
-_TOYBOX = ("cat", "chmod", "grep", "mkdir", "rm", "sed", "sha256sum", "sleep", "stat", "tail", "taskset")
+_TOYBOX = (
+    *("cat", "chmod", "grep", "mkdir", "readlink", "rm", "sed", "sha256sum", "sleep", "stat", "tail", "taskset"),
+)
 """Commands that dslite uses, as Android has them."""
 
 
 # -- the client ---------------------------------------------------------------------------------------
+
+
+def cannot_emulate() -> str:
+    """Say why this machine cannot stand in for a phone; empty where it can."""
+    if shutil.which("adb") is None:
+        return "there is no adb on the path: apt install adb"
+    if not {0, 1} <= os.sched_getaffinity(0):
+        return "the emulated phone has cores 0 and 1, and this process may not run on both"
+    return ""
 
 
 @contextlib.contextmanager
@@ -741,8 +756,8 @@ def adb_server(home: Path) -> Iterator[dict[str, str]]:
     Yields:
         The environment in which ``adb`` uses it.
     """
-    if shutil.which("adb") is None:
-        pytest.skip("there is no adb on the path: apt install adb")
+    if reason := cannot_emulate():
+        pytest.skip(reason)
     home.mkdir(parents=True, exist_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])

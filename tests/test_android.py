@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from conftest import HEEDS_SIGINT, SmallSystem
 from emulated_device import EmulatedDevice, Faults, adb_server, connect
@@ -28,6 +30,8 @@ from dslite_device.phone import identity
 pytestmark = pytest.mark.checkout  # of which the runner is built
 QUICK = Plan(1, warmup_runs=1, warmup_s=0.0, runs=5, min_s=0.0, max_s=20.0, timeout_s=60.0)
 WORDS = ("--runs", 5, "--min-seconds", 0, "--warmup-seconds", 0, "--threads", 1)
+RUNS = "data/local/tmp/dslite/run/pid"
+"""There, below the device's root, while a runner runs."""
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -117,6 +121,16 @@ def measure(
 @pytest.fixture(scope="module")
 def whole(small_system: SmallSystem) -> Artifact:
     return small_system.files["whole", "tflite-float32"]
+
+
+def compiled(program: Path, source: str) -> Path:
+    """Build a program of one C file."""
+    if not shutil.which("cc"):
+        pytest.skip("no cc on this machine")
+    code = program.with_suffix(".c")
+    code.write_text(source, encoding="utf-8")
+    subprocess.run(["cc", "-o", program, code], check=True, timeout=60)
+    return program
 
 
 def found(run: Run) -> dict[str, Any]:
@@ -346,11 +360,11 @@ def test_unplugged_while_a_file_is_copied(phone: EmulatedDevice, server: dict[st
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize(("part", "after_s"), [("time", 0.3), ("memory", 0.0)])
+@pytest.mark.parametrize(("part", "waits_for"), [("time", RUNS), ("memory", "")])
 def test_unplugged_while_it_runs(
-    phone: EmulatedDevice, server: dict[str, str], whole: Artifact, part: str, after_s: float
+    phone: EmulatedDevice, server: dict[str, str], whole: Artifact, part: str, waits_for: str
 ) -> None:
-    phone.faults = Faults(unplug_when_command_has=f"--pass={part}", unplug_after_s=after_s)
+    phone.faults = Faults(unplug_when_command_has=f"--pass={part}", unplug_after_s=0.0, waits_for=waits_for)
     run = measure(whole, plan=replace(QUICK, min_s=3.0))
     assert "went away" in failed(run)
     if part == "memory":
@@ -382,13 +396,13 @@ def test_a_result_that_does_not_come_whole(phone: EmulatedDevice, whole: Artifac
 
 @pytest.mark.fault
 def test_a_device_that_kills_the_runner(phone: EmulatedDevice, whole: Artifact) -> None:
-    phone.faults = Faults(kill_when_command_has="--pass=time", kill_after_s=0.2, kill_spares_shell=True)
+    phone.faults = Faults(kill_when_command_has="--pass=time", waits_for=RUNS, kill_spares_shell=True)
     assert "the runner was killed" in failed(measure(whole, plan=replace(QUICK, min_s=3.0)))
 
 
 @pytest.mark.fault
 def test_a_device_that_kills_all_of_it(phone: EmulatedDevice, whole: Artifact) -> None:
-    phone.faults = Faults(kill_when_command_has="--pass=time", kill_after_s=0.2)
+    phone.faults = Faults(kill_when_command_has="--pass=time", waits_for=RUNS)
     run = measure(whole, "android:fixed=false", plan=replace(QUICK, min_s=3.0))
     assert "went away" in failed(run)
 
@@ -438,8 +452,9 @@ def test_throttling_stops_the_timing_and_is_told(phone: EmulatedDevice, whole: A
 
     run = measure(whole, plan=replace(QUICK, min_s=15.0, memory=False), on_progress=throttle)
     assert found(run)
-    assert [flag.code for flag in run.flags if flag.code == "throttled"] == ["throttled"]
-    assert run.conditions["while_timing"][-1]["at_ns"] < 15e9
+    (told,) = [flag.message for flag in run.flags if flag.code == "throttled"]
+    assert told.endswith("meanwhile: timing was stopped")
+    assert run.conditions["stopped"] == "throttled"
     assert fixed == ["true\n"]
     assert (phone.root / "fixed_performance").read_text() == "false\n"
 
@@ -449,14 +464,16 @@ def test_a_hot_device_is_waited_for(phone: EmulatedDevice, whole: Artifact, monk
     monkeypatch.setattr("dslite_device.session._COOL_POLL_S", 0.1)
     hot = (phone.root / "dumpsys/thermalservice").read_text().replace("Thermal Status: 0", "Thermal Status: 2")
     phone.write("dumpsys/thermalservice", hot)
-    run = measure(whole, "android:cool=0.3", plan=replace(QUICK, memory=False))
+    told: list[str] = []
+    run = measure(whole, "android:cool=0.3", plan=replace(QUICK, memory=False), on_progress=told.append)
     assert found(run)
+    assert [what for what in told if "waiting until it is cool (moderate" in what]
+    told.clear()
     assert {"not_cool", "throttled"} <= {flag.code for flag in run.flags}
     assert run.conditions["waited_until_cool_s"] >= 0.3
-    begun = len(phone.commands)
-    run = measure(whole, "android:cool=0", plan=replace(QUICK, memory=False))
-    assert run.conditions["waited_until_cool_s"] < 0.3
-    assert len(phone.commands) > begun
+    told: list[str] = []
+    assert found(measure(whole, "android:cool=0", plan=replace(QUICK, memory=False), on_progress=told.append))
+    assert not [what for what in told if "waiting until it is cool" in what]
 
 
 @pytest.mark.fault
@@ -478,10 +495,37 @@ def test_unplugged_while_the_sustained_performance_comes_it_goes_again(
     phone: EmulatedDevice, server: dict[str, str], whole: Artifact
 ) -> None:
     phone.write("slow", "1")
-    phone.faults = Faults(unplug_when_command_has="--pass=time", unplug_after_s=0.3)
+    phone.faults = Faults(unplug_when_command_has="--pass=time", unplug_after_s=0.0, waits_for="log")
     assert "went away" in failed(measure(whole))
     _nothing_left(phone)
     assert (phone.root / "fixed_performance").read_text() == "false\n"
+
+
+@pytest.mark.fault
+def test_what_a_killed_bench_left_running_is_ended_first(
+    phone: EmulatedDevice, whole: Artifact, tmp_path: Path
+) -> None:
+    """As a silent tool goes on: nothing tells it that nobody listens."""
+    tool = compiled(tmp_path / "silent", "#include <unistd.h>\nint main(void) { return (int)sleep(60); }\n")
+    options = f"android:runner=benchmark_model,runner_path={tool}"
+    words = [*HEEDS_SIGINT, "bench", whole.path, "--target", options, *map(str, WORDS)]
+    # What is killed that way leaves its temporary folders here.
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    command = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    end = time.monotonic() + 60
+    while not (phone.root / RUNS).exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    ours = psutil.Process(command.pid)
+    for each in [ours, *ours.children(recursive=True)][::-1]:  # the worker first: it would tidy up
+        if each.name() != "adb":
+            each.kill()
+    command.wait(timeout=60)
+    assert phone.running()
+    calls = len(phone.calls)
+    run = measure(whole, plan=replace(QUICK, memory=False))
+    assert found(run)
+    assert run.conditions["fixed_performance"] is True
+    assert [call.rpartition(" ")[2] for call in phone.calls[calls:]] == ["false", "true", "false"]
 
 
 def test_a_device_that_has_no_sustained_performance_is_measured_without(phone: EmulatedDevice, whole: Artifact) -> None:
@@ -623,12 +667,7 @@ int main(int argc, char **argv) {
 
 @pytest.fixture(scope="module")
 def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not shutil.which("cc"):
-        pytest.skip("no cc on this machine")
-    folder = tmp_path_factory.mktemp("tool")
-    (folder / "tool.c").write_text(TOOL)
-    subprocess.run(["cc", "-o", folder / "benchmark_model", folder / "tool.c"], check=True, timeout=60)
-    return folder / "benchmark_model"
+    return compiled(tmp_path_factory.mktemp("tool") / "benchmark_model", TOOL)
 
 
 def test_googles_tool_can_stand_in_for_the_runner(
@@ -646,6 +685,17 @@ def test_googles_tool_can_stand_in_for_the_runner(
     assert "outputs_unchecked" in [flag["code"] for flag in run["flags"]]
     assert run["target"] == "android:runner=benchmark_model,runner_path=benchmark_model"
     assert str(tmp_path) not in done.stdout
+
+
+def test_the_table_does_not_say_of_googles_tool_what_holds_for_the_runner(
+    phone: EmulatedDevice, foreign: Path, tool: Path, dslite_command: Command
+) -> None:
+    words = ("--target", f"android,android:runner=benchmark_model,runner_path={tool}", *WORDS)
+    said = dslite_command("bench", foreign, *words).stdout
+    assert ", by benchmark_model; batch 1, a fresh process each, 50 timed runs after warm-up\n" in said
+    assert "; outputs as on this host" in said
+    assert "random numbers of benchmark_model's" in said
+    assert "memory: peak above the same process" in said
 
 
 @pytest.mark.fault

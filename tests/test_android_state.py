@@ -142,7 +142,7 @@ def test_cores_that_are_not_there_are_refused(text: str) -> None:
 def document(**more: Any) -> dict[str, Any]:
     """What the runner says of a quiet run on cores 4 to 7."""
     limits = {"cpu_max_hz": [1.8e9] * 4 + [2.4e9] * 4}
-    quiet = {"wall_ns": 10, "own_ns": 38, "busy_ns": 40}
+    quiet = {"wall_ns": 1e9, "own_ns": 3.8e9, "busy_ns": 4e9}
     return {"cpus": [4, 5, 6, 7], "threads": 4, "stopped": None, "cpu": quiet, "conditions": [limits, limits], **more}
 
 
@@ -181,7 +181,8 @@ def test_what_makes_a_figure_doubtful_is_told() -> None:
     assert codes(before=changed(thermal_status=1)) == ["not_cool"]
     assert codes(before=changed(battery_saver=True)) == ["battery_saver"]
     assert codes(after=changed(battery_percent=12.0)) == ["low_battery"]
-    assert codes(cpu={"wall_ns": 10, "own_ns": 20, "busy_ns": 40}) == ["background_load"]
+    assert codes(cpu={"wall_ns": 1e9, "own_ns": 2e9, "busy_ns": 4e9}) == ["background_load"]
+    assert codes(cpu={"wall_ns": 1e7, "own_ns": 9e6, "busy_ns": 3e7}) == []  # three ticks of 10 ms
     assert codes(threads=6) == ["threads_exceed_cores"]
     assert codes(cpus=[4, 5, 6], threads=3) == ["other_cores"]
     assert codes(after=changed(awake=False)) == ["asleep"]
@@ -224,6 +225,18 @@ def test_the_charge_of_the_battery_is_no_temperature_of_the_processor() -> None:
     assert "(cpu-0-0)" in found.method
     (found,) = _temperature([{"temperatures": zones[1:], "battery": {"celsius": 31.0}}])
     assert (found.value, found.method.partition(",")[0]) == (31.0, "battery")
+
+
+def test_memory_that_an_old_kernel_does_not_tell_is_left_out() -> None:
+    use = {"baseline_bytes": 10, "peak_bytes": 30, "peak_reset": True}
+    told = {"anonymous_bytes": 9, "baseline_anonymous_bytes": 4}
+    assert {m.metric: m.value for m in runner.memory({"memory": use | told})} == {
+        "memory_delta": 20,
+        "memory_process": 30,
+        "memory_anonymous_delta": 5,
+    }
+    hidden = dict.fromkeys(told)
+    assert [m.metric for m in runner.memory({"memory": use | hidden})] == ["memory_delta", "memory_process"]
 
 
 def test_without_xnnpack_is_told() -> None:

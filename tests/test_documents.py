@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import click
 import pytest
-from emulated_device import EmulatedDevice, adb_server, connect
+from emulated_device import EmulatedDevice, adb_server, cannot_emulate, connect
 from runner_builds import built_runner, litert_library
 
 from dslite import hookspecs, testing
@@ -185,7 +185,7 @@ def test_the_commands_of_the_readme_work_in_order(
 @contextlib.contextmanager
 def _a_phone(folder: Path, factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """An emulated phone, and what its owner has built for it; nothing where there is no adb, or no compiler."""
-    if not (shutil.which("adb") and shutil.which("cmake")):
+    if cannot_emulate() or not shutil.which("cmake"):
         yield {}
         return
     built = folder / "android" / "x86_64"

@@ -20,7 +20,7 @@ from dslite.measure.environment import commit, cpu_count, environment
 from dslite.measure.memory import measure_memory
 from dslite.measure.protocol import measure_latency
 from dslite.measure.statistics import summarise
-from dslite.records import Artifact, Device, Measurement, Options, Plan, Progress, Run, Target
+from dslite.records import Artifact, Device, Flag, Measurement, Options, Outcome, Plan, Progress, Run, Target
 from dslite.registry import registry
 
 QUICK = Plan(threads=1, warmup_runs=1, warmup_s=0.0, runs=5, min_s=0.0)
@@ -334,6 +334,42 @@ def test_turns_are_one_series_of_which_each_has_its_median_beside_that_of_anothe
     (flag,) = [flag for flag in lonely.flags if flag.code == bench.FAILED_BY_TURNS]
     assert "the file that it is compared with failed in 1 of 2 turns" in flag.message
     assert [flag.code for flag in bench.timed_by_turns(lonely, turns, turns).flags] == [f.code for f in run.flags]
+
+
+def test_what_was_seen_in_turns_is_told_with_their_latency(small_system: Any) -> None:
+    run = replace(_run(small_system.files["whole", "tflite-float32"]), flags=(), conditions={"cores": [7]})
+    found = Measurement("latency", 2.0, "s", "3 runs, wall clock", (1.0, 2.0, 3.0))
+    turn = replace(run, measurements=(found,), conditions={"cores": [6]})
+    hot = replace(turn, flags=(Flag("throttled", "throttled: core 6"), Flag("few_runs", "3 timed runs")))
+    together = bench.timed_by_turns(run, [turn, hot], [turn, turn])
+    assert [(flag.code, flag.message) for flag in together.flags] == [("throttled_by_turns", "throttled: core 6")]
+    assert together.conditions == {"cores": [7], "turns": [{"cores": [6]}, {"cores": [6]}]}
+    again = bench.timed_by_turns(together, [turn], [turn])
+    assert (again.flags, again.conditions) == ((), {"cores": [7], "turns": [{"cores": [6]}]})
+
+
+@pytest.mark.parametrize(
+    ("flags", "conditions", "codes"),
+    [
+        ((Flag("throttled", "status light afterwards"),), {}, ["few_runs", "throttled"]),
+        ((Flag("throttled", "timing was stopped"),), {"stopped": "throttled"}, ["throttled"]),
+        ((Flag("few_runs", "3 timed runs only"),), {}, ["few_runs"]),
+    ],
+)
+@pytest.mark.parametrize("has_samples", [True, False])
+def test_fewer_runs_than_asked_for_are_told_once(
+    small_system: Any, flags: tuple[Flag, ...], conditions: dict[str, Any], codes: list[str], has_samples: bool
+) -> None:
+    samples = (1.0, 2.0, 3.0) if has_samples else ()
+    found = Measurement("latency", 2.0, "s", "3 runs", samples, {} if has_samples else {"n": 3.0})
+
+    def short(artifact: Artifact, device: Device, plan: Plan, options: Options, progress: Progress) -> Outcome:
+        return Outcome((found,), flags, conditions)
+
+    target = Target("odd", (".tflite",), registry().get("targets", "host-litert").devices, short, "tests")
+    artifact = small_system.files["whole", "tflite-float32"]
+    run = bench.run(artifact, None, target, {}, QUICK, inputs.prepare(artifact, []), _nothing)
+    assert sorted(flag.code for flag in run.flags) == codes
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,10 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, how)
     except FileNotFoundError:
-        return os.open(path, how | os.O_CREAT, 0o644)
+        descriptor = os.open(path, how | os.O_CREAT, 0o644)
+        if sys.platform != "win32":
+            os.fchmod(descriptor, 0o644)  # whatever this user's umask is
+        return descriptor
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from dslite_device.tiny import tiny_model
 
 _KILLED, _SIGNALLED = 137, 128
 """Exit codes of a shell: SIGKILL, and what is added to the number of a signal."""
+_INPUT_OF_TOOL = "random numbers of benchmark_model's"
 _SLACK_S = 30.0
 """The runner keeps to the plan's seconds itself; loading a file and making outputs come on top."""
 
@@ -43,9 +44,10 @@ def with_dslites_runner(session: Session, artifact: Artifact, scratch: Path) -> 
     begin = _Begin.when_cool(session)
     with begin.told(session):
         found, fixed = _pass(session, "time", program, given, scratch)
-        after = phone.state(session.serial)
+    after = _after(session)
     conditions = _conditions(session, begin, after, fixed=fixed) | {
         "cpu": found.get("cpu"),
+        "stopped": found.get("stopped"),
         "delegate": found.get("delegate"),
         "runtime_version": found.get("runtime_version"),
         "backend": found.get("backend"),
@@ -55,7 +57,8 @@ def with_dslites_runner(session: Session, artifact: Artifact, scratch: Path) -> 
     }
     with begin.told(session), runner.whole():
         times = runner.times(found, session.plan)
-        flags = _flags(session, validity.flags(begin.state, after, found, session.cores, fixed=fixed))
+        judged = validity.flags(begin.state, after or begin.state, found, session.cores, fixed=fixed)
+        flags = _flags(session, judged)
     outcome = Outcome((*times, *_without_sensors(times, after)), tuple(flags), conditions)
     outcome = _also(outcome, lambda: _compared(session, artifact, scratch))
     if session.plan.memory:
@@ -72,17 +75,19 @@ class _Begin:
         state: of the device, just before.
         at: the time, UTC.
         waited_s: until it was cool.
+        adb: its version.
     """
 
     state: phone.State
     at: str
     waited_s: float
+    adb: str
 
     @classmethod
     def when_cool(cls, session: Session) -> "_Begin":
         """Wait until the device is cool, as long as the settings allow."""
         state, waited_s = wait_until_cool(session)
-        return cls(state, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), round(waited_s, 1))
+        return cls(state, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), round(waited_s, 1), adb.version())
 
     @contextlib.contextmanager
     def told(self, session: Session) -> Iterator[None]:
@@ -90,8 +95,16 @@ class _Begin:
         try:
             yield
         except MeasurementError as error:
-            known = _conditions(session, self, None, fixed=session.is_fixed)
+            known = _conditions(session, self, None, fixed=None if session.is_fixed else False)
             raise MeasurementError(str(error), Outcome(conditions=known)) from error
+
+
+def _after(session: Session) -> phone.State | None:
+    """Ask how the device is now; None where it does not tell any more: what was measured is not lost for that."""
+    try:
+        return phone.state(session.serial)
+    except MeasurementError:
+        return None
 
 
 def _memory(
@@ -104,9 +117,9 @@ def _memory(
     return measured, [] if found["memory"]["peak_reset"] else _flags(session, [no_peak])
 
 
-def _without_sensors(times: Sequence[Measurement], after: phone.State) -> list[Measurement]:
+def _without_sensors(times: Sequence[Measurement], after: phone.State | None) -> list[Measurement]:
     """Give the temperature of the battery as Android's services tell it, where sysfs is closed to us."""
-    if any(m.metric == "temperature" for m in times) or after.battery_celsius is None:
+    if any(m.metric == "temperature" for m in times) or after is None or after.battery_celsius is None:
         return []
     return [Measurement("temperature", after.battery_celsius, "celsius", "battery, by dumpsys, after the timed runs")]
 
@@ -202,11 +215,12 @@ def _flags(session: Session, flags: Sequence[Flag]) -> list[Flag]:
     return [Flag(flag.code, f"{session.path.name} on {session.serial}: {flag.message}") for flag in flags]
 
 
-def _conditions(session: Session, begin: _Begin, after: phone.State | None, *, fixed: bool) -> dict[str, Any]:
-    """Give what another person needs to repeat a run, JSON-ready."""
+def _conditions(session: Session, begin: _Begin, after: phone.State | None, *, fixed: bool | None) -> dict[str, Any]:
+    """Give what another person needs to repeat a run, JSON-ready; `fixed` is None where that is not known."""
     chosen = [session.tools.runner, *([session.tools.runtime] if session.tools.runtime else [])]
     return {
-        "adb": adb.version(),
+        "adb": begin.adb,
+        "runner": session.settings.runner,
         "build": session.state.properties.get("ro.build.fingerprint", ""),
         "abi": session.tools.abi,
         "started": begin.at,
@@ -233,7 +247,7 @@ def with_benchmark_model(session: Session, scratch: Path) -> Outcome:
     begin = _Begin.when_cool(session)
     n = session.plan.threads
     pinned = ",".join(map(str, session.cores))
-    setting = f"{n} thread{'s' if n > 1 else ''}, cores {pinned}, fresh process, input: random numbers of the tool's"
+    setting = f"{n} thread{'s' if n > 1 else ''}, cores {pinned}, fresh process, input: {_INPUT_OF_TOOL}"
     # Its memory report polls in a thread of its own, which must not disturb what is timed.
     timed = dataclasses.replace(session.plan, memory=False)
     with begin.told(session):
@@ -242,15 +256,15 @@ def with_benchmark_model(session: Session, scratch: Path) -> Outcome:
             measured = benchmark_model.parse(text, setting)
         except MeasurementError as error:
             raise MeasurementError(f"{_in_our_names(session, str(error))} (exit code {code})") from None
-        after = phone.state(session.serial)
+    after = _after(session)
     n_runs = next((int(m.statistics["n"]) for m in measured if m.metric == "latency" and "n" in m.statistics), 0)
     facts = {"threads": n, "cpus": list(session.cores), "samples_ns": [0] * n_runs}
-    flags = validity.flags(begin.state, after, facts, session.cores, fixed=fixed)
+    flags = validity.flags(begin.state, after or begin.state, facts, session.cores, fixed=fixed)
     flags += [
         Flag("outputs_unchecked", "benchmark_model does not give its outputs: they were not compared"),
         Flag("conditions_unwatched", "frequencies and other processes were not watched while benchmark_model ran"),
     ]
-    conditions = _conditions(session, begin, after, fixed=fixed)
+    conditions = _conditions(session, begin, after, fixed=fixed) | {"input": _INPUT_OF_TOOL}
     outcome = Outcome(tuple(measured), tuple(_flags(session, flags)), conditions)
     if code:
         raise MeasurementError(f"benchmark_model ended with exit code {code} after it gave its figures", outcome)
@@ -262,7 +276,9 @@ def with_benchmark_model(session: Session, scratch: Path) -> Outcome:
 
 def _memory_of_tool(session: Session, program: str, model: str, setting: str, scratch: Path) -> list[Measurement]:
     plan = dataclasses.replace(session.plan, runs=1, min_s=0.0, warmup_runs=0, warmup_s=0.0, memory=True)
-    text, _, _ = _said(session, "memory", [program, *benchmark_model.arguments(model, plan)], scratch)
+    text, code, _ = _said(session, "memory", [program, *benchmark_model.arguments(model, plan)], scratch)
+    if code:
+        raise MeasurementError(f"benchmark_model ended with exit code {code}")
     return [m for m in benchmark_model.parse(text, setting) if m.unit == "bytes"]
 
 

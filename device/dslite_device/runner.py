@@ -131,17 +131,15 @@ def memory(found: dict[str, Any]) -> list[Measurement]:
         peak = "peak resident memory (VmHWM, reset before)" if use["peak_reset"] else "resident memory afterwards"
         how = f"{peak} of a fresh process that loads the file and runs it once"
         above = "above the same process with the runtime ready and the input in place"
-        anonymous = use["anonymous_bytes"] - use["baseline_anonymous_bytes"]
-        return [
+        anonymous = use["anonymous_bytes"], use["baseline_anonymous_bytes"]
+        found_there = [
             Measurement("memory_delta", use["peak_bytes"] - use["baseline_bytes"], "bytes", f"{how}; {above}"),
             Measurement("memory_process", use["peak_bytes"], "bytes", f"{how}; the whole process"),
-            Measurement(
-                "memory_anonymous_delta",
-                anonymous,
-                "bytes",
-                "growth of RssAnon, memory without mapped files; otherwise as memory_delta",
-            ),
         ]
+        if None not in anonymous:  # Linux 4.5 and later tell
+            grown = "growth of RssAnon, memory without mapped files; otherwise as memory_delta"
+            found_there.append(Measurement("memory_anonymous_delta", anonymous[0] - anonymous[1], "bytes", grown))
+        return found_there
 
 
 def _temperature(conditions: Sequence[dict[str, Any]]) -> list[Measurement]:

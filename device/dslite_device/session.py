@@ -25,9 +25,18 @@ _FIXED_SAID = "dslite-fixed-performance"
 _FIXED = f"{ROOT}/run/fixed"
 """On the device; there while it may keep a sustained performance because a run has asked for that."""
 _SWITCH = "cmd power set-fixed-performance-mode-enabled"
+_END = f"""
+ours() {{ case "$(readlink "/proc/$1/cwd" 2>/dev/null)" in {ROOT}/run*) ;; *) false;; esac; }}
+shell=$(cat {ROOT}/run/shell 2>/dev/null); child=$(cat {ROOT}/run/pid 2>/dev/null); n=0
+ours "$shell" && kill -HUP "$shell"
+while ours "$shell" && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done
+ours "$child" && kill -9 "$child"
+"""
+"""Ends the shell of a run that is still there, and what it runs. It is waited for, ten seconds at the most: it tidies
+up by itself, which must not happen among the files of the next run. Whether a number is another process's by now, the
+folder that this is in tells."""
 _UNTIDY = "the device could not be tidied up: the next run removes files and ends the sustained performance"
 _COOL_POLL_S = 5.0
-_WAIT = 'n=0; while [ -n "$shell" ] && kill -0 $shell 2>/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done'
 _SHARES = {"copy": (0.0, 0.25), "cool": (0.25, 0.25), "time": (0.25, 0.75), "memory": (0.75, 0.95), "host": (0.95, 1.0)}
 """Of a run's progress."""
 
@@ -93,8 +102,8 @@ def in_folder(session: Session, work: Callable[[], Outcome]) -> Outcome:
     """
     try:
         stuck = "it does not leave the fixed-performance mode that an earlier run asked for: restart it"
-        begin = f"{_restored()} || {{ echo {stuck}; exit 1; }}; rm -rf {ROOT}/run && mkdir -p {ROOT}/files {ROOT}/run"
-        adb.shell(session.serial, begin, what="making its folder")
+        fresh = f"{_restored()} || {{ echo {stuck}; exit 1; }}; rm -rf {ROOT}/run && mkdir -p {ROOT}/files {ROOT}/run"
+        adb.shell(session.serial, _END + fresh, what="making its folder")
         outcome = work()
     except MeasurementError as error:
         if not _tidied(session):
@@ -111,19 +120,8 @@ def in_folder(session: Session, work: Callable[[], Outcome]) -> Outcome:
 
 
 def _tidied(session: Session) -> bool:
-    """Take a run away from the device, and tell whether that succeeded.
-
-    The shell of the run, if it is still there, is ended and waited for: it tidies up in the same way, which must not
-    happen among the files of the next run.
-    """
-    steps = [
-        f"shell=$(cat {ROOT}/run/shell 2>/dev/null)",
-        '[ -n "$shell" ] && kill -HUP $shell 2>/dev/null',
-        _WAIT,
-        f"kill -9 $(cat {ROOT}/run/pid 2>/dev/null) 2>/dev/null",
-        _gone(session),
-    ]
-    return adb.leave(session.serial, "; ".join(steps))
+    """Take a run away from the device, and tell whether that succeeded."""
+    return adb.leave(session.serial, _END + _gone(session))
 
 
 def _restored() -> str:
@@ -188,11 +186,11 @@ def _script(session: Session, command: str) -> str:
     """
     lines = [
         f"cd {ROOT}/run || {{ echo dslite-exit:1; exit 1; }}",
-        "echo $$ > shell",
         "trap '' PIPE",  # nobody listens any more: that must not end us before we have tidied up
         f"trap 'kill -9 $! 2>/dev/null; {_gone(session)}; exit 1' HUP INT TERM",
+        "echo $$ > shell",
         *([_fixed()] if session.is_fixed else []),
-        f"MALLOC_ARENA_MAX=2 {command} & child=$!",
+        f"{command} & child=$!",
         "echo $child > pid",
         "wait $child; code=$?",
         _restored(),
@@ -223,7 +221,7 @@ def follow(session: Session, part: str, command: str, timeout_s: float) -> tuple
 def wait_until_cool(session: Session) -> tuple[phone.State, float]:
     """Wait until the device is not hot, as long as the settings allow; give its state, and the seconds waited."""
     begin = time.monotonic()
-    state = session.state
+    state = phone.state(session.serial)  # copying takes time, and an earlier run may have had to be ended first
     while state.thermal_status and (waited := time.monotonic() - begin) < session.settings.cool_s:
         status = phone.THERMAL_STATUS[state.thermal_status]
         session.tell("cool", f"waiting until it is cool ({status}, {waited:.0f} s)")

@@ -12,6 +12,8 @@ FEW_RUNS = 10
 """With fewer, a median says little."""
 BUSY_CORES = 0.5
 """Of other processes, on average while runs are timed."""
+_LEAST_SPAN_NS = 5e8
+"""The kernel counts in steps of 10 ms a core: over less time, these are as large as what is judged."""
 _GHZ = 1e9
 
 
@@ -105,7 +107,7 @@ def _low_battery(before: State, after: State) -> str:
 def _background_load(found: dict[str, Any]) -> str:
     cpu = found.get("cpu") or {}
     busy, own, wall = cpu.get("busy_ns"), cpu.get("own_ns"), cpu.get("wall_ns")
-    if busy is None or own is None or not wall:
+    if busy is None or own is None or not wall or wall < _LEAST_SPAN_NS:
         return ""
     others = (busy - own) / wall
     return f"other processes kept {others:.1f} cores busy meanwhile: close apps" if others > BUSY_CORES else ""

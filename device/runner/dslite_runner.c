@@ -38,7 +38,7 @@
 #define MAX_RANK 8
 #define MAX_OUTPUTS 16
 #define MAX_CORES 64
-#define MAX_ZONES 32
+#define MAX_ZONES 128
 #define MAX_ZONE_NUMBER 256
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
@@ -381,11 +381,12 @@ static void put_times_measured(FILE *file) {
 static void put_memory_measured(FILE *file) {
     if (!found.memory_known)
         return;
-    fprintf(file,
-            ",\n \"memory\": {\"baseline_bytes\": %lld, \"peak_bytes\": %lld, \"baseline_anonymous_bytes\": %lld,"
-            " \"anonymous_bytes\": %lld, \"peak_reset\": %s}",
-            found.baseline_bytes, found.peak_bytes, found.baseline_anonymous_bytes, found.anonymous_bytes,
-            found.peak_reset ? "true" : "false");
+    fprintf(file, ",\n \"memory\": {\"baseline_bytes\": %lld, \"peak_bytes\": %lld, \"baseline_anonymous_bytes\": ",
+            found.baseline_bytes, found.peak_bytes);
+    put_unless_negative(file, found.baseline_anonymous_bytes);
+    fputs(", \"anonymous_bytes\": ", file);
+    put_unless_negative(file, found.anonymous_bytes);
+    fprintf(file, ", \"peak_reset\": %s}", found.peak_reset ? "true" : "false");
 }
 
 static void put_document(FILE *file) {

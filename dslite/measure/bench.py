@@ -34,7 +34,9 @@ from dslite.records import (
     TensorSpec,
 )
 
-FAILED_BY_TURNS = "failed_by_turns"
+_BY_TURNS = "_by_turns"
+"""How codes of flags end that come from turns."""
+FAILED_BY_TURNS = f"failed{_BY_TURNS}"
 """Code of the flag of a run that failed when files took turns."""
 _MACS_TOLERANCE = 1e-3
 
@@ -184,10 +186,10 @@ def timed_by_turns(run: Run, turns: Sequence[Run], references: Sequence[Run]) ->
         references: of each turn, the run of the file it is compared with that was timed next to it.
 
     Returns:
-        The run; its latency has the samples of all turns. ``turn_latency`` has the median of each, and
-        ``reference_latency`` that of the turn beside it. Where a turn failed, the run keeps the latency it has, and
-        where one beside it did, it has no ``reference_latency``; a flag says so. What earlier turns gave goes in any
-        case.
+        The run; its latency has the samples of all turns, ``turns`` of its conditions those of each, and it has their
+        flags. ``turn_latency`` has the median of each, and ``reference_latency`` that of the turn beside it. Where a
+        turn failed, the run keeps the latency it has, and where one beside it did, it has no ``reference_latency``; a
+        flag says so. What earlier turns gave goes in any case.
     """
     others = [m for m in run.measurements if m.metric not in ("turn_latency", "reference_latency")]
     flags = [flag for flag in run.flags if flag.code != FAILED_BY_TURNS]
@@ -212,7 +214,20 @@ def timed_by_turns(run: Run, turns: Sequence[Run], references: Sequence[Run]) ->
     ):
         if len(there) == len(taken):
             found.append(Measurement(metric, 0.0, "s", f"median latency in {whose}", tuple(m.value for m in there)))
-    return replace(run, measurements=tuple(map(_with_statistics, found)))
+    return replace(_with_what_was_seen(run, turns), measurements=tuple(map(_with_statistics, found)))
+
+
+def _with_what_was_seen(run: Run, turns: Sequence[Run]) -> Run:
+    """Add flags and conditions of the turns, in place of those of earlier turns; that a turn is short is no fault."""
+    kept = [flag for flag in run.flags if not flag.code.endswith(_BY_TURNS) or flag.code == FAILED_BY_TURNS]
+    told = {flag.code for flag in kept} | {"few_runs"}
+    new = {flag.code: flag for turn in turns for flag in turn.flags if flag.code not in told}
+    by_turns = [Flag(code + _BY_TURNS, flag.message) for code, flag in new.items()]
+    seen = [turn.conditions for turn in turns]
+    conditions = {name: value for name, value in run.conditions.items() if name != "turns"}
+    if any(seen):
+        conditions["turns"] = seen
+    return replace(run, flags=(*kept, *by_turns), conditions=conditions)
 
 
 def _sampled(run: Run) -> Measurement | None:
@@ -265,9 +280,10 @@ def _flags(artifact: Artifact, counted: Sequence[Measurement]) -> list[Flag]:
 
 
 def _length_flags(plan: Plan, found: Outcome) -> list[Flag]:
-    if any(flag.code in ("few_runs", "throttled") for flag in found.flags):
+    if found.conditions.get("stopped") == "throttled" or any(flag.code == "few_runs" for flag in found.flags):
         return []  # the target knows better why
-    taken = min((len(m.samples) for m in found.measurements if m.metric == "latency" and m.samples), default=plan.runs)
+    told = [len(m.samples) or int(m.statistics.get("n", 0)) for m in found.measurements if m.metric == "latency"]
+    taken = min(filter(None, told), default=plan.runs)
     if taken >= plan.runs:
         return []
     return [Flag("few_runs", f"{taken} timed runs where {plan.runs} were asked for: the time limit came first")]

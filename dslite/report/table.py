@@ -1,5 +1,6 @@
 """The table of a bench report, for a terminal or a pipe."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from dslite.report.pareto import optimal
 _LEFT_OUT_FIRST = ("std", "init", "first", "process", "p90", "FLOPs", "params", "MACs", "mean")
 """In a narrow terminal whole columns go, in this order."""
 _SHORTEST_NAME = 24
+_DSLITE = "dslite"
 
 
 def bench_table(report: BenchReport, width: int, sort: str | None = None) -> Group:
@@ -96,13 +98,22 @@ def _elsewhere(runs: Sequence[Run]) -> list[str]:
         alike.setdefault(_conditions(run), []).append(run)
     lines = []
     for conditions, group in alike.items():
-        differences = [m.value for run in group if not run.error and (m := find(run, "output_difference"))]
-        agrees = ""
-        if differences:
-            within = f" within {max(differences):.1g}" if any(differences) else ""
-            agrees = f"; outputs as on this host{within}"
-        lines.append(f"{conditions}; batch 1, a fresh process each{_n_timed(group)}{agrees}")
+        lines.append(f"{conditions}; batch 1, a fresh process each{_n_timed(group)}{_agreement(group)}")
     return lines
+
+
+def _agreement(runs: Sequence[Run]) -> str:
+    """Say how far outputs were from this host's, after a semicolon; nothing where none was compared."""
+    whole = [run for run in runs if not run.error]
+    differences = [m.value for run in whole if (m := find(run, "output_difference"))]
+    if not differences:
+        return ""
+    of = "" if len(differences) == len(whole) else f" of {len(differences)} of {len(whole)} rows"
+    largest = max(differences)
+    if not largest:
+        return f"; outputs{of} as on this host"
+    digit = 10.0 ** math.floor(math.log10(largest))
+    return f"; outputs{of} as on this host within {math.ceil(largest / digit - 1e-9) * digit:.0e}"
 
 
 def _n_timed(runs: Sequence[Run]) -> str:
@@ -115,13 +126,19 @@ def _n_timed(runs: Sequence[Run]) -> str:
     return f", {span} timed run{'s' if counts != [1] else ''} after warm-up"
 
 
+def _runner(run: Run) -> str:
+    """Name the program that measured."""
+    return str(run.conditions.get("runner", _DSLITE))
+
+
 def _conditions(run: Run) -> str:
     device, conditions = run.device, run.conditions
     assert device  # noqa: S101 - what was measured has one
     cores = ",".join(map(str, conditions.get("cores", ())))
     threads = f"{run.plan.threads} thread{'s' if run.plan.threads != 1 else ''}{cores and f' on cores {cores}'}"
     kept = ["performance held at what it can sustain"] if conditions.get("fixed_performance") else []
-    facts = [device.model, device.soc, device.os, device.abi, threads, *kept]
+    by = [f"by {_runner(run)}"] if _runner(run) != _DSLITE else []
+    facts = [device.model, device.soc, device.os, device.abi, threads, *kept, *by]
     return f"{run.target.partition(':')[0]} {device.id}: {', '.join(filter(None, facts))}"
 
 
@@ -140,7 +157,8 @@ def _notes(report: BenchReport) -> list[str]:
         )
     notes += _elsewhere([run for run in measured if run not in here])
     if measured:
-        inputs = dict.fromkeys(run.plan.input.removeprefix("pictures of ") for run in measured)
+        fed = [str(run.conditions.get("input", run.plan.input)) for run in measured]  # a target may have its own
+        inputs = dict.fromkeys(text.removeprefix("pictures of ") for text in fed)
         notes.append(f"input: {'; '.join(inputs)}")
     _, objectives = optimal(report.runs)
     if objectives:
@@ -150,11 +168,14 @@ def _notes(report: BenchReport) -> list[str]:
             f"* Pareto-optimal: no other row of this part and target is as low in {low}, and lower in one of them; "
             "accuracy is not in it"
         )
-    if any(find(run, "memory_delta") for run in report.runs):
-        notes.append(
-            "memory: peak above the same process with the runtime ready but no model; "
-            "process: peak of the whole process. MB = 10^6 bytes"
+    counters = {_runner(run): None for run in report.runs if find(run, "memory_delta")}
+    for counter in counters:
+        how = (
+            "memory: peak above the same process with the runtime ready but no model"
+            if counter == _DSLITE
+            else f"memory by {counter}: its own count, with the runtime in it"
         )
+        notes.append(f"{how}; process: peak of the whole process. MB = 10^6 bytes")
     if any(find(run, "macs") for run in report.runs):
         notes.append("MACs: multiply-accumulates of convolutions and matrix products; 1 MAC = 2 FLOPs")
     if figures:
