@@ -488,6 +488,8 @@ def test_interrupted_it_leaves_nothing(phone: EmulatedDevice, whole: Artifact, n
     _, said = command.communicate(timeout=60)
     assert command.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[signal.Signals(number)]
     assert "Traceback" not in said
+    last = {signal.SIGINT: "error: interrupted", signal.SIGTERM: "error: asked to end"}.get(signal.Signals(number), "")
+    assert said.splitlines()[-1:] == ([last] if last else [])
 
 
 @pytest.mark.fault

@@ -85,7 +85,7 @@ def test_windows_line_ends_of_old_devices_do_not_matter() -> None:
 
 
 def test_what_an_old_device_does_not_know_is_none() -> None:
-    said = SAID.replace("Thermal Status: 1", "").replace("#saver\n0", "#saver\nnull")
+    said = SAID.replace("Thermal Status: 1", "").replace("#saver\n0", "#saver\nCan't find service: settings")
     said = said.replace("  level: 87", "").replace("  temperature: 294", "")
     said = said.replace("  mWakefulness=Awake\n", "")
     found = parse(said)

@@ -10,9 +10,9 @@ from dslite.measure.bench import undescribed
 from dslite.measure.environment import environment
 from dslite.measure.statistics import summarise
 from dslite.recipe import REFERENCE, ChunkSpec, FrontendSpec
-from dslite.records import BenchReport, Flag, Measurement, Plan, Run
+from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
 from dslite.report import document, paper
-from dslite.report.columns import count, milliseconds, size, titles
+from dslite.report.columns import count, flag_messages, milliseconds, size, titles
 from dslite.report.table import bench_table
 
 
@@ -84,6 +84,22 @@ def test_errors_and_flags_are_told_once_under_the_table() -> None:
     text = _text(_report(good, good, _run("densenet121", "it crashed [with brackets]")))
     assert text.count("8 threads on 2 cores") == 1
     assert "failed: m.tflite on host-litert: it crashed [with brackets]" in text
+
+
+def test_a_note_names_the_rows_that_it_is_true_of() -> None:
+    def run(name: str, cores: str, *messages: str) -> Run:
+        artifact = replace(_run(None).artifact, path=f"x/{name}.tflite")
+        phone = Device("S1", "Phone", "Android", "arm64-v8a", 8, 2**30)
+        flags = tuple(Flag("any", f"{name}.tflite on S1: {message}") for message in messages)
+        return replace(_run(None), artifact=artifact, target=f"android:cores={cores}", device=phone, flags=flags)
+
+    runs = [run("m", "0", "busy"), run("m", "1", "busy", "hot"), *(run(f"n{i}", "0", "busy", "cold") for i in range(4))]
+    assert flag_messages(runs) == [
+        "busy",
+        "m.tflite on android:cores=1: hot",
+        "n0.tflite, n1.tflite, n2.tflite and 1 more: cold",
+    ]
+    assert flag_messages(runs[1:2]) == ["busy", "hot"]
 
 
 @pytest.mark.parametrize("width", [60, 72, 80, 90, 100, 120, 200])

@@ -123,7 +123,7 @@ def follow(serial: str, script: str, on_line: Callable[[str], None], timeout_s: 
     last, code = "", None
     with _client(command) as client:
         for line in _lines(client, timeout_s, serial):
-            last = last if line.startswith("progress ") else line or last
+            last = last if line.startswith(("progress ", "dslite-")) else line or last
             if ending := _DONE.search(line):
                 code = int(ending[1])
             else:

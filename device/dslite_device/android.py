@@ -21,7 +21,11 @@ _BACKENDS = (AUTO, "tflite", "litert")
 def dslite_targets() -> Iterable[Target]:
     """Give Android devices."""
     options = (
-        Option("device", os.environ.get("ANDROID_SERIAL") or AUTO, "Serial number, needed where several are attached."),
+        Option(
+            "device",
+            os.environ.get("ANDROID_SERIAL") or AUTO,
+            "Serial number, needed where several are attached; ANDROID_SERIAL gives the default.",
+        ),
         Option("runner", _RUNNERS[0], "dslite, or benchmark_model: Google's tool."),
         Option("runner_path", AUTO, "The program for the device; auto: it is looked for by ABI."),
         Option("runtime", AUTO, "The TFLite library for the device (.so); auto: it is looked for by ABI."),

@@ -255,7 +255,8 @@ def with_benchmark_model(session: Session, scratch: Path) -> Outcome:
         try:
             measured = benchmark_model.parse(text, setting)
         except MeasurementError as error:
-            raise MeasurementError(f"{_in_our_names(session, str(error))} (exit code {code})") from None
+            whose = f"is {session.tools.runner.name} Google's benchmark_model?"
+            raise MeasurementError(f"{_in_our_names(session, str(error))} (exit code {code}): {whose}") from None
     after = _after(session)
     n_runs = next((int(m.statistics["n"]) for m in measured if m.metric == "latency" and "n" in m.statistics), 0)
     facts = {"threads": n, "cpus": list(session.cores), "samples_ns": [0] * n_runs}

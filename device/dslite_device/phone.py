@@ -217,7 +217,7 @@ def parse(text: str) -> State:
             if key.endswith("powered") and value == "true"
         ),
         thermal_status=_thermal_status(sections["thermal"]),
-        battery_saver=bool(int(saver)) if saver in ("0", "1") else None,
+        battery_saver={"0": False, "1": True, "null": False}.get(saver),  # null: it was never switched on
         awake=None if awake is None else awake == "Awake",
     )
 

@@ -79,7 +79,7 @@ def setting(found: dict[str, Any], plan: Plan) -> str:
     runtime = f"{names[found['backend']]} {found.get('runtime_version') or ''}".strip()
     delegate = f" with {found['delegate']}" if found.get("delegate") else ""
     n = found["threads"]
-    pinned = f"cores {','.join(map(str, found['cpus']))}"
+    pinned = f"core{'s' * (len(found['cpus']) != 1)} {','.join(map(str, found['cpus']))}"
     return f"{runtime}{delegate}, {n} thread{'s' if n > 1 else ''}, {pinned}, fresh process, input: {plan.input}"
 
 

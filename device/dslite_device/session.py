@@ -35,7 +35,7 @@ ours "$child" && kill -9 "$child"
 """Ends the shell of a run that is still there, and what it runs. It is waited for, ten seconds at the most: it tidies
 up by itself, which must not happen among the files of the next run. Whether a number is another process's by now, the
 folder that this is in tells."""
-_UNTIDY = "the device could not be tidied up: the next run removes files and ends the sustained performance"
+_UNTIDY = "this host could not tidy it up: the device does so itself where it notices, else the next run does"
 _COOL_POLL_S = 5.0
 _SHARES = {"copy": (0.0, 0.25), "cool": (0.25, 0.25), "time": (0.25, 0.75), "memory": (0.75, 0.95), "host": (0.95, 1.0)}
 """Of a run's progress."""
@@ -115,7 +115,7 @@ def in_folder(session: Session, work: Callable[[], Outcome]) -> Outcome:
     if _tidied(session):
         return outcome
     cure = f"`adb -s {session.serial} shell {_SWITCH} false`"
-    flag = Flag("untidy", f"{session.serial}: {_UNTIDY}; if there is none, {cure}")
+    flag = Flag("untidy", f"{session.path.name} on {session.serial}: {_UNTIDY}; or {cure}")
     return replace(outcome, flags=(*outcome.flags, flag))
 
 

@@ -1,5 +1,6 @@
 """The command line. Each command is a module of its own, imported only when it runs."""
 
+import contextlib
 import difflib
 import importlib
 import signal
@@ -103,9 +104,7 @@ def _run() -> Any:
         return cli.main(standalone_mode=False)
     except (KeyboardInterrupt, click.Abort) as error:
         cause = error.__cause__ or error  # click makes an Abort of it
-        if isinstance(cause, _Signalled):
-            return cause.code
-        message, code = "interrupted", _INTERRUPTED
+        message, code = ("asked to end", cause.code) if isinstance(cause, _Signalled) else ("interrupted", _INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone: no second complaint at exit
         return 1
@@ -113,7 +112,8 @@ def _run() -> Any:
         if debug():
             traceback.print_exc()
         message, code = _explain(error)
-    click.echo(click.style("error: ", fg="red") + " ".join(message.split()), err=True)
+    with contextlib.suppress(OSError):  # a terminal that was closed
+        click.echo(click.style("error: ", fg="red") + " ".join(message.split()), err=True)
     return code
 
 

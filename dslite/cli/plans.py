@@ -15,7 +15,13 @@ _OPTIONS = (
         type=click.IntRange(1),
         help=f"For the runtime.  [default: {DEFAULT_THREADS}, or the cores of the device if fewer]",
     ),
-    click.option("--runs", type=click.IntRange(1), default=50, show_default=True, help="Timed runs, at least."),
+    click.option(
+        "--runs",
+        type=click.IntRange(1),
+        default=50,
+        show_default=True,
+        help="Timed runs, at least; --min-seconds are spent too.",
+    ),
     click.option("--min-seconds", type=Seconds(0), default=1.0, show_default=True, help="Timed, at least."),
     click.option("--max-seconds", type=Seconds(1e-3), default=150.0, show_default=True, help="Timed, at most."),
     click.option(

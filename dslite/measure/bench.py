@@ -155,7 +155,9 @@ def choose_device(target: Target, options: Options) -> Device:
         devices = [device for device in devices if device.id == wanted]
         if not devices:
             there = ", ".join(device.id for device in target.devices()) or "none"
-            raise UnknownNameError(f"target {name} has no device {wanted!r}, it has {there}: `dslite devices`")
+            by_default = any(option.name == "device" and option.default == wanted for option in target.options)
+            why = f" (which is the default just now, see `dslite show {name}`)" if by_default else ""
+            raise UnknownNameError(f"target {name} has no device {wanted!r}{why}, it has {there}: `dslite devices`")
     usable = [device for device in devices if not device.problem]
     if len(usable) > 1 and "device" in options:
         there = ", ".join(device.id for device in usable)

@@ -204,14 +204,35 @@ def too_wide(widths: Mapping[str, int], first_to_go: Sequence[str], room: int) -
     return gone
 
 
+_NAMED = 3
+"""Rows that a note names."""
+
+
 def width_of(cell: str) -> int:
     """Give the characters of the longest line of a cell."""
     return max(map(len, cell.splitlines()), default=0)
 
 
 def flag_messages(runs: Sequence[Run]) -> list[str]:
-    """Give what a reader must know of the runs, each once."""
-    return list(dict.fromkeys(flag.message for run in runs for flag in run.flags))
+    """Give what a reader must know of the runs, each once, with the rows that it is true of where these are not all."""
+    named = titles(runs)
+    rows: dict[str, dict[str, None]] = {}
+    for title, run in zip(named, runs, strict=True):
+        for flag in run.flags:
+            rows.setdefault(_without_names(run, flag.message), {})[title] = None
+    everywhere = len(set(named))
+    return [text if len(names) == everywhere else f"{_some([*names])}: {text}" for text, names in rows.items()]
+
+
+def _without_names(run: Run, message: str) -> str:
+    """Take away the names by which a message begins: file and device, where a row has its own."""
+    file = Path(run.artifact.path).name
+    return message.removeprefix(f"{file} on {run.device.id if run.device else ''}: ").removeprefix(f"{file}: ")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def in_short(run: Run) -> str:

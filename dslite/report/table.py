@@ -123,7 +123,8 @@ def _n_timed(runs: Sequence[Run]) -> str:
     if not counts:
         return ""
     span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f", {span} timed run{'s' if counts != [1] else ''} after warm-up"
+    warm = " after warm-up" if all(run.plan.warmup_runs or run.plan.warmup_s for run in runs) else ""
+    return f", {span} timed run{'s' if counts != [1] else ''}{warm}"
 
 
 def _runner(run: Run) -> str:
@@ -134,8 +135,9 @@ def _runner(run: Run) -> str:
 def _conditions(run: Run) -> str:
     device, conditions = run.device, run.conditions
     assert device  # noqa: S101 - what was measured has one
-    cores = ",".join(map(str, conditions.get("cores", ())))
-    threads = f"{run.plan.threads} thread{'s' if run.plan.threads != 1 else ''}{cores and f' on cores {cores}'}"
+    cores = conditions.get("cores", ())
+    pinned = f" on core{'s' if len(cores) > 1 else ''} {','.join(map(str, cores))}" if cores else ""
+    threads = f"{run.plan.threads} thread{'s' if run.plan.threads != 1 else ''}{pinned}"
     kept = ["performance held at what it can sustain"] if conditions.get("fixed_performance") else []
     by = [f"by {_runner(run)}"] if _runner(run) != _DSLITE else []
     facts = [device.model, device.soc, device.os, device.abi, threads, *kept, *by]
