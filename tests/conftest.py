@@ -31,6 +31,11 @@ settings.load_profile("dslite")
 os.environ["DSLITE_CACHE"] = tempfile.mkdtemp(prefix="dslite-test-cache-")
 atexit.register(shutil.rmtree, os.environ["DSLITE_CACHE"], ignore_errors=True)
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
+
+
 _SETS = ("emodb", "fsdd", "esc10")
 _FILES_PER_SET = 7
 

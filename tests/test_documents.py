@@ -156,6 +156,7 @@ def _write_labels(table: Path, folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.checkout
 @pytest.mark.data
 def test_the_commands_of_the_readme_work_in_order(
