@@ -330,6 +330,7 @@ def test_compressors_that_break_are_rows_and_the_others_survive(
     assert (tmp_path / "out" / "table.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_compressor_that_kills_its_process_is_not_tried_again_for_every_exporter(
     run: Path, labels_csv: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:

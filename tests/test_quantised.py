@@ -336,6 +336,7 @@ def test_export_wants_audio_and_takes_it(
     assert "Warning" not in done.stderr
 
 
+@pytest.mark.slow
 def test_bench_calibrates_with_the_audio_it_measures_with(
     dslite_command: Command, site: dict[str, str], data: Path, tmp_path: Path
 ) -> None:
