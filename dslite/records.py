@@ -380,7 +380,9 @@ class Outcome:
     Attributes:
         measurements: each with its method.
         flags: what a reader of the figures must know, such as that the device grew too hot.
-        conditions: under which they were taken, JSON-ready, so that another person can repeat them.
+        conditions: under which they were taken, JSON-ready, so that another person can repeat them. The table reads
+            ``runner`` (what measured, where that was not dslite), ``cores``, ``fixed_performance``, and ``input`` (in
+            words, where it was not the plan's); ``stopped``, ``throttled``, says why runs are fewer than planned.
     """
 
     measurements: tuple[Measurement, ...] = ()

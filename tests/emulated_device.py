@@ -728,9 +728,7 @@ echo "$3" > "$EMULATED_ROOT/fixed_performance"
 }
 
 
-_TOYBOX = (
-    *("cat", "chmod", "grep", "mkdir", "readlink", "rm", "sed", "sha256sum", "sleep", "stat", "tail", "taskset"),
-)
+_TOYBOX = ("cat", "chmod", "grep", "mkdir", "readlink", "rm", "sed", "sha256sum", "sleep", "stat", "tail", "taskset")
 """Commands that dslite uses, as Android has them."""
 
 

@@ -590,15 +590,19 @@ def test_a_phone_on_a_cable_and_on_the_network_is_one(
 
 
 def test_a_bench_that_goes_on_sees_that_the_runner_has_changed(
-    phone: EmulatedDevice, whole: Artifact, dslite_command: Command, tmp_path: Path
+    phone: EmulatedDevice, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = tmp_path / "own"
-    shutil.copy(shutil.which("true") or "", own)
-    before = measured_with(f"android:runner_path={own}")
-    assert before == measured_with(f"android:runner_path={own}")
+    shutil.copytree(files, own)
+    monkeypatch.setenv("DSLITE_ANDROID", str(own))
+    before = measured_with("android")
+    assert before == measured_with("android")
     assert before[0] == phone.address
-    own.write_bytes(own.read_bytes() + b"\0")
-    assert before != measured_with(f"android:runner_path={own}")
+    for name in ("dslite_runner", "libLiteRt.so"):
+        last = measured_with("android")
+        path = own / "x86_64" / name
+        path.write_bytes(path.read_bytes() + b"\0")
+        assert measured_with("android") != last
 
 
 def test_two_benches_take_turns(phone: EmulatedDevice, whole: Artifact) -> None:

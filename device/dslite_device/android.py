@@ -93,19 +93,23 @@ def _settings(options: Options) -> Settings:
 def _check(options: Options) -> None:
     """Refuse options that cannot be, and a device for which runner or runtime are missing."""
     settings = _settings(options)
-    usable = [each.serial for each in adb.attached() if each.state == "device"]
-    for serial in usable if options["device"] == AUTO else [options["device"]]:
-        state = phone.state(str(serial))
+    for serial in _serials(options):
+        state = phone.state(serial)
         _tools(settings, state)
         cores_for(settings.cores, state.power, 1)
 
 
 def _uses(options: Options) -> list[Path]:
     """Give the runner, and the runtime that it loads, for the device that is measured on."""
-    usable = [each.serial for each in adb.attached() if each.state == "device"]
-    serial = usable[0] if options["device"] == AUTO else str(options["device"])
-    found = _tools(_settings(options), phone.state(serial))
+    found = _tools(_settings(options), phone.state(_serials(options)[0]))
     return [path for path in (found.runner, found.runtime) if path]
+
+
+def _serials(options: Options) -> list[str]:
+    """Give the device that is named, or else all that can be used."""
+    if options["device"] != AUTO:
+        return [str(options["device"])]
+    return [each.serial for each in adb.attached() if each.state == "device"]
 
 
 def _tools(settings: Settings, state: phone.State) -> tools.Tools:

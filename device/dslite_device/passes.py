@@ -67,46 +67,6 @@ def with_dslites_runner(session: Session, artifact: Artifact, scratch: Path) -> 
     return outcome
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Begin:
-    """When the time pass began.
-
-    Attributes:
-        state: of the device, just before.
-        at: the time, UTC.
-        waited_s: until it was cool.
-        adb: its version.
-    """
-
-    state: phone.State
-    at: str
-    waited_s: float
-    adb: str
-
-    @classmethod
-    def when_cool(cls, session: Session) -> "_Begin":
-        """Wait until the device is cool, as long as the settings allow."""
-        state, waited_s = wait_until_cool(session)
-        return cls(state, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), round(waited_s, 1), adb.version())
-
-    @contextlib.contextmanager
-    def told(self, session: Session) -> Iterator[None]:
-        """Have a failure in the block say under which conditions it came: that is worth knowing too."""
-        try:
-            yield
-        except MeasurementError as error:
-            known = _conditions(session, self, None, fixed=None if session.is_fixed else False)
-            raise MeasurementError(str(error), Outcome(conditions=known)) from error
-
-
-def _after(session: Session) -> phone.State | None:
-    """Ask how the device is now; None where it does not tell any more: what was measured is not lost for that."""
-    try:
-        return phone.state(session.serial)
-    except MeasurementError:
-        return None
-
-
 def _memory(
     session: Session, program: str, given: dict[str, str], scratch: Path
 ) -> tuple[list[Measurement], list[Flag]]:
@@ -122,17 +82,6 @@ def _without_sensors(times: Sequence[Measurement], after: phone.State | None) ->
     if any(m.metric == "temperature" for m in times) or after is None or after.battery_celsius is None:
         return []
     return [Measurement("temperature", after.battery_celsius, "celsius", "battery, by dumpsys, after the timed runs")]
-
-
-def _also(outcome: Outcome, work: Callable[[], tuple[list[Measurement], list[Flag]]], what: str = "") -> Outcome:
-    """Add to an outcome; where that fails, what there is goes along with the failure."""
-    try:
-        measured, flags = work()
-    except MeasurementError as error:
-        more = error.measured if isinstance(error.measured, list | tuple) else ()
-        kept = dataclasses.replace(outcome, measurements=(*outcome.measurements, *more))
-        raise MeasurementError(f"{what}{error}", kept) from error
-    return dataclasses.replace(outcome, measurements=(*outcome.measurements, *measured), flags=(*outcome.flags, *flags))
 
 
 def _pass(
@@ -169,17 +118,6 @@ def _pass(
     return found, fixed
 
 
-def _in_our_names(session: Session, text: str) -> str:
-    """Name files as this host does: on the device they are called by their hashes."""
-    ours = [session.path, session.tools.runner, *([session.tools.runtime] if session.tools.runtime else [])]
-    names = {files.sha256(path): path.name for path in ours}
-    return re.sub(
-        rf"[^\s'\"]*?{ROOT}/files/([0-9a-f]{{64}})",
-        lambda found: names.get(found[1], "its input, or a model to warm up"),
-        text,
-    )
-
-
 def _ended(session: Session, code: int) -> str:
     """Say how the runner ended that left no result."""
     with contextlib.suppress(MeasurementError):
@@ -210,30 +148,6 @@ def _compared(session: Session, artifact: Artifact, scratch: Path) -> tuple[list
     return [compare(session.path, np.load(ours["path"]), place.read_bytes())], []
 
 
-def _flags(session: Session, flags: Sequence[Flag]) -> list[Flag]:
-    """Have each flag say which file it is of: in a table they stand below all rows."""
-    return [Flag(flag.code, f"{session.path.name} on {session.serial}: {flag.message}") for flag in flags]
-
-
-def _conditions(session: Session, begin: _Begin, after: phone.State | None, *, fixed: bool | None) -> dict[str, Any]:
-    """Give what another person needs to repeat a run, JSON-ready; `fixed` is None where that is not known."""
-    chosen = [session.tools.runner, *([session.tools.runtime] if session.tools.runtime else [])]
-    return {
-        "adb": begin.adb,
-        "runner": session.settings.runner,
-        "build": session.state.properties.get("ro.build.fingerprint", ""),
-        "abi": session.tools.abi,
-        "started": begin.at,
-        "waited_until_cool_s": begin.waited_s,
-        "cores": list(session.cores),
-        "cores_asked_for": list(session.cores),
-        "fixed_performance": fixed,
-        "files": {path.name: files.sha256(path) for path in chosen},
-        "before": begin.state.now(),
-        "after": after.now() if after else None,
-    }
-
-
 # -- with Google's ------------------------------------------------------------------------------------
 
 
@@ -246,8 +160,7 @@ def with_benchmark_model(session: Session, scratch: Path) -> Outcome:
     program, model = copied(session, [session.tools.runner, session.path])
     begin = _Begin.when_cool(session)
     n = session.plan.threads
-    pinned = ",".join(map(str, session.cores))
-    setting = f"{n} thread{'s' if n > 1 else ''}, cores {pinned}, fresh process, input: {_INPUT_OF_TOOL}"
+    setting = f"{runner.place(n, session.cores)}, fresh process, input: {_INPUT_OF_TOOL}"
     # Its memory report polls in a thread of its own, which must not disturb what is timed.
     timed = dataclasses.replace(session.plan, memory=False)
     with begin.told(session):
@@ -292,3 +205,92 @@ def _said(session: Session, part: str, words: Sequence[str], scratch: Path) -> t
     code, fixed = follow(session, part, command, session.plan.timeout_s + _SLACK_S)
     adb.pull(session.serial, said, place, COPY_TIMEOUT_S)
     return place.read_text(encoding="utf-8", errors="replace"), code, fixed
+
+
+# -- for both -----------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Begin:
+    """When the time pass began.
+
+    Attributes:
+        state: of the device, just before.
+        at: the time, UTC.
+        waited_s: until it was cool.
+        adb: its version.
+    """
+
+    state: phone.State
+    at: str
+    waited_s: float
+    adb: str
+
+    @classmethod
+    def when_cool(cls, session: Session) -> "_Begin":
+        """Wait until the device is cool, as long as the settings allow."""
+        state, waited_s = wait_until_cool(session)
+        return cls(state, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), round(waited_s, 1), adb.version())
+
+    @contextlib.contextmanager
+    def told(self, session: Session) -> Iterator[None]:
+        """Have a failure in the block say under which conditions it came: that is worth knowing too."""
+        try:
+            yield
+        except MeasurementError as error:
+            known = _conditions(session, self, None, fixed=None if session.is_fixed else False)
+            raise MeasurementError(str(error), Outcome(conditions=known)) from error
+
+
+def _after(session: Session) -> phone.State | None:
+    """Ask how the device is now; None where it does not tell any more: what was measured is not lost for that."""
+    try:
+        return phone.state(session.serial)
+    except MeasurementError:
+        return None
+
+
+def _also(outcome: Outcome, work: Callable[[], tuple[list[Measurement], list[Flag]]], what: str = "") -> Outcome:
+    """Add to an outcome; where that fails, what there is goes along with the failure."""
+    try:
+        measured, flags = work()
+    except MeasurementError as error:
+        more = error.measured if isinstance(error.measured, list | tuple) else ()
+        kept = dataclasses.replace(outcome, measurements=(*outcome.measurements, *more))
+        raise MeasurementError(f"{what}{error}", kept) from error
+    return dataclasses.replace(outcome, measurements=(*outcome.measurements, *measured), flags=(*outcome.flags, *flags))
+
+
+def _in_our_names(session: Session, text: str) -> str:
+    """Name files as this host does: on the device they are called by their hashes."""
+    ours = [session.path, session.tools.runner, *([session.tools.runtime] if session.tools.runtime else [])]
+    names = {files.sha256(path): path.name for path in ours}
+    return re.sub(
+        rf"[^\s'\"]*?{ROOT}/files/([0-9a-f]{{64}})",
+        lambda found: names.get(found[1], "its input, or a model to warm up"),
+        text,
+    )
+
+
+def _flags(session: Session, flags: Sequence[Flag]) -> list[Flag]:
+    """Have each flag say which file it is of: in a table they stand below all rows."""
+    return [Flag(flag.code, f"{session.path.name} on {session.serial}: {flag.message}") for flag in flags]
+
+
+def _conditions(session: Session, begin: _Begin, after: phone.State | None, *, fixed: bool | None) -> dict[str, Any]:
+    """Give what another person needs to repeat a run, JSON-ready; `fixed` is None where that is not known."""
+    chosen = [session.tools.runner, *([session.tools.runtime] if session.tools.runtime else [])]
+    return {
+        "adb": begin.adb,
+        "runner": session.settings.runner,
+        "build": session.state.properties.get("ro.build.fingerprint", ""),
+        "abi": session.tools.abi,
+        "started": begin.at,
+        "waited_until_cool_s": begin.waited_s,
+        "cores": list(session.cores),
+        "cores_asked_for": list(session.cores),
+        "fixed_performance": fixed,
+        "files": {path.name: files.sha256(path) for path in chosen},
+        "before": begin.state.now(),
+        "after": after.now() if after else None,
+    }

@@ -205,9 +205,9 @@ def parse(text: str) -> State:
         memory_bytes=_memory_bytes(sections["memory"]),
         load_1min=_number(" ".join(sections["load"]).partition(" ")[0]),
         cores=tuple(number for number, _ in cores),
-        core_max_hz=tuple(_whole(words, 0) * 1000 for _, words in cores),
-        core_capacity=tuple(_whole(words, 1) for _, words in cores),
-        core_limit_hz=tuple(_whole(words, 2) * 1000 for _, words in cores),
+        core_max_hz=tuple(_integer(words, 0) * 1000 for _, words in cores),
+        core_capacity=tuple(_integer(words, 1) for _, words in cores),
+        core_limit_hz=tuple(_integer(words, 2) * 1000 for _, words in cores),
         governors=tuple("".join(words[3:4]) for _, words in cores),
         battery_percent=None if charge is None else charge / scale * 100,
         battery_celsius=None if temperature is None else temperature / _TENTHS,
@@ -237,7 +237,7 @@ def _thermal_status(lines: list[str]) -> int | None:
     return int(value) if value is not None and 0 <= value < len(THERMAL_STATUS) else None
 
 
-def _whole(words: list[str], i: int) -> int:
+def _integer(words: list[str], i: int) -> int:
     return int(_number("".join(words[i : i + 1])) or 0)
 
 

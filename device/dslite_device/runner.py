@@ -78,9 +78,13 @@ def setting(found: dict[str, Any], plan: Plan) -> str:
     names = {"litert": "LiteRT", "tflite": "TensorFlow Lite"}
     runtime = f"{names[found['backend']]} {found.get('runtime_version') or ''}".strip()
     delegate = f" with {found['delegate']}" if found.get("delegate") else ""
-    n = found["threads"]
-    pinned = f"core{'s' * (len(found['cpus']) != 1)} {','.join(map(str, found['cpus']))}"
-    return f"{runtime}{delegate}, {n} thread{'s' if n > 1 else ''}, {pinned}, fresh process, input: {plan.input}"
+    return f"{runtime}{delegate}, {place(found['threads'], found['cpus'])}, fresh process, input: {plan.input}"
+
+
+def place(threads: int, cpus: Sequence[int]) -> str:
+    """Say where runs take place: ``2 threads, cores 4,5``."""
+    cores = f"core{'s' * (len(cpus) != 1)} {','.join(map(str, cpus))}"
+    return f"{threads} thread{'s' * (threads > 1)}, {cores}"
 
 
 @contextlib.contextmanager
@@ -132,14 +136,14 @@ def memory(found: dict[str, Any]) -> list[Measurement]:
         how = f"{peak} of a fresh process that loads the file and runs it once"
         above = "above the same process with the runtime ready and the input in place"
         anonymous = use["anonymous_bytes"], use["baseline_anonymous_bytes"]
-        found_there = [
+        measured = [
             Measurement("memory_delta", use["peak_bytes"] - use["baseline_bytes"], "bytes", f"{how}; {above}"),
             Measurement("memory_process", use["peak_bytes"], "bytes", f"{how}; the whole process"),
         ]
         if None not in anonymous:  # Linux 4.5 and later tell
             grown = "growth of RssAnon, memory without mapped files; otherwise as memory_delta"
-            found_there.append(Measurement("memory_anonymous_delta", anonymous[0] - anonymous[1], "bytes", grown))
-        return found_there
+            measured.append(Measurement("memory_anonymous_delta", anonymous[0] - anonymous[1], "bytes", grown))
+        return measured
 
 
 def _temperature(conditions: Sequence[dict[str, Any]]) -> list[Measurement]:

@@ -12,6 +12,8 @@ from dslite.report.paper import PaperFigures
 DASH = "-"
 GAP = 3
 """Characters a column needs besides its own: rich puts a blank on either side of a cell and one between columns."""
+_NAMED = 3
+"""Rows that a note names."""
 
 
 def count(value: float | None) -> str:
@@ -202,10 +204,6 @@ def too_wide(widths: Mapping[str, int], first_to_go: Sequence[str], room: int) -
         gone.append(name)
         needed -= widths[name] + GAP
     return gone
-
-
-_NAMED = 3
-"""Rows that a note names."""
 
 
 def width_of(cell: str) -> int:

@@ -19,6 +19,7 @@ _LEFT_OUT_FIRST = ("std", "init", "first", "process", "p90", "FLOPs", "params", 
 """In a narrow terminal whole columns go, in this order."""
 _SHORTEST_NAME = 24
 _DSLITE = "dslite"
+"""The runner, where conditions name none."""
 
 
 def bench_table(report: BenchReport, width: int, sort: str | None = None) -> Group:
@@ -96,10 +97,10 @@ def _elsewhere(runs: Sequence[Run]) -> list[str]:
     alike: dict[str, list[Run]] = {}
     for run in runs:
         alike.setdefault(_conditions(run), []).append(run)
-    lines = []
-    for conditions, group in alike.items():
-        lines.append(f"{conditions}; batch 1, a fresh process each{_n_timed(group)}{_agreement(group)}")
-    return lines
+    return [
+        f"{conditions}; batch 1, a fresh process each{_n_timed(group)}{_agreement(group)}"
+        for conditions, group in alike.items()
+    ]
 
 
 def _agreement(runs: Sequence[Run]) -> str:
@@ -133,6 +134,7 @@ def _runner(run: Run) -> str:
 
 
 def _conditions(run: Run) -> str:
+    """Say what a device is, and under which conditions a run took place there."""
     device, conditions = run.device, run.conditions
     assert device  # noqa: S101 - what was measured has one
     cores = conditions.get("cores", ())
