@@ -37,7 +37,7 @@ from dslite.records import Artifact, Plan  # noqa: E402
 from dslite.registry import registry  # noqa: E402
 
 PAIRS = 24
-"""Enough that the interval of the median is narrower than what is asked: single ratios vary by tens of percent."""
+"""Single ratios vary by tens of percent on a shared machine: of ten, the median fell beyond 5 %, on either side."""
 PUSHED_BYTES = 30_000_000
 PUSHES = 7
 
