@@ -82,6 +82,14 @@ def no_files(options: Options) -> tuple[Path, ...]:
     return ()
 
 
+def apart(
+    jobs: Sequence[tuple["Artifact", "Plan"]], device: "Device", options: Options, progress: Progress
+) -> Sequence["Outcome"]:
+    """Time nothing, as `together` of a target that times each file by itself."""
+    del jobs, device, options, progress
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Backbone:
     """An image CNN without its classifier.
@@ -194,6 +202,9 @@ class Target:
             so that the user hears of it before models are built; what it returns is ignored.
         uses: ``uses(options) -> [Path]``: the files that it measures with, such as a runner; where one has changed, a
             bench that goes on where it was measures anew.
+        together: ``together([(artifact, plan)], device, options, progress) -> [Outcome]``, one a file: times several
+            files in one process, each a few runs at a time and in turn, so that what disturbs one disturbs the others;
+            no memory. Where a target has none, files that are compared follow each other in processes of their own.
     """
 
     name: str
@@ -205,6 +216,7 @@ class Target:
     by_default: bool = True
     check: Callable[[Options], object] = any_options
     uses: Callable[[Options], Sequence[Path]] = no_files
+    together: Callable[[Sequence[tuple["Artifact", "Plan"]], "Device", Options, Progress], Sequence["Outcome"]] = apart
 
 
 PluginRecord: TypeAlias = Backbone | Augmenter | Compressor | Exporter | Target
@@ -346,15 +358,16 @@ class Measurement:
         metric: one of ``latency``, ``turn_latency``, ``reference_latency``, ``first_latency``, ``init_time`` (s),
             ``memory_delta``, ``memory_anonymous_delta``, ``memory_process``, ``size``, ``gzip_size`` (bytes),
             ``parameters``, ``macs``, ``flops``, ``nodes``, ``delegated_nodes`` (counts), ``uar``, ``uar_difference``,
-            ``sparsity``, ``speed_up``, ``output_difference`` (ratios), ``temperature`` (celsius), ``cpu_frequency``
-            (hertz); plugins may add their own.
+            ``sparsity``, ``speed_up``, ``output_difference``, ``real_time_factor`` (seconds of audio a second),
+            ``flop_rate_share`` (ratios), ``flop_rate``, ``matmul_rate`` (FLOP/s), ``temperature`` (celsius),
+            ``cpu_frequency`` (hertz); plugins may add their own.
         value: of a series, its median.
-        unit: ``s``, ``bytes``, ``count``, ``ratio``, ``celsius`` or ``hertz``.
+        unit: ``s``, ``bytes``, ``count``, ``ratio``, ``flop/s``, ``celsius`` or ``hertz``.
         method: one sentence a reader can repeat the measurement from.
         samples: every sample taken, in order; empty for what is counted, not sampled.
-        statistics: of the samples: n, mean, std, min, p50, p90, max; of a score: n, chance, and low and high, the ends
-            of its confidence interval, where there is one; of a difference also n_changed, the files that are taken for
-            another class; of ratios: n, low and high, the least and the greatest.
+        statistics: of the samples, see `dslite.measure.figures.with_statistics`; of a score: n, chance, and low and
+            high, the ends of its confidence interval, where there is one; of a difference also n_changed, the files
+            that are taken for another class; of ratios: n, low and high, the least and the greatest.
     """
 
     metric: str

@@ -15,8 +15,10 @@ import psutil
 from dslite import children, hookimpl
 from dslite.codec import to_json
 from dslite.errors import MeasurementError
+from dslite.measure import watch
 from dslite.measure.environment import cpu_count, cpu_model
-from dslite.records import HOST, Artifact, Device, Measurement, Options, Plan, Progress, Target
+from dslite.records import HOST, Artifact, Device, Measurement, Options, Outcome, Plan, Progress, Target
+from dslite_device.products import BLAS_THREADS, N_ROWS
 
 _TIME_SHARE = 0.8
 """Of a run's progress bar; the memory pass has the rest."""
@@ -32,6 +34,7 @@ def dslite_targets() -> Iterable[Target]:
             _devices,
             partial(_run, "LiteRT"),
             "https://ai.google.dev/edge/litert",
+            together=partial(_together, "LiteRT"),
         ),
         Target(
             "host-tensorflow",
@@ -39,6 +42,7 @@ def dslite_targets() -> Iterable[Target]:
             _devices,
             partial(_run, "TensorFlow"),
             "https://www.tensorflow.org",
+            together=partial(_together, "TensorFlow"),
         ),
     ]
 
@@ -65,9 +69,7 @@ def _core_max_hz() -> tuple[int, ...]:
         return ()
 
 
-def _run(
-    runtime: str, artifact: Artifact, device: Device, plan: Plan, options: Options, progress: Progress
-) -> Sequence[Measurement]:
+def _run(runtime: str, artifact: Artifact, device: Device, plan: Plan, options: Options, progress: Progress) -> Outcome:
     """Measure one file; see `dslite.records.Target`."""
     del device, options  # there is one host, and it has none
     share = _TIME_SHARE if plan.memory else 1.0
@@ -78,14 +80,17 @@ def _run(
         try:
             found += _memory(run_child("memory", artifact, plan, lambda what, _: progress(what, share)))
         except MeasurementError as error:
-            raise MeasurementError(f"memory: {error}", found) from error
+            raise MeasurementError(f"memory: {error}", _outcome(found, timing, plan)) from error
     progress("done", 1.0)
-    return found
+    return _outcome(found, timing, plan)
+
+
+def _outcome(found: Sequence[Measurement], timing: dict[str, Any], plan: Plan) -> Outcome:
+    return Outcome(tuple(found), tuple(watch.flags(timing["seen"], plan.threads)), timing["seen"])
 
 
 def _times(runtime: str, plan: Plan, timing: dict[str, Any]) -> list[Measurement]:
-    threads = f"{plan.threads} thread{'s' if plan.threads > 1 else ''}"
-    setting = f"{runtime} {timing['version']}, {threads}, fresh process, input: {plan.input}"
+    setting = _setting(runtime, timing, plan)
     samples = tuple(timing["samples_s"])
     return [
         Measurement("init_time", timing["init_s"], "s", f"open the file until ready to run; {setting}"),
@@ -97,8 +102,23 @@ def _times(runtime: str, plan: Plan, timing: dict[str, Any]) -> list[Measurement
             f"{len(samples)} runs after {timing['warmup_runs']} of warm-up, wall clock, batch 1; {setting}",
             samples,
         ),
+        Measurement(
+            "matmul_rate",
+            timing["matmul_rate"],
+            "flop/s",
+            f"best float32 product of matrices of {N_ROWS} rows and columns, by numpy or LiteRT, {_threads(plan)}, "
+            "afterwards in the same process",
+        ),
         *_coverage(timing["coverage"]),
     ]
+
+
+def _setting(runtime: str, timing: dict[str, Any], plan: Plan) -> str:
+    return f"{runtime} {timing['version']}, {_threads(plan)}, fresh process, input: {plan.input}"
+
+
+def _threads(plan: Plan) -> str:
+    return f"{plan.threads} thread{'s' if plan.threads > 1 else ''}"
 
 
 def _coverage(found: dict[str, Any] | None) -> list[Measurement]:
@@ -125,6 +145,27 @@ def _memory(memory: dict[str, Any]) -> list[Measurement]:
     return found
 
 
+def _together(
+    runtime: str, jobs: Sequence[tuple[Artifact, Plan]], device: Device, options: Options, progress: Progress
+) -> Sequence[Outcome]:
+    """Time files in turn, in one process; see `dslite.records.Target`."""
+    del device, options
+    plan = jobs[0][1]
+    names = ", ".join(Path(artifact.path).name for artifact, _ in jobs)
+    request = {"mode": "together", "jobs": [[artifact.path, to_json(each)] for artifact, each in jobs]}
+    timing = _follow(request, f"together {names}", plan, progress)
+    flags = tuple(watch.flags(timing["seen"], plan.threads))
+    found = []
+    for (_, each), samples in zip(jobs, timing["samples_s"], strict=True):
+        method = (
+            f"{len(samples)} runs, in turn with {len(jobs) - 1} other files in one process, a few at a time, "
+            f"wall clock, batch 1; {_setting(runtime, timing, each)}"
+        )
+        latency = Measurement("latency", statistics.median(samples), "s", method, tuple(samples))
+        found.append(Outcome((latency,), flags, timing["seen"]))
+    return found
+
+
 def run_child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Run `dslite_device.host_child` and give its result.
 
@@ -137,8 +178,16 @@ def run_child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> 
     Raises:
         MeasurementError: where it crashes, fails, or takes longer than the plan's timeout.
     """
+    request = {"mode": mode, "path": artifact.path, "plan": to_json(plan)}
+    return _follow(request, f"{mode} {Path(artifact.path).name}", plan, progress)
+
+
+def _follow(request: dict[str, Any], label: str, plan: Plan, progress: Progress) -> dict[str, Any]:
+    """Run the child with a request and give its result; see `run_child`."""
+    mode = request["mode"]
     # A fixed number of malloc arenas, or memory depends on which thread allocates first.
     environment = {"MALLOC_ARENA_MAX": "2"} if mode == "memory" else {}
+    environment |= dict.fromkeys(BLAS_THREADS, str(plan.threads))
     result: dict[str, Any] = {}
 
     def receive(message: dict[str, Any]) -> None:
@@ -148,10 +197,10 @@ def run_child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> 
 
     ending = children.follow(
         "dslite_device.host_child",
-        {"mode": mode, "path": artifact.path, "plan": to_json(plan)},
+        request,
         receive,
         timeout_s=plan.timeout_s,
-        label=f"{mode} {Path(artifact.path).name}",
+        label=label,
         environment=environment,
     )
     if ending.gave_up:

@@ -7,6 +7,8 @@ import contextlib
 import dataclasses
 import importlib
 import tempfile
+from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,10 @@ from dslite.deploy.runtime import (
 )
 from dslite.errors import in_words
 from dslite.measure.memory import measure_memory
-from dslite.measure.protocol import measure_latency
+from dslite.measure.protocol import measure_latency, measure_together
+from dslite.measure.watch import Watch
 from dslite.records import Plan
+from dslite_device.products import matmul_rate
 from dslite_device.tiny import tiny_model
 
 
@@ -34,7 +38,10 @@ def main() -> None:
     """Do what the request says; an error is a result too."""
     request = take_request()
     try:
-        result = _measure(request["mode"], Path(request["path"]), from_json(Plan, request["plan"]))
+        if request["mode"] == "together":
+            result = _measure_together([(Path(path), from_json(Plan, plan)) for path, plan in request["jobs"]])
+        else:
+            result = _measure(request["mode"], Path(request["path"]), from_json(Plan, request["plan"]))
     except Exception as error:  # noqa: BLE001 - the parent makes a row of it
         result = {"error": in_words(error)}
     say({"result": result})
@@ -52,10 +59,32 @@ def _measure(mode: str, path: Path, plan: Plan) -> dict[str, Any]:
     if mode == "memory":
         use = measure_memory(lambda: _first_run(open_session(path, plan.threads), inputs[0]))
         return dataclasses.asdict(use)
+    watch = Watch()
     timing = measure_latency(
-        lambda: open_session(path, plan.threads), inputs, plan, lambda *progress: say({"progress": progress})
+        lambda: open_session(path, plan.threads), inputs, plan, lambda *progress: say({"progress": progress}), watch
     )
-    return {**dataclasses.asdict(timing), "version": runtime_version, "coverage": _coverage(path, plan.threads)}
+    return {
+        **dataclasses.asdict(timing),
+        "version": runtime_version,
+        "coverage": _coverage(path, plan.threads),
+        "seen": watch.seen(),
+        "matmul_rate": matmul_rate(plan.threads),
+    }
+
+
+def _measure_together(jobs: Sequence[tuple[Path, Plan]]) -> dict[str, Any]:
+    """Time files in turn; they are opened in their order."""
+    path, plan = jobs[0]
+    runtime_version = _warm_up_runtime(path, plan.threads, Path(plan.input_path).parent)
+    watch = Watch()
+    samples = measure_together(
+        [partial(open_session, path, plan.threads) for path, plan in jobs],
+        [np.load(plan.input_path) for _, plan in jobs],
+        plan,
+        lambda *progress: say({"progress": progress}),
+        watch,
+    )
+    return {"samples_s": samples, "version": runtime_version, "seen": watch.seen()}
 
 
 def _coverage(path: Path, threads: int) -> dict[str, Any] | None:

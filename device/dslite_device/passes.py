@@ -171,8 +171,7 @@ def with_benchmark_model(session: Session, scratch: Path) -> Outcome:
             whose = f"is {session.tools.runner.name} Google's benchmark_model?"
             raise MeasurementError(f"{_in_our_names(session, str(error))} (exit code {code}): {whose}") from None
     after = _after(session)
-    n_runs = next((int(m.statistics["n"]) for m in measured if m.metric == "latency" and "n" in m.statistics), 0)
-    facts = {"threads": n, "cpus": list(session.cores), "samples_ns": [0] * n_runs}
+    facts = {"threads": n, "cpus": list(session.cores)}
     flags = validity.flags(begin.state, after or begin.state, facts, session.cores, fixed=fixed)
     flags += [
         Flag("outputs_unchecked", "benchmark_model does not give its outputs: they were not compared"),

@@ -3,15 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dslite.measure.validity import threads_exceed_cores
+from dslite.measure.validity import background_load, threads_exceed_cores
 from dslite.records import Flag
 from dslite_device.phone import THERMAL_STATUS, State
 
 LOW_BATTERY_PERCENT = 20.0
-FEW_RUNS = 10
-"""With fewer, a median says little."""
-BUSY_CORES = 0.5
-"""Of other processes, on average while runs are timed."""
 _LEAST_SPAN_NS = 5e8
 """The kernel counts in steps of 10 ms a core: over less time, these are as large as what is judged."""
 _GHZ = 1e9
@@ -38,11 +34,10 @@ def flags(before: State, after: State, found: dict[str, Any], asked: Sequence[in
         "asleep": _asleep(before, after),
         "battery_saver": _battery_saver(before, after),
         "low_battery": _low_battery(before, after),
-        "background_load": _background_load(found),
+        "background_load": _background_load(found, len(before.limits_hz)),
         "frequency_limited": _frequency_limited(before, found),
         "other_cores": _other_cores(found, asked),
         "threads_exceed_cores": threads_exceed_cores(found.get("threads", 0), len(found.get("cpus", []))),
-        "few_runs": _few_runs(found),
         "no_xnnpack": _no_xnnpack(found),
     }
     return [Flag(code, message) for code, message in told.items() if message]
@@ -104,13 +99,13 @@ def _low_battery(before: State, after: State) -> str:
     return f"low battery, {min(charges):.0f} %, which slows some devices down: charge it"
 
 
-def _background_load(found: dict[str, Any]) -> str:
+def _background_load(found: dict[str, Any], n_cores: int) -> str:
     cpu = found.get("cpu") or {}
     busy, own, wall = cpu.get("busy_ns"), cpu.get("own_ns"), cpu.get("wall_ns")
     if busy is None or own is None or not wall or wall < _LEAST_SPAN_NS:
         return ""
-    others = (busy - own) / wall
-    return f"other processes kept {others:.1f} cores busy meanwhile: close apps" if others > BUSY_CORES else ""
+    told = background_load((busy - own) / wall, found.get("threads", 0), n_cores)
+    return told and f"{told}: close apps"
 
 
 def _frequency_limited(before: State, found: dict[str, Any]) -> str:
@@ -130,11 +125,6 @@ def _other_cores(found: dict[str, Any], asked: Sequence[int]) -> str:
         return ""
     names = (", ".join(map(str, sorted(cores))) for cores in (ran, asked))
     return "ran on cores {}, asked for {}: Android keeps it from the others".format(*names)
-
-
-def _few_runs(found: dict[str, Any]) -> str:
-    n = len(found.get("samples_ns", []))
-    return f"{n} timed run{'s' if n > 1 else ''} only: a median of these says little" if 0 < n < FEW_RUNS else ""
 
 
 def _no_xnnpack(found: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ _COMMANDS = (
         "baseline",
         "bench",
         "cache",
+        "compare",
         "completion",
         "compress",
         "devices",

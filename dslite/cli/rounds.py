@@ -1,51 +1,80 @@
 """Files that take turns to be timed, so that what is compared was measured next to each other."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
 
 from dslite.cli import workers
 from dslite.cli.cases import Case
-from dslite.measure import bench
-from dslite.records import Plan, Progress, Run
+from dslite.measure.turns import timed_by_turns
+from dslite.records import Plan, Progress, Run, apart
+from dslite.registry import get_with_options
 from dslite.report.comparison import bases
 
+_MOST_OTHERS = 4
+"""Files in one process besides the one that they are compared with: they are in memory at the same time."""
 
-def time_in_rounds(done: Mapping[int, Run], plan: Plan, n_rounds: int, report: Progress) -> dict[int, Run]:
-    """Time the files of an experiment anew, in rounds in which each has its turn.
 
-    Between its first row and its last lie the trainings; by then a shared machine has another pace, and what was timed
-    along the way cannot be compared. The file that others are compared with is timed anew beside each of them, and
-    every other round goes backwards. Files of the same bytes share their turns.
+def time_in_rounds(
+    done: Mapping[int, Run],
+    plan: Plan,
+    n_rounds: int,
+    report: Progress,
+    base_of: Mapping[str, Run] | None = None,
+    audio: Sequence[Path] = (),
+) -> dict[int, Run]:
+    """Time files anew, in rounds in which each has its turn.
+
+    Between the first row and the last lie minutes, or in an experiment trainings; by then a shared machine has another
+    pace, and what was timed along the way cannot be compared. The file that others are compared with is timed anew
+    beside each of them, and every other round goes backwards. A target that can (`Target.together`) times up to five
+    files, that one among them, in one process.
 
     Args:
         done: the runs, by the number of their case.
-        plan: how; its runs, and its seconds at most, are divided among the rounds.
+        plan: how; its runs, and its seconds, are divided among the rounds.
         n_rounds: how often each file has its turn.
         report: told of its progress.
+        base_of: by target the run that others are compared with. None: those of an experiment; files of the same bytes
+            share their turns then.
+        audio: files they are fed with; empty for the synthetic chunk.
     """
     runs = {number: run for number, run in done.items() if not run.error}
-    base_of = bases(list(runs.values()))
-    stands_for = _same_bytes(runs, base_of)
+    if base_of is None:
+        base_of = bases(list(runs.values()))
+        stands_for = _same_bytes(runs, base_of)
+    else:
+        stands_for = {number: number for number in runs}
     timed = {number: run for number, run in runs.items() if number in stands_for.values()}
-    order, beside = _turns(timed, base_of, n_rounds)
+    groups, beside = _turns(timed, base_of, n_rounds)
+    order = [number for group in groups for number in group]
     cases = {number: Case(run.target, file=run.artifact.path) for number, run in runs.items()}
     left = [(turn, cases[number]) for turn, number in enumerate(order)]
+    group_of = [i for i, group in enumerate(groups) for _ in group]
     found: dict[int, Run] = {}
-    short = replace(plan, runs=math.ceil(plan.runs / n_rounds), max_s=plan.max_s / n_rounds, memory=False)
+    short = replace(
+        plan,
+        runs=math.ceil(plan.runs / n_rounds),
+        min_s=plan.min_s / n_rounds,
+        max_s=plan.max_s / n_rounds,
+        memory=False,
+    )
 
     def start(title: str) -> Progress:
         n_behind = len(order) - len(left)
         return lambda what, share: report(f"{title}: {what}", (n_behind + share) / len(order))
 
     while left:
-        reason, _ = workers.work(left, short, [], start, found.__setitem__)
+        together = [group_of[turn] for turn, _ in left]
+        reason, _ = workers.work(left, short, audio, start, found.__setitem__, together)
         if left:  # the worker did not live to tell of it
             turn, lost = left.pop(0)
             found[turn] = workers.lost_run(lost, short, reason)
     taken = {number: [turn for turn, each in enumerate(order) if each == first] for number, first in stands_for.items()}
     return {
-        number: bench.timed_by_turns(
+        number: timed_by_turns(
             run,
             [found[turn] for turn in taken[number]],
             [found[beside[turn]] for turn in taken[number] if turn in beside],
@@ -71,32 +100,49 @@ def _same_bytes(runs: Mapping[int, Run], base_of: Mapping[str, Run]) -> dict[int
     return {number: first[run.artifact.sha256 or number, run.target] for number, run in runs.items()}
 
 
-def _turns(runs: Mapping[int, Run], base_of: Mapping[str, Run], n_rounds: int) -> tuple[list[int], dict[int, int]]:
+def _turns(
+    runs: Mapping[int, Run], base_of: Mapping[str, Run], n_rounds: int
+) -> tuple[list[list[int]], dict[int, int]]:
     """Give the numbers of the files in the order of their turns, and of each turn the one beside it to compare with.
 
-    On each target, the file that others are compared with comes first and after every two of them; its own turns are
-    compared with themselves.
+    Files of a group are timed together. The turns of the file that others are compared with are compared with
+    themselves.
     """
-    order: list[int] = []
+    groups: list[list[int]] = []
     beside: dict[int, int] = {}
-
-    def put(number: int, where: int) -> None:
-        beside[len(order)] = len(order) + where
-        order.append(number)
-
     for target in dict.fromkeys(run.target for run in runs.values()):
         base = next((number for number, run in runs.items() if run is base_of.get(target)), None)
         others = [number for number, run in runs.items() if run.target == target and number != base]
-        turns = [turn for i in range(n_rounds) for turn in (reversed(others) if i % 2 else others)]
-        if base is None:
-            order += turns
-            continue
-        for i, number in enumerate(turns):
-            if i % 2:
-                put(number, +1)
-            else:
-                put(base, 0)
-                put(number, -1)
-        for _ in range(1 if turns else n_rounds):
-            put(base, 0)
-    return order, beside
+        able = get_with_options("targets", target)[0].together is not apart
+        for group in (_side_by_side if able else _one_by_one)(base, others, n_rounds):
+            begin = sum(map(len, groups))
+            groups.append([number for number, _ in group])
+            beside |= {begin + i: begin + i + where for i, (_, where) in enumerate(group) if where is not None}
+    return groups, beside
+
+
+_Group: TypeAlias = list[tuple[int, int | None]]
+"""Numbers of files, each with how far from it the one is that it is compared with."""
+
+
+def _side_by_side(base: int | None, others: Sequence[int], n_rounds: int) -> list[_Group]:
+    """Give groups of few files, each with the one that they are compared with."""
+    parts = [list(others[i : i + _MOST_OTHERS]) for i in range(0, len(others), _MOST_OTHERS)] or [[]]
+    found: list[_Group] = []
+    for i in range(n_rounds):
+        for part in parts:
+            order = [*([] if base is None else [base]), *part][:: -1 if i % 2 else 1]
+            found.append([(n, None if base is None else order.index(base) - at) for at, n in enumerate(order)])
+    return found
+
+
+def _one_by_one(base: int | None, others: Sequence[int], n_rounds: int) -> list[_Group]:
+    """Give files alone: the one that others are compared with comes first and after every two of them."""
+    turns = [turn for i in range(n_rounds) for turn in (reversed(others) if i % 2 else others)]
+    if base is None:
+        return [[(turn, None)] for turn in turns]
+    found: _Group = []
+    for i, turn in enumerate(turns):
+        found += [(turn, +1)] if i % 2 else [(base, 0), (turn, -1)]
+    found += [(base, 0)] * (1 if turns else n_rounds)
+    return [[each] for each in found]

@@ -42,7 +42,8 @@ class Sweep:
         cases: in the order of the report.
         plan: how.
         audio: files they are fed with; empty for the synthetic chunk.
-        n_rounds: in which files are timed by turns when all are there; 0 but for experiments.
+        n_rounds: in which files are timed by turns when all are there; 0: they are not.
+        interleaved: whether these are of a bench, in which files are compared with the first, not of an experiment.
         done: each case's run under its number, as they come.
         kept: what the next bench can take over if this one is stopped.
     """
@@ -51,6 +52,7 @@ class Sweep:
     plan: Plan
     audio: Sequence[Path]
     n_rounds: int = 0
+    interleaved: bool = False
     done: dict[int, Run] = field(default_factory=dict)
     kept: Kept | None = None
 
@@ -101,12 +103,13 @@ class Sweep:
                 click.echo(f"{told}, and are taken over (--fresh measures them again)", err=True)
                 results.add(self.runs(), self.runs())
             left = {i: case for i, case in enumerate(self.cases) if i not in self.done}
-            is_experiment = bool(self.n_rounds)
+            has_rounds = bool(self.n_rounds)
+            is_experiment = has_rounds and not self.interleaved
             groups = workers.grouped(left)
             n_epochs = epochs_of([case for group in groups for _, case in group])
             n_turns = rounds.n_turns(len(self.cases), self.n_rounds)
             pace = Pace(n_epochs, n_turns, worker.TRAINING_SHARE)
-            costs = [*(1.0 + n for n in n_epochs), *([TURN_COST * n_turns] if is_experiment else [])]
+            costs = [*(1.0 + n for n in n_epochs), *([TURN_COST * n_turns] if has_rounds else [])]
             with progress(costs, pace.seconds_left if is_experiment else None) as steps:
 
                 def start(title: str) -> Progress:
@@ -128,10 +131,23 @@ class Sweep:
                     results.add(self.runs(), [new])
 
                 workers.measure(groups, self.plan, self.audio, start, finished)
-                if is_experiment:
+                if has_rounds:
                     report = start(f"timing in {self.n_rounds} rounds")
-                    self.done |= rounds.time_in_rounds(self.done, self.plan, self.n_rounds, report)
+                    self.done |= rounds.time_in_rounds(
+                        self.done, self.plan, self.n_rounds, report, self._bases(), self.audio
+                    )
+                if is_experiment:
                     steps.tell(f"latencies: timed by turns, {self.n_rounds} rounds")
+
+    def _bases(self) -> dict[str, Run] | None:
+        """Give the first run of each target, which others are compared with; None: an experiment has its own."""
+        if not self.interleaved:
+            return None
+        found: dict[str, Run] = {}
+        for run in self.runs():
+            if not run.error:
+                found.setdefault(run.target, run)
+        return found
 
     def _keys(self) -> list[str]:
         sounds = [files.sha256(path) for path in self.audio]

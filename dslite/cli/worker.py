@@ -4,6 +4,7 @@ It says ``{"progress": [what, fraction]}`` on the way, and ``{"run": {...}}`` fo
 ``{"making": true}`` before it makes the model that the cases of an experiment have in common, and ``false`` after.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -29,7 +30,7 @@ from dslite.measure import bench
 from dslite.measure.environment import cpu_count
 from dslite.measure.inputs import prepare
 from dslite.native import debug
-from dslite.records import Artifact, Device, Flag, Measurement, Options, Outcome, Plan, Progress, Run, Target
+from dslite.records import Artifact, Device, Flag, Measurement, Options, Outcome, Plan, Progress, Run, Target, apart
 from dslite.registry import get_with_options
 
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
@@ -56,6 +57,11 @@ def main() -> None:
     if any(case.trial and building.get_exporter(case.exporter)[0].suffix in TENSORFLOW_SUFFIXES for case in cases):
         set_tensorflow_threads(threads)  # before a model is trained or built here: such files are scored here too
     try:
+        if request["together"]:
+            for _, group in itertools.groupby(zip(request["together"], cases, strict=True), lambda pair: pair[0]):
+                for run in _time_together([case for _, case in group], plan, audio):
+                    say({"run": to_json(run)})
+            return
         for case in cases:
             say({"run": to_json(_measure(case, plan, audio, models))})
     except KeyboardInterrupt:  # asked to end
@@ -156,6 +162,19 @@ def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> 
     return replace(run, measurements=(*run.measurements, *scored), flags=(*run.flags, *told))
 
 
+def _time_together(cases: Sequence[Case], plan: Plan, audio: Sequence[Path]) -> list[Run]:
+    """Time files of one target in turn; where one of them cannot be, each is a case by itself."""
+    try:
+        artifacts = [bench.describe_file(Path(case.file or ""))[0] for case in cases]
+        target, options = _guarded(cases[0].target)
+        given = [prepare(artifact, audio) for artifact in artifacts]
+    except (Exception, SystemExit):  # noqa: BLE001 - whose fault it is shows then
+        return [_measure(case, plan, audio, _Models()) for case in cases]
+    return bench.run_together(
+        artifacts, target, options, plan, given, lambda what, done: say({"progress": [what, done]})
+    )
+
+
 def _guarded(name: str) -> tuple[Target, Options]:
     """Look a target up; what it does against its contract then is an error that names it, its plugin and the cure."""
     target, options = get_with_options("targets", name)
@@ -182,7 +201,14 @@ def _guarded(name: str) -> tuple[Target, Options]:
             outcome = found if isinstance(found, Outcome) else Outcome(tuple(found))
             return from_json(Outcome, json.loads(json.dumps(to_json(outcome))))
 
-    return replace(target, name=name, devices=devices, run=run), options
+    def together(*arguments: Any) -> list[Outcome]:
+        with told(MeasurementError, UserError):
+            found = target.together(*arguments)
+        with told():
+            return [from_json(Outcome, json.loads(json.dumps(to_json(outcome)))) for outcome in found]
+
+    in_turn = target.together if target.together is apart else together
+    return replace(target, name=name, devices=devices, run=run, together=in_turn), options
 
 
 def _exported(case: Case, models: _Models, model_share: float) -> Artifact:

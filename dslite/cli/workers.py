@@ -59,8 +59,18 @@ def work(
     audio: Sequence[Path],
     start: Callable[[str], Progress],
     finished: Callable[[int, Run], None],
+    together: Sequence[int] = (),
 ) -> tuple[str, bool]:
     """Let a worker measure cases, each leaving the list when its run is there.
+
+    Args:
+        left: cases with their numbers.
+        plan: how.
+        audio: files they are fed with; empty for the synthetic chunk.
+        start: see `measure`.
+        finished: see `measure`.
+        together: of each case the number of its group, which are neighbours; files of a group are timed in turn, and
+            nothing else is measured. Empty: each case is measured by itself, as a whole.
 
     Returns:
         How the worker ended, and whether it was making the model of an experiment's cases then.
@@ -84,6 +94,7 @@ def work(
             "cases": [to_json(case) for _, case in left],
             "plan": to_json(plan),
             "audio": [str(path) for path in audio],
+            "together": list(together),
         },
         receive,
         timeout_s=plan.timeout_s + _SLACK_S,

@@ -1,6 +1,5 @@
 """Measure files: one run a file and target; a run that fails is a run with an error, and the next one starts."""
 
-import itertools
 import tempfile
 import traceback
 from collections.abc import Sequence
@@ -13,9 +12,9 @@ from dslite import files
 from dslite.deploy import manifest, tflite_file
 from dslite.deploy.runtime import LITERT_SUFFIXES
 from dslite.errors import ModelFileError, UnknownNameError, in_words
+from dslite.measure import validity
+from dslite.measure.figures import derived, find, with_statistics
 from dslite.measure.inputs import Inputs
-from dslite.measure.statistics import summarise
-from dslite.measure.validity import threads_exceed_cores
 from dslite.native import debug
 from dslite.records import (
     AUTO,
@@ -32,12 +31,9 @@ from dslite.records import (
     Run,
     Target,
     TensorSpec,
+    apart,
 )
 
-_BY_TURNS = "_by_turns"
-"""How codes of flags end that come from turns."""
-FAILED_BY_TURNS = f"failed{_BY_TURNS}"
-"""Code of the flag of a run that failed when files took turns."""
 _MACS_TOLERANCE = 1e-3
 
 
@@ -129,16 +125,98 @@ def run(
             np.save(place, inputs.arrays)
             found = _outcome(target.run(artifact, device, replace(plan, input_path=str(place)), options, progress))
         error = None
-        flags += _length_flags(plan, found)
+        flags += _series_flags(plan, found)
     except Exception as failure:  # noqa: BLE001 - whatever a target does, the next case is measured
         if debug():
             traceback.print_exc()
         reasons = dict.fromkeys((in_words(failure), broken or ""))
         error = "; ".join(text.removeprefix(f"{artifact.path}: ") for text in reasons if text)
         found = _outcome(getattr(failure, "measured", ()))
-    measurements = (*(_with_statistics(m) for m in found.measurements), *counted)
-    flags += [flag for flag in found.flags if flag.code not in {known.code for known in flags}]
-    return Run(artifact, target.name, device, plan, measurements, tuple(flags), error, found.conditions)
+    return _run_of(artifact, target, device, plan, found, counted, flags, error)
+
+
+def _run_of(
+    artifact: Artifact,
+    target: Target,
+    device: Device | None,
+    plan: Plan,
+    found: Outcome,
+    counted: Sequence[Measurement],
+    flags: Sequence[Flag],
+    error: str | None,
+) -> Run:
+    """Make a run of what a target found, with what follows from it."""
+    measured = (*(with_statistics(m) for m in found.measurements), *counted)
+    told = [*flags, *(flag for flag in found.flags if flag.code not in {known.code for known in flags})]
+    run = Run(artifact, target.name, device, plan, measured, tuple(told), error, found.conditions)
+    return replace(run, measurements=(*measured, *derived(run)))
+
+
+def run_together(
+    artifacts: Sequence[Artifact],
+    target: Target,
+    options: Options,
+    plan: Plan,
+    inputs: Sequence[Inputs],
+    progress: Progress,
+) -> list[Run]:
+    """Time files in turn, in one process of a target that can; see `Target.together`.
+
+    Where it cannot, or fails, each is measured by itself (`run`), so that one that fails is one row with an error.
+
+    Args:
+        artifacts: the files, which are understood.
+        target: where to measure.
+        options: of the target, complete.
+        plan: how, for each of them.
+        inputs: of each.
+        progress: told what happens.
+
+    Returns:
+        A run of each, of latency alone.
+    """
+    if target.together is not apart:
+        try:
+            return _together(artifacts, target, options, plan, inputs, progress)
+        except Exception:  # noqa: BLE001 - whose fault it is shows when each is alone
+            if debug():
+                traceback.print_exc()
+    return [
+        run(artifact, None, target, options, plan, given, progress)
+        for artifact, given in zip(artifacts, inputs, strict=True)
+    ]
+
+
+def _together(
+    artifacts: Sequence[Artifact],
+    target: Target,
+    options: Options,
+    plan: Plan,
+    inputs: Sequence[Inputs],
+    progress: Progress,
+) -> list[Run]:
+    device = choose_device(target, options)
+    plan = replace(plan, threads=threads_on(plan, device.cpus))
+    with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
+        plans = []
+        for i, given in enumerate(inputs):
+            place = Path(folder) / f"inputs{i}.npy"
+            np.save(place, given.arrays)
+            plans.append(replace(plan, input=given.source, input_path=str(place)))
+        outcomes = target.together(list(zip(artifacts, plans, strict=True)), device, options, progress)
+    return [
+        Run(
+            artifact,
+            target.name,
+            device,
+            each,
+            tuple(map(with_statistics, o.measurements)),
+            o.flags,
+            None,
+            o.conditions,
+        )
+        for artifact, each, o in zip(artifacts, plans, outcomes, strict=True)
+    ]
 
 
 def choose_device(target: Target, options: Options) -> Device:
@@ -179,70 +257,6 @@ def _outcome(found: Sequence[Measurement] | Outcome) -> Outcome:
     return found if isinstance(found, Outcome) else Outcome(tuple(found))
 
 
-def timed_by_turns(run: Run, turns: Sequence[Run], references: Sequence[Run]) -> Run:
-    """Give a run the latency of the turns that its file took among others, in place of its own.
-
-    Args:
-        run: with a latency.
-        turns: runs of the same file, in their order.
-        references: of each turn, the run of the file it is compared with that was timed next to it.
-
-    Returns:
-        The run; its latency has the samples of all turns, ``turns`` of its conditions those of each, and it has their
-        flags. ``turn_latency`` has the median of each, and ``reference_latency`` that of the turn beside it. Where a
-        turn failed, the run keeps the latency it has, and where one beside it did, it has no ``reference_latency``; a
-        flag says so. What earlier turns gave goes in any case.
-    """
-    others = [m for m in run.measurements if m.metric not in ("turn_latency", "reference_latency")]
-    flags = [flag for flag in run.flags if flag.code != FAILED_BY_TURNS]
-    run = replace(run, measurements=tuple(others), flags=tuple(flags))
-    taken, beside = ([m for each in series if (m := _sampled(each))] for series in (turns, references))
-    for series, there, who in ((turns, taken, "it"), (references, beside, "the file that it is compared with")):
-        if failed := [each.error for each in series if each.error]:
-            told = f"{who} failed in {len(failed)} of {len(series)} turns, so it has no speed-up: {failed[0]}"
-            flag = Flag(FAILED_BY_TURNS, f"{Path(run.artifact.path).name}: timed by turns, {told}")
-            run = replace(run, flags=(*run.flags, flag))
-            there.clear()
-    if not taken or len(taken) < len(turns):
-        return run  # or of a target that gives no samples
-    samples = tuple(itertools.chain.from_iterable(m.samples for m in taken))
-    latency = replace(
-        taken[0], method=f"in each of {len(taken)} turns among all files, {taken[0].method}", samples=samples
-    )
-    found = [latency, *(m for m in others if m.metric != latency.metric)]
-    for metric, there, whose in (
-        ("turn_latency", taken, "each of its turns"),
-        ("reference_latency", beside, "the turn beside each, of the file that it is compared with"),
-    ):
-        if len(there) == len(taken):
-            found.append(Measurement(metric, 0.0, "s", f"median latency in {whose}", tuple(m.value for m in there)))
-    return replace(_with_what_was_seen(run, turns), measurements=tuple(map(_with_statistics, found)))
-
-
-def _with_what_was_seen(run: Run, turns: Sequence[Run]) -> Run:
-    """Add flags and conditions of the turns, in place of those of earlier turns; that a turn is short is no fault."""
-    kept = [flag for flag in run.flags if not flag.code.endswith(_BY_TURNS) or flag.code == FAILED_BY_TURNS]
-    told = {flag.code for flag in kept} | {"few_runs"}
-    new = {flag.code: flag for turn in turns for flag in turn.flags if flag.code not in told}
-    by_turns = [Flag(code + _BY_TURNS, flag.message) for code, flag in new.items()]
-    seen = [turn.conditions for turn in turns]
-    conditions = {name: value for name, value in run.conditions.items() if name != "turns"}
-    if any(seen):
-        conditions["turns"] = seen
-    return replace(run, flags=(*kept, *by_turns), conditions=conditions)
-
-
-def _sampled(run: Run) -> Measurement | None:
-    return next((m for m in run.measurements if m.metric == "latency" and m.samples and not run.error), None)
-
-
-def _with_statistics(measurement: Measurement) -> Measurement:
-    if not measurement.samples:
-        return measurement
-    statistics = summarise(measurement.samples)
-    return replace(measurement, value=statistics["p50"], statistics=statistics)
-
-
 def _counted(artifact: Artifact, broken: str | None) -> list[Measurement]:
     """Give what is counted rather than timed, each count with its method."""
     found = [Measurement("size", artifact.size_bytes, "bytes", "bytes on disk")]
@@ -281,16 +295,22 @@ def _flags(artifact: Artifact, counted: Sequence[Measurement]) -> list[Flag]:
     return []
 
 
-def _length_flags(plan: Plan, found: Outcome) -> list[Flag]:
-    if found.conditions.get("stopped") == "throttled" or any(flag.code == "few_runs" for flag in found.flags):
-        return []  # the target knows better why
-    told = [len(m.samples) or int(m.statistics.get("n", 0)) for m in found.measurements if m.metric == "latency"]
-    taken = min(filter(None, told), default=plan.runs)
-    if taken >= plan.runs:
+def _series_flags(plan: Plan, found: Outcome) -> list[Flag]:
+    """Judge the latencies: whether they are enough, and what their order and shape say of them."""
+    latency = find(found.measurements, "latency")
+    if latency is None:
         return []
-    return [Flag("few_runs", f"{taken} timed runs where {plan.runs} were asked for: the time limit came first")]
+    first = find(found.measurements, "first_latency")
+    told = validity.of_series(latency.samples, first.value if first else None) if latency.samples else []
+    if found.conditions.get("stopped") == "throttled" or any(flag.code == "few_runs" for flag in found.flags):
+        return told  # the target knows better why
+    n = len(latency.samples) or int(latency.statistics.get("n", 0))
+    if 0 < n < plan.runs:
+        text = f"{n} timed runs where {plan.runs} were asked for: the time limit came first"
+        return [*told, Flag("few_runs", text)]
+    return [*told, *(validity.enough(n, sum(latency.samples) if latency.samples else None) if n else [])]
 
 
 def _thread_flags(plan: Plan, device: Device) -> list[Flag]:
-    told = threads_exceed_cores(plan.threads, device.cpus)
+    told = validity.threads_exceed_cores(plan.threads, device.cpus)
     return [Flag("threads_exceed_cores", told)] if told else []

@@ -6,14 +6,20 @@ the timed span.
 """
 
 import gc
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dslite.deploy.runtime import Array, Session
+from dslite.measure.watch import Watch
 from dslite.records import Plan, Progress
 
 _REPORT_EVERY_S = 0.2
+_N_VISITS = 6
+"""Times that each of several files has its turn within a process: even, so that each is as often first as last."""
+_WARMUP_TOGETHER_S = 0.1
+"""For each file, at most: of several processes, each warms up anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,9 @@ class Timing:
     samples_s: tuple[float, ...]
 
 
-def measure_latency(open_session: Callable[[], Session], inputs: Array, plan: Plan, progress: Progress) -> Timing:
+def measure_latency(
+    open_session: Callable[[], Session], inputs: Array, plan: Plan, progress: Progress, watch: Watch | None = None
+) -> Timing:
     """Open a model, run it once, warm it up, then time it.
 
     Args:
@@ -34,6 +42,7 @@ def measure_latency(open_session: Callable[[], Session], inputs: Array, plan: Pl
         inputs: ``(k, *shape of the input)``, used in turn.
         plan: how many runs and seconds.
         progress: told between runs, never within one, and at most five times a second.
+        watch: watches the machine from the first timed run to the last, likewise.
     """
     start = time.perf_counter()
     session = open_session()
@@ -53,6 +62,8 @@ def measure_latency(open_session: Callable[[], Session], inputs: Array, plan: Pl
         n_warmup += 1
     samples: list[float] = []
     gc.collect()
+    if watch:
+        watch.begin()
     gc.disable()  # a collection within a run would be timed as the model's
     try:
         begin = reported = time.perf_counter()
@@ -63,6 +74,71 @@ def measure_latency(open_session: Callable[[], Session], inputs: Array, plan: Pl
             if time.perf_counter() - reported > _REPORT_EVERY_S:
                 reported = time.perf_counter()
                 progress("timing", min(len(samples) / plan.runs, 1.0))
+                if watch:
+                    watch.look()
     finally:
         gc.enable()
+    if watch:
+        watch.end()
     return Timing(init_s, first_s, n_warmup, tuple(samples))
+
+
+def measure_together(
+    openers: Sequence[Callable[[], Session]],
+    inputs: Sequence[Array],
+    plan: Plan,
+    progress: Progress,
+    watch: Watch | None = None,
+) -> list[tuple[float, ...]]:
+    """Open several models, warm each up, then time them in turn, a few runs at a time: A B B A A B B A ...
+
+    What disturbs one disturbs the others, so ratios of their medians are steadier than any of these. Before the first
+    run of a visit that is timed there is one that is not: it finds the caches full of another model.
+
+    Args:
+        openers: of each model, what opens it.
+        inputs: of each, ``(k, *shape of its input)``, used in turn.
+        plan: how many runs and seconds, for each of them.
+        progress: told between visits.
+        watch: as in `measure_latency`.
+
+    Returns:
+        Seconds of the timed runs of each.
+    """
+    sessions = [open_() for open_ in openers]
+    samples: list[list[float]] = [[] for _ in sessions]
+
+    def run(k: int) -> float:
+        sessions[k].feed(inputs[k][len(samples[k]) % len(inputs[k])])
+        begin = time.perf_counter()
+        sessions[k].invoke()
+        return time.perf_counter() - begin
+
+    for k in range(len(sessions)):
+        begin, n_warmup = time.perf_counter(), 0
+        while n_warmup <= plan.warmup_runs or time.perf_counter() - begin < min(plan.warmup_s, _WARMUP_TOGETHER_S):
+            run(k)
+            n_warmup += 1
+    order = list(range(len(sessions)))
+    visits = [k for i in range(_N_VISITS) for k in (order[::-1] if i % 2 else order)]
+    n_runs, seconds = math.ceil(plan.runs / _N_VISITS), plan.min_s / _N_VISITS
+    gc.collect()
+    if watch:
+        watch.begin()
+    gc.disable()
+    try:
+        begin = time.perf_counter()
+        for i, k in enumerate(visits):
+            if i >= len(sessions) and time.perf_counter() - begin > plan.max_s * len(sessions):
+                break  # each has had a visit
+            run(k)
+            visit, n = time.perf_counter(), 0
+            while n < n_runs or time.perf_counter() - visit < seconds:
+                samples[k].append(run(k))
+                n += 1
+            progress("timing in turn", i / len(visits))
+    finally:
+        gc.enable()
+    if watch:
+        watch.end()
+    return [tuple(each) for each in samples]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dslite.errors import SpecError
+from dslite.measure.validity import broken, is_rule
 from dslite.records import Measurement, Run
 from dslite.report import paper
 from dslite.report.paper import PaperFigures
@@ -114,13 +115,35 @@ def _celsius(value: float | None) -> str:
     return DASH if value is None else f"{value:.1f}"
 
 
+def _half_interval(run: Run) -> float | None:
+    """Give half the width of the median's interval, as a share of the median."""
+    low, high, median = (_latency(name)(run) for name in ("low", "high", "p50"))
+    return (high - low) / 2 / median if low is not None and high is not None and median else None
+
+
+def _percent(value: float | None) -> str:
+    return DASH if value is None else f"{value * 100:.1f}" if value < 0.1 else f"{value * 100:.0f}"  # noqa: PLR2004
+
+
+def _factor(value: float | None) -> str:
+    return DASH if value is None else f"{value:.1f}" if value < 100 else f"{value:.0f}"  # noqa: PLR2004
+
+
+def _giga(value: float | None) -> str:
+    return DASH if value is None else f"{value / 1e9:.1f}"
+
+
 COLUMNS = (
     Column("p50\nms", _latency("p50"), milliseconds),
+    Column("±\n%", _half_interval, _percent),
     Column("p90\nms", _latency("p90"), milliseconds),
     Column("mean\nms", _latency("mean"), milliseconds, lambda p: p.mean_s),
     Column("std\nms", _spread, milliseconds),
     Column("first\nms", metric("first_latency"), milliseconds),
     Column("init\nms", metric("init_time"), milliseconds),
+    Column("audio\ns/s", metric("real_time_factor"), _factor, optional=True),
+    Column("GFLOP\n/s", metric("flop_rate"), _giga, optional=True),
+    Column("peak\n%", metric("flop_rate_share"), _percent, optional=True),
     Column("MACs", metric("macs"), count),
     Column("FLOPs", metric("flops"), count, lambda p: p.flops),
     Column("params", metric("parameters"), count, lambda p: p.params),
@@ -212,14 +235,26 @@ def width_of(cell: str) -> int:
 
 
 def flag_messages(runs: Sequence[Run]) -> list[str]:
-    """Give what a reader must know of the runs, each once, with the rows that it is true of where these are not all."""
+    """Give what a reader must know of the runs, each once, with the rows that it is true of where these are not all.
+
+    Why a run is not valid is no such: see `not_valid`.
+    """
     named = titles(runs)
     rows: dict[str, dict[str, None]] = {}
     for title, run in zip(named, runs, strict=True):
-        for flag in run.flags:
+        for flag in (flag for flag in run.flags if not is_rule(flag)):
             rows.setdefault(_without_names(run, flag.message), {})[title] = None
     everywhere = len(set(named))
     return [text if len(names) == everywhere else f"{_some([*names])}: {text}" for text, names in rows.items()]
+
+
+def not_valid(runs: Sequence[Run]) -> list[str]:
+    """Say of each row that is not valid why, rows with the same reasons together."""
+    rows: dict[str, list[str]] = {}
+    for title, run in zip(titles(runs), runs, strict=True):
+        if found := [_without_names(run, message) for message in broken(run)]:
+            rows.setdefault("; ".join(dict.fromkeys(found)), []).append(title)
+    return [f"{_some(names)}: not valid because {reasons}" for reasons, names in rows.items()]
 
 
 def _without_names(run: Run, message: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from statistics import median
 
 from dslite.learn.metrics import Difference
-from dslite.measure.bench import FAILED_BY_TURNS
+from dslite.measure.turns import FAILED_BY_TURNS
 from dslite.records import Flag, Measurement, Run
 from dslite.report.columns import chain, find, value
 

@@ -12,12 +12,16 @@ from rich.text import Text
 
 from dslite.records import DEFAULT_THREADS, HOST, BenchReport, Run
 from dslite.report import paper
-from dslite.report.columns import COLUMNS, GAP, find, flag_messages, titles, too_wide, width_of
+from dslite.report.columns import COLUMNS, GAP, find, flag_messages, not_valid, titles, too_wide, width_of
+from dslite.report.compare_table import in_words
 from dslite.report.pareto import optimal
 
-_LEFT_OUT_FIRST = ("std", "init", "first", "process", "p90", "FLOPs", "params", "MACs", "mean")
+_LEFT_OUT_FIRST = (
+    *("std", "init", "first", "process", "peak", "GFLOP", "FLOPs", "p90", "params", "audio", "MACs", "±", "mean"),
+)
 """In a narrow terminal whole columns go, in this order."""
 _SHORTEST_NAME = 24
+_MOST_NOTES = 12
 _DSLITE = "dslite"
 """The runner, where conditions name none."""
 
@@ -45,7 +49,12 @@ def bench_table(report: BenchReport, width: int, sort: str | None = None) -> Gro
         table.add_row(escape(line.name), *(line.cells[index] for index in columns), style=line.style)
     named = zip(titles(report.runs), report.runs, strict=True)
     below = [Text(f"failed: {title}: {run.error}", style="red") for title, run in named if run.error]
-    below += [Text(f"note: {message}", style="yellow") for message in flag_messages(report.runs)]
+    below += [Text(text, style="red") for text in not_valid(report.runs)]
+    messages = flag_messages(report.runs)
+    below += [Text(f"note: {message}", style="yellow") for message in messages[:_MOST_NOTES]]
+    if len(messages) > _MOST_NOTES:
+        below.append(Text(f"{len(messages) - _MOST_NOTES} notes more: a report (-o) has all, `dslite report` shows it"))
+    below += [Text(text) for text in in_words(report)]
     below += [Text(f"- {note}", style="dim") for note in _notes(report)]
     if left_out:
         below.append(Text(f"- left out for want of width: {', '.join(left_out)}; a report (-o) has all", style="dim"))

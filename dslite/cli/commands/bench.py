@@ -71,6 +71,19 @@ _PARTS = get_args(Part)
 @click.option("--keep", type=PATH, help="Copy the exported files into this folder.")
 @click.option("--sort", type=click.Choice(SORTABLE), help="Order the rows by this column, lowest first.")
 @click.option("--descending", is_flag=True, help="Highest first.")
+@click.option(
+    "--interleave",
+    is_flag=True,
+    help="Time the files again in turn, a few runs at a time: shows small differences from the first row.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Of --interleave, each in a process of its own; --runs and --min-seconds are divided among them. It takes 6 "
+    "to tell speeds apart.",
+)
 @click.option("--fresh", is_flag=True, help="Measure all, also what a bench that was stopped had measured.")
 @plan_options
 @model_options
@@ -90,6 +103,8 @@ def command(
     keep: Path | None,
     sort: str | None,
     descending: bool,
+    interleave: bool,
+    rounds: int,
     fresh: bool,
     plan: Plan,
     model: ModelRequest,
@@ -119,12 +134,16 @@ def command(
     runs = [path for path in files if is_run(path)]
     files = tuple(path for path in files if path not in runs)
     _refuse_needless_options(backbones, runs)
+    if not interleave:
+        refuse_options({"rounds": "--rounds"}, "goes with --interleave")
     systems = _systems(select("backbones", backbones), model, recipe) + [building.trained(path) for path in runs]
     named = with_runner(select("targets", targets), runner, runner_path)
     wanted = cases.file_cases(files, named)
     if systems:
         heard = _calibration(calibration, systems) or [sound for path in audio for sound in audio_files(path)]
         wanted += cases.exported_cases(systems, select("exporters", exporters), parts, named, heard)
+    if interleave and len(wanted) == 1:
+        raise SpecError("--interleave: expected two files or more that take turns, got one")
     if not wanted:
         raise SpecError(
             "nothing to measure: name a --backbone (`dslite list backbones`) or FILES, on a --target that runs them"
@@ -140,7 +159,7 @@ def command(
     fed = [{"file": path.name, "sha256": sha256(path)} for path in sounds]
     surroundings = environment() | ({"audio": fed} if sounds else {})
     delivery = Delivery(surroundings, output, keep, sort, descending, as_json)
-    at_work = sweep.Sweep(wanted, plan, sounds)
+    at_work = sweep.Sweep(wanted, plan, sounds, rounds if interleave else 0, interleaved=interleave)
     at_work.run(delivery, fresh=fresh)
     if at_work.failed:
         raise SystemExit(1)

@@ -1,0 +1,89 @@
+"""``dslite compare``."""
+
+from pathlib import Path
+
+import click
+
+from dslite.cli.console import json_option, out, print_json
+from dslite.cli.options import PATH
+
+BEYOND = 3
+"""Exit code where a case goes beyond a limit."""
+
+
+class _Share(click.ParamType[float]):
+    """A share, such as ``25%`` or ``0.25``."""
+
+    name = "SHARE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) * (0.01 if text.endswith("%") else 1.0)
+        except ValueError:
+            share = -1.0
+        if not 0 <= share < 10:  # noqa: PLR2004 - ten times is no share any more
+            self.fail(f"expected a share such as 25% or 0.25, got {text!r}", param, ctx)
+        return share
+
+
+@click.command(epilog="Example: dslite compare before.json after.json --fail-if 'latency.p50>5%' --fail-if 'size>0'")
+@click.argument("reports", type=PATH, nargs=-1, required=True)
+@click.option(
+    "--fail-if",
+    "limits",
+    multiple=True,
+    metavar="LIMIT",
+    help="End with exit code 3 where a change is beyond this: 'latency.p50>5%', 'size>0', 'memory>1MB', 'uar<-0.02'. "
+    "A latency counts where the difference is shown. May be repeated.",
+)
+@click.option(
+    "--run-to-run",
+    type=_Share(),
+    default=0.25,
+    show_default="25%",
+    help="What two runs of one file that did not take turns may differ by on this machine.",
+)
+@json_option
+def command(reports: tuple[Path, ...], limits: tuple[str, ...], run_to_run: float, as_json: bool) -> None:
+    """Compare reports: faster, slower, or not shown.
+
+    REPORTS are files of `dslite bench -o`. The first is what the others are compared with, case by case. Of one report
+    alone, its rows are compared with the first one, which shows small differences where they took turns (`dslite bench
+    A B --interleave`).
+
+    Machine, software and settings that differ are named first. Exit codes: 0, whatever the verdict; 3 where a limit
+    (--fail-if) is exceeded, or a case fails that did not; 2 where there is nothing to compare.
+    """
+    from dslite.report import compare_table, document, pairing
+    from dslite.report import limits as limited
+
+    bounds = limited.parse_all(limits)
+    read = [document.read(path) for path in reports]
+    names = _names(reports)
+    if len(read) == 1:
+        found = [pairing.within(read[0], names[0], run_to_run)]
+    else:
+        found = [
+            pairing.compare(read[0], report, (names[0], name), run_to_run)
+            for report, name in zip(read[1:], names[1:], strict=True)
+        ]
+    beyond = limited.exceeded(bounds, [pair for each in found for pair in each.pairs]) if bounds else []
+    if as_json:
+        print_json({"comparisons": [compare_table.to_json(each) for each in found], "beyond": beyond})
+    else:
+        console = out()
+        for each in found:
+            console.print(compare_table.comparison_table(each, run_to_run))
+        for line in compare_table.limits_told(beyond):
+            console.print(line)
+    if beyond:
+        raise SystemExit(BEYOND)
+
+
+def _names(paths: tuple[Path, ...]) -> list[str]:
+    """Give the names of the files; where two are called the same, with their folders."""
+    bare = [path.name for path in paths]
+    return [name if bare.count(name) == 1 else str(path) for name, path in zip(bare, paths, strict=True)]
