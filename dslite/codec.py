@@ -6,6 +6,7 @@ import sys
 import types
 import typing
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal, TypeVar, cast
 
 from dslite.errors import SpecError
@@ -45,6 +46,8 @@ def typed(annotation: Any, data: Any, where: str) -> Any:
     Raises:
         SpecError: where it is of another type; the message begins with `where`.
     """
+    if type(data) is annotation:
+        return data
     if dataclasses.is_dataclass(annotation):
         return _record(annotation, data, where)
     form = _FORMS.get(typing.get_origin(annotation))
@@ -79,31 +82,41 @@ def _literal(arguments: tuple[Any, ...], data: Any, where: str) -> Any:
 def _tuple(arguments: tuple[Any, ...], data: Any, where: str) -> Any:
     if not isinstance(data, list | tuple):
         raise SpecError(f"{where}: expected a list, got {data!r}")
+    if arguments[0] in _FAST and set(map(type, data)) <= _FAST[arguments[0]]:
+        return tuple(data)  # the samples of a series: reports have millions of them
     return tuple(typed(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(data))
 
 
 def _dict(arguments: tuple[Any, ...], data: Any, where: str) -> Any:
     if not isinstance(data, Mapping):
         raise SpecError(f"{where}: expected an object, got {data!r}")
+    if arguments[1] is Any or (arguments[1] in _FAST and set(map(type, data.values())) <= _FAST[arguments[1]]):
+        return {str(k): v for k, v in data.items()}
     return {str(k): typed(arguments[1], v, f"{where}.{k}") for k, v in data.items()}
 
 
+_FAST: dict[Any, set[type]] = {float: {float}, str: {str}, int: {int}}
+"""Types of items that need no look at each, by the type that is wanted."""
 _FORMS = {types.UnionType: _union, typing.Union: _union, Literal: _literal, tuple: _tuple, dict: _dict}
 
 
 def _record(record_type: Any, data: Any, where: str) -> Any:
     if not isinstance(data, Mapping):
         raise SpecError(f"{where}: expected an object, got {data!r}")
-    fields = {f.name: f for f in dataclasses.fields(record_type)}
-    unknown = sorted(set(data) - set(fields))
+    hints, needed = _fields(record_type)
+    unknown = sorted(set(data) - hints.keys())
     if unknown:
-        raise SpecError(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(fields)}")
-    missing = [
-        name
-        for name, f in fields.items()
-        if name not in data and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    ]
+        raise SpecError(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(hints)}")
+    missing = [name for name in needed if name not in data]
     if missing:
         raise SpecError(f"{where}: field {missing[0]!r} is missing")
-    hints = typing.get_type_hints(record_type)
     return record_type(**{k: typed(hints[k], v, f"{where}.{k}") for k, v in data.items()})
+
+
+@cache
+def _fields(record_type: Any) -> tuple[dict[str, Any], list[str]]:
+    """Give the types of a record's fields, and the names of those that have no default."""
+    fields = dataclasses.fields(record_type)
+    hints = typing.get_type_hints(record_type)
+    needed = [f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+    return {f.name: hints[f.name] for f in fields}, needed

@@ -15,7 +15,8 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from dslite.learn.metrics import Difference
-from dslite.measure.bench import FAILED_BY_TURNS, undescribed
+from dslite.measure.bench import undescribed
+from dslite.measure.turns import FAILED_BY_TURNS
 from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
 from dslite.report import document
 from dslite.report.columns import in_short, value

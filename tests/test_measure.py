@@ -20,6 +20,7 @@ from dslite.measure.environment import commit, cpu_count, environment
 from dslite.measure.memory import measure_memory
 from dslite.measure.protocol import measure_latency
 from dslite.measure.statistics import summarise
+from dslite.measure.turns import FAILED_BY_TURNS, timed_by_turns
 from dslite.records import Artifact, Device, Flag, Measurement, Options, Outcome, Plan, Progress, Run, Target
 from dslite.registry import registry
 
@@ -30,10 +31,10 @@ QUICK = Plan(threads=1, warmup_runs=1, warmup_s=0.0, runs=5, min_s=0.0)
 
 
 def test_statistics_of_a_known_series() -> None:
-    # by hand: mean 3.6, squared deviations 6.76 + 2.56 + 0.36 + 0.16 + 19.36 = 29.2, over 4 is 7.3;
-    # p90 lies 0.6 of the way from 4 to 8
+    # by hand: mean 3.6, squared deviations 6.76 + 2.56 + 0.36 + 0.16 + 19.36 = 29.2, over 4 is 7.3
     found = summarise([1.0, 2.0, 3.0, 4.0, 8.0])
-    assert found == pytest.approx({"n": 5, "mean": 3.6, "std": 7.3**0.5, "min": 1, "p50": 3, "p90": 6.4, "max": 8})
+    known = {"n": 5, "mean": 3.6, "std": 7.3**0.5, "min": 1, "p50": 3, "max": 8, "mad": 1, "outliers": 0}
+    assert found == pytest.approx(known)  # five support neither p90 nor an interval
 
 
 @given(st.lists(st.floats(1e-6, 1e3), min_size=2, max_size=200))
@@ -42,7 +43,12 @@ def test_statistics_agree_with_the_standard_library(samples: list[float]) -> Non
     assert found["p50"] == pytest.approx(reference.median(samples))
     assert found["mean"] == pytest.approx(reference.fmean(samples))
     assert found["std"] == pytest.approx(reference.stdev(samples), abs=1e-9)
-    assert found["min"] <= found["p50"] <= found["p90"] <= found["max"]
+    ordered = [found[name] for name in ("min", "p5", "p50", "p90", "p95", "p99", "max") if name in found]
+    assert ordered == sorted(ordered)
+    assert ("p90" in found) == (len(samples) >= 29)
+    assert ("p95" in found) == ("p5" in found) == (len(samples) >= 59)
+    assert ("low" in found) == (len(samples) >= 6)
+    assert found.get("low", found["p50"]) <= found["p50"] <= found.get("high", found["p50"])
 
 
 def test_one_sample_has_no_spread() -> None:
@@ -176,6 +182,13 @@ def _run(artifact: Artifact, target: str = "host-litert", plan: Plan = QUICK, br
     )
 
 
+def _codes(run: Run) -> list[str]:
+    """Give the flags of a run without those of a short series, and of what else the machine does."""
+    of_time = {*("few_runs", "short", "warming_up", "drift", "bimodal", "outliers", "uncertain", "slow_first")}
+    of_machine = {"background_load", "stolen", "frequency_fell"}
+    return [flag.code for flag in run.flags if flag.code not in of_time | of_machine]
+
+
 def _by_metric(run: Run) -> dict[str, Measurement]:
     return {m.metric: m for m in reversed(run.measurements)}
 
@@ -205,7 +218,14 @@ def test_a_run_has_every_figure_with_its_unit_and_method(small_system: Any, expo
         "parameters": "count",
         "macs": "count",
         "flops": "count",
+        "matmul_rate": "flop/s",
+        "flop_rate": "flop/s",
+        "flop_rate_share": "ratio",
+        "real_time_factor": "ratio",
     }
+    assert found["real_time_factor"].value == pytest.approx(1.0 / found["latency"].value)  # a chunk is of 1 s
+    assert found["flop_rate"].value == pytest.approx(2 * artifact.macs / found["latency"].value)
+    assert found["flop_rate_share"].value == pytest.approx(found["flop_rate"].value / found["matmul_rate"].value)
     assert all(m.method and m.value > 0 for name, m in found.items() if name != "memory_anonymous_delta")
     assert len(found["latency"].samples) == found["latency"].statistics["n"] == 5
     assert found["latency"].value == found["latency"].statistics["p50"]
@@ -224,13 +244,13 @@ def test_macs_are_counted_twice_and_a_difference_is_flagged(small_system: Any) -
     import dataclasses
 
     other = dataclasses.replace(artifact, macs=artifact.macs * 2)
-    assert [flag.code for flag in _run(other, plan=QUICK).flags] == ["macs_disagree"]
+    assert _codes(_run(other, plan=QUICK)) == ["macs_disagree"]
 
 
 def test_more_threads_than_cores_is_flagged(small_system: Any) -> None:
     artifact = small_system.files["whole", "tflite-float32"]
     plan = Plan(cpu_count() + 1, 0, 0.0, 2, 0.0, memory=False)
-    assert [flag.code for flag in _run(artifact, plan=plan).flags] == ["threads_exceed_cores"]
+    assert _codes(_run(artifact, plan=plan)) == ["threads_exceed_cores"]
 
 
 def test_a_foreign_file_is_measured_by_itself(foreign: Path) -> None:
@@ -314,26 +334,28 @@ def test_turns_are_one_series_of_which_each_has_its_median_beside_that_of_anothe
 
     run = _run(small_system.files["whole", "tflite-float32"])
     turns = [timed(4.0, 5.0, 6.0), timed(1.0, 2.0, 3.0)]
-    together = bench.timed_by_turns(run, turns, [timed(10.0), timed(8.0)])
+    together = timed_by_turns(run, turns, [timed(10.0), timed(8.0)])
     found = _by_metric(together)
     assert found["latency"].samples == (4.0, 5.0, 6.0, 1.0, 2.0, 3.0)
     assert found["latency"].value == found["latency"].statistics["p50"] == 3.5
     assert found["latency"].method.endswith("3 runs, wall clock")
     assert (found["turn_latency"].samples, found["turn_latency"].value) == ((5.0, 2.0), 3.5)
     assert found["reference_latency"].samples == (10.0, 8.0)
-    others = [m for m in run.measurements if m.metric != "latency"]
-    of_turns = ("latency", "turn_latency", "reference_latency")
+    of_turns = ("latency", "turn_latency", "reference_latency", "real_time_factor", "flop_rate", "flop_rate_share")
+    others = [m for m in run.measurements if m.metric not in of_turns]
+    assert found["real_time_factor"].value == 1 / 3.5
     assert [m for m in together.measurements if m.metric not in of_turns] == others
     killed = timed(90.0, error="killed")
-    failed = bench.timed_by_turns(together, [turns[0], killed], [timed(10.0), timed(8.0)])
-    assert failed.measurements == (found["latency"], *others)  # what other turns gave is gone
+    failed = timed_by_turns(together, [turns[0], killed], [timed(10.0), timed(8.0)])
+    assert "turn_latency" not in _by_metric(failed)  # what other turns gave is gone
+    assert _by_metric(failed)["latency"] == found["latency"]
     assert "it failed in 1 of 2 turns, so it has no speed-up: killed" in failed.flags[-1].message
-    lonely = bench.timed_by_turns(failed, turns, [timed(10.0), killed])
+    lonely = timed_by_turns(failed, turns, [timed(10.0), killed])
     assert "reference_latency" not in _by_metric(lonely)
     assert _by_metric(lonely)["turn_latency"].samples == (5.0, 2.0)
-    (flag,) = [flag for flag in lonely.flags if flag.code == bench.FAILED_BY_TURNS]
+    (flag,) = [flag for flag in lonely.flags if flag.code == FAILED_BY_TURNS]
     assert "the file that it is compared with failed in 1 of 2 turns" in flag.message
-    assert [flag.code for flag in bench.timed_by_turns(lonely, turns, turns).flags] == [f.code for f in run.flags]
+    assert _codes(timed_by_turns(lonely, turns, turns)) == _codes(run) == []
 
 
 def test_what_was_seen_in_turns_is_told_with_their_latency(small_system: Any) -> None:
@@ -341,11 +363,14 @@ def test_what_was_seen_in_turns_is_told_with_their_latency(small_system: Any) ->
     found = Measurement("latency", 2.0, "s", "3 runs, wall clock", (1.0, 2.0, 3.0))
     turn = replace(run, measurements=(found,), conditions={"cores": [6]})
     hot = replace(turn, flags=(Flag("throttled", "throttled: core 6"), Flag("few_runs", "3 timed runs")))
-    together = bench.timed_by_turns(run, [turn, hot], [turn, turn])
-    assert [(flag.code, flag.message) for flag in together.flags] == [("throttled_by_turns", "throttled: core 6")]
+    together = timed_by_turns(run, [turn, hot], [turn, turn])
+    assert _codes(together) == ["throttled_by_turns"]
+    assert together.flags[-1].message == "throttled: core 6"
+    seldom = timed_by_turns(run, [turn] * 5 + [hot], [turn] * 6)
+    assert _codes(seldom) == []  # ratios of turns do without one of six
     assert together.conditions == {"cores": [7], "turns": [{"cores": [6]}, {"cores": [6]}]}
-    again = bench.timed_by_turns(together, [turn], [turn])
-    assert (again.flags, again.conditions) == ((), {"cores": [7], "turns": [{"cores": [6]}]})
+    again = timed_by_turns(together, [turn], [turn])
+    assert (_codes(again), again.conditions) == ([], {"cores": [7], "turns": [{"cores": [6]}]})
 
 
 @pytest.mark.parametrize(
@@ -385,7 +410,8 @@ def test_a_target_with_a_defect_is_a_run_with_an_error(small_system: Any, device
 
 def test_a_series_cut_short_is_flagged(small_system: Any) -> None:
     plan = Plan(1, 0, 0.0, 10**9, 0.0, max_s=0.1, memory=False)
-    assert [flag.code for flag in _run(small_system.files["whole", "tflite-float32"], plan=plan).flags] == ["few_runs"]
+    flags = {flag.code: flag.message for flag in _run(small_system.files["whole", "tflite-float32"], plan=plan).flags}
+    assert f"{10**9} were asked for: the time limit came first" in flags["few_runs"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's peak counter is Linux'")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dslite.errors import SpecError
 from dslite.measure.figures import find
 from dslite.records import Run
+from dslite.report.columns import milliseconds, size
 from dslite.report.pairing import Pair
 
 EXAMPLES = "latency.p50>5%, size>0, memory>1MB, uar<-0.02"
@@ -100,8 +101,15 @@ def _beyond(limit: Limit, pair: Pair, before: float, after: float) -> str:
             change = pair.ratio.value - 1  # of turns, where there are: medians of whole series are not paired
     if change <= limit.bound if limit.above else change >= limit.bound:
         return ""
-    told = f"{change:+.1%}" if limit.unit == "%" else f"{change:+.4g}"
-    return f"{name} {told}, from {before:.4g} to {after:.4g} ({limit.text})"
+    unit = next(m.unit for m in pair.after.measurements if m.metric == limit.metric)
+    told = f"{change:+.1%}" if limit.unit == "%" else ("+" if change > 0 else "-") + _written(abs(change), unit)
+    return f"{name} {told}, from {_written(before, unit)} to {_written(after, unit)} ({limit.text})"
+
+
+def _written(value: float, unit: str) -> str:
+    if unit == "s":
+        return f"{milliseconds(value)} ms"
+    return size(value) if unit == "bytes" else f"{value:.4g}"
 
 
 def parse_all(texts: Iterable[str]) -> list[Limit]:

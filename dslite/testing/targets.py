@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dslite.records import Artifact, Device, Measurement, Outcome, Plan, Target
+from dslite.records import Artifact, Device, Measurement, Outcome, Plan, Target, apart
 from dslite.testing.shared import check_record, default_options
 
 _UNITS = {
@@ -17,7 +17,7 @@ _UNITS = {
     "memory_anonymous_delta": "bytes",
     "memory_process": "bytes",
 }
-_ALL_UNITS = ("s", "bytes", "count", "ratio", "celsius", "hertz")
+_ALL_UNITS = ("s", "bytes", "count", "ratio", "flop/s", "celsius", "hertz")
 _RUNS = 3
 
 
@@ -33,7 +33,7 @@ def check_target(target: Target, artifact: Artifact | None = None, plan: Plan | 
         AssertionError: where it does not; the message names what to mend.
     """
     name = target.name
-    check_record(target, target.devices, target.run, target.check, target.uses)
+    check_record(target, target.devices, target.run, target.check, target.uses, target.together)
     assert target.suffixes, f"{name}: runs no suffix: name the files it runs, such as ('.tflite',)"
     assert all(suffix[:1] == "." != suffix for suffix in target.suffixes), (
         f"{name}: suffixes {', '.join(target.suffixes)}: expected such as .tflite"
@@ -50,6 +50,8 @@ def check_target(target: Target, artifact: Artifact | None = None, plan: Plan | 
         assert not missing, f"{name}: uses {', '.join(missing)}: expected files that are there"
         found = target.run(artifact, device, plan, options, lambda _, done: told.append(done))
         _check_measurements(name, found.measurements if isinstance(found, Outcome) else found, plan)
+        if target.together is not apart:
+            _check_together(name, target.together([(artifact, plan)] * 2, device, options, lambda *_: None), plan)
         assert told, f"{name}: never called progress: a user must see that it works"
         assert all(0 <= done <= 1 for done in told), (
             f"{name}: progress must be told as a fraction of 1, got {max(told)}"
@@ -110,6 +112,14 @@ def _check_measurements(name: str, found: Sequence[Measurement], plan: Plan) -> 
         )
         assert math.isfinite(m.value), f"{name}: {m.metric} is {m.value}: leave out what was not measured"
         assert m.method.strip(), f"{name}: {m.metric} has no method: every figure needs its method, in one sentence"
+
+
+def _check_together(name: str, found: Sequence[Outcome], plan: Plan) -> None:
+    assert len(found) == 2 and all(isinstance(each, Outcome) for each in found), (  # noqa: PLR2004, PT018 - two files
+        f"{name}: together must give an Outcome for each of two files, got {len(found)}"
+    )
+    for each in found:
+        _check_measurements(f"{name}, together", each.measurements, plan)
 
 
 def _check_refusal(target: Target, broken: Artifact, device: Device, plan: Plan) -> None:

@@ -1,0 +1,272 @@
+"""Reports side by side: pairs, verdicts, limits, and the command."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dslite.errors import ReportError, SpecError
+from dslite.measure.bench import undescribed
+from dslite.measure.figures import with_statistics
+from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
+from dslite.report import document, limits, pairing
+
+HOST = Device("host", "a processor", "Linux", "x86_64", 2, 1 << 33)
+
+
+def _row(
+    backbone: str,
+    seconds: float,
+    *,
+    size: float = 1e6,
+    turns: tuple[float, ...] = (),
+    beside: tuple[float, ...] = (),
+    target: str = "host-litert",
+    **others: float,
+) -> Run:
+    samples = tuple(np.random.default_rng(0).normal(seconds, seconds / 200, 100).tolist())
+    found = [
+        with_statistics(Measurement("latency", 0.0, "s", "a clock", samples)),
+        Measurement("size", size, "bytes", "m"),
+    ]
+    found += [Measurement(name, value, "ratio" if name == "uar" else "bytes", "m") for name, value in others.items()]
+    if turns:
+        found += [
+            Measurement("turn_latency", 0.0, "s", "m", turns),
+            Measurement("reference_latency", 0.0, "s", "m", beside),
+        ]
+    artifact = undescribed(Path(f"{backbone}.tflite"), backbone, "tflite-float32")
+    return Run(artifact, target, HOST, Plan(1), tuple(found))
+
+
+def _report(*runs: Run, **environment: Any) -> BenchReport:
+    return BenchReport(
+        1, "2026-01-01T00:00:00Z", "0.1.0", None, "dslite bench", {"cpu": "x", "cpus": 2, **environment}, runs
+    )
+
+
+def _verdicts(found: pairing.Comparison) -> dict[str, str | None]:
+    return {pair.name: pair.ratio and pair.ratio.verdict for pair in found.pairs}
+
+
+def test_cases_are_paired_by_what_they_are_in_any_order() -> None:
+    before = _report(_row("a", 0.010), _row("b", 0.020), _row("gone", 0.030))
+    after = _report(_row("b", 0.040), _row("new", 0.030), _row("a", 0.010))
+    found = pairing.compare(before, after, ("A.json", "B.json"))
+    assert _verdicts(found) == {"a": "no difference shown", "b": "slower"}
+    assert found.only_before == ("gone, whole, tflite-float32 on host-litert",)
+    assert found.only_after == ("new, whole, tflite-float32 on host-litert",)
+    assert found.environment == ()
+
+
+def test_two_reports_of_one_case_each_are_a_pair() -> None:
+    found = pairing.compare(_report(_row("a", 0.010)), _report(_row("b", 0.020)), ("A", "B"))
+    assert _verdicts(found) == {"a.tflite and b.tflite": "slower"}
+    with pytest.raises(ReportError, match="no case in common"):
+        pairing.compare(_report(_row("a", 1), _row("b", 1)), _report(_row("c", 1)), ("A", "B"))
+
+
+def test_what_differs_besides_the_files_is_named() -> None:
+    before = _report(_row("a", 0.010), packages={"numpy": "2.0"}, load_average_1min=0.1)
+    slow = replace(_row("a", 0.010), plan=Plan(2, runs=10))
+    after = _report(slow, packages={"numpy": "2.1"}, load_average_1min=1.7, cpus=4)
+    found = pairing.compare(before, replace(after, dslite="0.2.0"), ("A", "B"))
+    assert found.environment == (
+        "dslite: 0.1.0, 0.2.0",
+        "cpus: 2, 4",
+        "numpy: 2.0, 2.1",
+        "threads: 1, 2",
+        "runs: 50, 10",
+    )
+
+
+def test_rows_that_took_turns_are_compared_by_their_rounds() -> None:
+    base = tuple(0.01 * pace for pace in (1.0, 1.5, 0.9, 2.0, 1.1, 1.0, 1.2))
+    slower = _row("slow", 0.5, turns=tuple(1.03 * t for t in base), beside=base)
+    report = _report(slower, _row("base", 0.010, turns=base, beside=base), _row("else", 0.010))
+    found = pairing.within(report, "AB.json")
+    assert [pair.name for pair in found.pairs] == ["slow against base", "else against base"]
+    (ratio, other) = [pair.ratio for pair in found.pairs]
+    assert ratio is not None
+    assert (ratio.value, ratio.n_rounds, ratio.verdict) == (pytest.approx(1.03), 7, "slower")
+    assert other is not None
+    assert other.n_rounds == 0
+    with pytest.raises(ReportError, match="expected two rows of one target"):
+        pairing.within(_report(base_row := _row("a", 1.0), replace(base_row, target="android")), "x.json")
+
+
+def test_a_failed_case_has_no_verdict_and_why_figures_are_not_valid_is_told() -> None:
+    failed = replace(_row("a", 1.0), error="its runtime crashed")
+    busy = replace(
+        _row("b", 1.0), flags=(Flag("background_load", "other processes kept 1.0 cores busy"), Flag("drift", ""))
+    )
+    found = pairing.compare(_report(_row("a", 1.0), _row("b", 1.0)), _report(failed, busy), ("A", "B"))
+    assert [pair.ratio is None for pair in found.pairs] == [True, False]
+    assert found.pairs[1].not_valid == ["after: other processes kept 1.0 cores busy"]
+    assert limits.exceeded([limits.parse("size>0")], found.pairs) == ["a: it failed: its runtime crashed"]
+
+
+# -- limits ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "after", "is_beyond"),
+    [
+        ("size>0", {"size": 100}, {"size": 101}, True),
+        ("size>0", {"size": 100}, {"size": 100}, False),
+        ("size>1%", {"size": 100}, {"size": 101}, False),
+        ("size>1%", {"size": 100}, {"size": 102}, True),
+        ("size<-10%", {"size": 100}, {"size": 80}, True),
+        ("memory>1MB", {"memory_delta": 5e6}, {"memory_delta": 6.5e6}, True),
+        ("memory>1MB", {"memory_delta": 5e6}, {"memory_delta": 5.5e6}, False),
+        ("uar<-0.02", {"uar": 0.80}, {"uar": 0.77}, True),
+        ("uar<-0.02", {"uar": 0.80}, {"uar": 0.79}, False),
+        ("uar < -5 %", {"uar": 0.80}, {"uar": 0.70}, True),
+    ],
+)
+def test_limits(text: str, before: dict[str, float], after: dict[str, float], is_beyond: bool) -> None:
+    pair = pairing.Pair("a", _row("a", 1.0, **before), _row("a", 1.0, **after), None)
+    found = limits.exceeded([limits.parse(text)], [pair])
+    assert bool(found) == is_beyond
+    assert all(text.strip() in told for told in found)
+
+
+@pytest.mark.parametrize(
+    ("factor", "text", "is_beyond"),
+    [
+        (2.0, "latency.p50>5%", True),
+        (2.0, "latency>5%", True),
+        (2.0, "latency.p90>5%", True),
+        (2.0, "latency>1ms", True),
+        (2.0, "latency>11ms", False),
+        (1.1, "latency.p50>5%", False),  # a tenth is not shown by runs that did not take turns
+        (0.5, "latency.p50>5%", False),
+        (0.5, "latency.p50<-20%", True),
+    ],
+)
+def test_a_latency_is_beyond_its_limit_where_the_difference_is_shown(factor: float, text: str, is_beyond: bool) -> None:
+    found = pairing.compare(_report(_row("a", 0.010)), _report(_row("a", 0.010 * factor)), ("A", "B"))
+    assert bool(limits.exceeded([limits.parse(text)], found.pairs)) == is_beyond
+
+
+@pytest.mark.parametrize("text", ["", "latency", "latency=5%", "latency>", "latency>five", "size>1 parsec", "a.b.c>1"])
+def test_what_is_no_limit_is_refused(text: str) -> None:
+    with pytest.raises(SpecError, match="--fail-if: expected METRIC"):
+        limits.parse(text)
+
+
+def test_a_limit_on_a_figure_that_is_not_there_is_refused_and_does_not_pass() -> None:
+    pair = pairing.Pair("a", _row("a", 1.0), _row("a", 1.0), None)
+    with pytest.raises(SpecError, match="no case has this figure before and after: latency, size"):
+        limits.exceeded([limits.parse("uar<0")], [pair])
+    with pytest.raises(SpecError, match="size is in bytes, not in ms"):
+        limits.exceeded([limits.parse("size>1ms")], [pair])
+
+
+@given(st.sampled_from("<>"), st.floats(-1e6, 1e6), st.sampled_from(["", "%", "ms", "kB"]))
+def test_limits_are_read_as_they_are_written(sign: str, bound: float, unit: str) -> None:
+    limit = limits.parse(f"some_metric.p50{sign}{bound!r}{unit}")
+    scale = {"": 1, "%": 0.01, "ms": 1e-3, "kB": 1e3}[unit]
+    assert (limit.metric, limit.statistic, limit.above) == ("some_metric", "p50", sign == ">")
+    assert limit.bound == pytest.approx(bound * scale)
+
+
+# -- the command ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> tuple[Path, Path]:
+    paths = tmp_path / "A.json", tmp_path / "B.json"
+    document.write(_report(_row("a", 0.010, size=1e6, uar=0.8), _row("b", 0.010)), paths[0])
+    document.write(_report(_row("a", 0.020, size=1.1e6, uar=0.75), _row("b", 0.010), cpus=4), paths[1])
+    return paths
+
+
+def test_the_command_names_differences_first_and_gives_verdicts(
+    reports: tuple[Path, Path], dslite_command: Callable[..., CompletedProcess[str]]
+) -> None:
+    done = dslite_command("compare", *map(str, reports))
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.split() for line in done.stdout.splitlines() if line.strip()]
+    assert lines[0] == ["A.json", "and", "B.json"]
+    assert " ".join(lines[1]) == "not the same: cpus: 2, 4"
+    (row,) = [" ".join(line) for line in lines if line[0] == "a"]
+    assert row.startswith("a 10.0 20.0 2.000 (1.5")
+    assert row.endswith("slower +10.0% - -0.050")
+    assert "two runs of one file may differ by 25% here" in done.stdout
+
+
+def test_the_command_ends_with_3_where_a_limit_is_exceeded(
+    reports: tuple[Path, Path], dslite_command: Callable[..., CompletedProcess[str]]
+) -> None:
+    words = ["compare", *map(str, reports)]
+    done = dslite_command(*words, "--fail-if", "latency.p50>5%", "--fail-if", "size>0")
+    assert done.returncode == 3
+    assert "beyond the limit: a: latency.p50 +100.0%, from 10.0 ms to 20.0 ms (latency.p50>5%)" in done.stdout
+    assert "beyond the limit: a: size +100.0 kB, from 1.0 MB to 1.1 MB (size>0)" in done.stdout
+    assert dslite_command(*words, "--fail-if", "latency.p50>150%").returncode == 0
+    assert dslite_command(*words, "--fail-if", "latency>5%", "--run-to-run", "150%").returncode == 0
+    told = json.loads(dslite_command(*words, "--json", "--fail-if", "size>0").stdout)
+    (comparison,) = told["comparisons"]
+    case = comparison["cases"][0]
+    assert (case["case"], case["verdict"], case["ratio"]["rounds"]) == ("a", "slower", 0)
+    assert case["figures"]["size"] == {"before": 1e6, "after": 1.1e6}
+    assert len(told["beyond"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--fail-if", "speed"], "--fail-if: expected METRIC"),
+        (["--fail-if", "wattage>0"], "no case has this figure"),
+        (["--run-to-run", "lots"], "expected a share such as 25% or 0.25"),
+        (["nowhere.json"], "no such file"),
+    ],
+)
+def test_wrong_requests_are_one_line(
+    reports: tuple[Path, Path], dslite_command: Callable[..., CompletedProcess[str]], words: list[str], message: str
+) -> None:
+    done = dslite_command("compare", *map(str, reports), *words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_files_that_take_turns_show_a_small_difference(
+    small_system: Any, tmp_path: Path, dslite_command: Callable[..., CompletedProcess[str]]
+) -> None:
+    """The whole file computes a picture first: it is slower than the part without that, in each round."""
+    cnn, whole = (small_system.path(part, "tflite-float32") for part in ("cnn", "whole"))
+    report = tmp_path / "turns.json"
+    words = ["--threads", "1", "--interleave", "--rounds", "6", "--runs", "30", "--min-seconds", "0.1", "--no-memory"]
+    done = dslite_command("bench", str(cnn), str(whole), *words, "-o", str(report))
+    assert done.returncode == 0, done.stderr
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("in turn: ")]
+    assert told.endswith("times its latency: slower")
+    runs = document.read(report).runs
+    rounds = [{m.metric: m for m in run.measurements}["turn_latency"].samples for run in runs]
+    assert [len(turns) for turns in rounds] == [6, 6]
+    assert all(len(run.conditions["turns"]) == 6 for run in runs)
+    compared = dslite_command("compare", str(report), "--json", "--fail-if", "latency>5%")
+    assert compared.returncode == 3
+    (case,) = json.loads(compared.stdout)["comparisons"][0]["cases"]
+    assert (case["verdict"], case["ratio"]["rounds"]) == ("slower", 6)
+
+
+def test_interleaving_takes_two_files(small_system: Any, dslite_command: Callable[..., CompletedProcess[str]]) -> None:
+    path = str(small_system.path("cnn", "tflite-float32"))
+    done = dslite_command("bench", path, "--interleave")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: --interleave: expected two files or more that take turns, got one\n",
+    )
+    done = dslite_command("bench", path, "--rounds", "6")
+    assert done.returncode == 2
+    assert "--rounds goes with --interleave" in done.stderr

@@ -1,0 +1,242 @@
+"""Figures of a series, against families of which the truth is known; seeds are fixed."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dslite.measure import validity
+from dslite.measure.statistics import (
+    count_outliers,
+    is_supported,
+    median_interval,
+    modes,
+    signed_rank_interval,
+    slow_start,
+    trend,
+)
+from dslite.measure.verdict import of_series, of_turns
+from dslite.records import Flag
+
+Draw = Callable[[np.random.Generator, int], np.ndarray]
+ONE_HEAP: dict[str, Draw] = {
+    "normal": lambda random, n: random.normal(30, 1, n),
+    "uniform": lambda random, n: random.uniform(20, 40, n),
+    "exponential": lambda random, n: 30 + random.exponential(5, n),
+    "lognormal": lambda random, n: 30 * np.exp(0.3 * random.normal(size=n)),
+    "heavy tails": lambda random, n: 30 + random.standard_t(3, n),
+}
+
+
+def test_percentiles_are_supported_from_the_numbers_of_wilks_on() -> None:
+    """Sizes of samples for 95/95 tolerance limits: Wilks, Annals of Mathematical Statistics 12:91, 1941."""
+    for percentile, least in ((50, 1), (90, 29), (95, 59), (5, 59), (99, 299)):
+        assert is_supported(percentile, least)
+        assert percentile == 50 or not is_supported(percentile, least - 1)
+
+
+@pytest.mark.parametrize("n", [50, 200])
+@pytest.mark.parametrize("family", [name for name in ONE_HEAP if name != "exponential"])
+def test_the_interval_of_the_median_has_it_about_95_times_in_100(family: str, n: int) -> None:
+    random = np.random.default_rng(1)
+    truth = 30.0
+    found = [median_interval(ONE_HEAP[family](random, n)) for _ in range(200)]
+    share = sum(low <= truth <= high for low, high in filter(None, found)) / len(found)
+    assert 0.88 <= share <= 0.995
+
+
+def test_neighbours_that_are_alike_widen_the_interval() -> None:
+    """What disturbs a machine lasts for several runs: the same values, shuffled, would promise too much."""
+    random = np.random.default_rng(2)
+    noise = np.convolve(random.normal(size=1030), np.ones(30) / 30, "valid")[:1000]
+    low, high = median_interval(noise) or (0.0, 0.0)
+    low_, high_ = median_interval(random.permutation(noise)) or (0.0, 0.0)
+    assert high - low > 1.5 * (high_ - low_)
+
+
+def test_five_samples_have_no_interval_and_the_same_series_has_the_same() -> None:
+    assert median_interval([1.0] * 5) is None
+    series = np.random.default_rng(3).normal(size=100)
+    assert median_interval(series) == median_interval(series)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=30))
+def test_signed_ranks_interval_holds_its_centre_and_turns_with_its_signs(values: list[float]) -> None:
+    centre, low, high = signed_rank_interval(values)
+    assert low <= centre <= high
+    assert math.isinf(low) == (len(values) < 6)
+    mirrored = signed_rank_interval([-v for v in values])
+    assert mirrored == pytest.approx((-centre, -high, -low), abs=1e-9)
+
+
+def test_signed_ranks_interval_is_the_published_one() -> None:
+    """Of ten values, the 9th smallest and largest of the 55 means of pairs: Hollander and Wolfe, table A.4, 95.1 %."""
+    values = [0.8, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46]
+    means = sorted((a + b) / 2 for i, a in enumerate(values) for b in values[i:])
+    centre, low, high = signed_rank_interval(values)
+    assert (low, high) == pytest.approx((means[8], means[-9]))
+    assert centre == pytest.approx(np.median(means))
+
+
+def test_one_wild_round_does_not_move_the_centre() -> None:
+    calm = [0.01 * i for i in range(-5, 5)]
+    wild = [*calm[:-1], 50.0]
+    assert signed_rank_interval(wild)[0] == pytest.approx(signed_rank_interval(calm)[0], abs=0.01)
+
+
+def test_outliers_are_counted_by_median_absolute_deviations() -> None:
+    series = [float(i) for i in range(21)]  # median 10, deviation 5
+    assert count_outliers([*series[:-1], 10 + 14.8 * 5]) == 0
+    assert count_outliers([*series[:-1], 10 + 14.9 * 5]) == 1
+    assert count_outliers([1.0] * 20 + [9.0]) == 0  # without a deviation, nothing is told
+
+
+def test_a_trend_is_found_and_chance_is_none() -> None:
+    random = np.random.default_rng(4)
+    found = trend(np.linspace(30, 33, 500) + random.normal(size=500))
+    assert found is not None
+    assert found.change == pytest.approx(0.095, abs=0.02)
+    assert found.p < 1e-6
+    by_chance = [trend(random.normal(30, 1, 60)) for _ in range(300)]
+    assert sum(each is not None and each.p < 0.05 for each in by_chance) / 300 < 0.08
+    assert trend([1.0] * 19) is None
+    assert trend([1.0] * 50) is not None  # no division by nothing
+
+
+def test_mann_and_kendalls_test_agrees_with_scipy() -> None:
+    from scipy.stats import kendalltau
+
+    series = np.random.default_rng(5).integers(0, 30, 80).astype(float)  # with ties
+    theirs = kendalltau(np.arange(80), series, method="asymptotic").pvalue
+    found = trend(series)
+    assert found is not None
+    assert found.p == pytest.approx(theirs, rel=0.05)  # they do without the correction for continuity
+
+
+def test_mann_and_whitneys_test_agrees_with_scipy() -> None:
+    from scipy.stats import mannwhitneyu
+
+    series = np.random.default_rng(6).normal(30, 1, 100)
+    theirs = mannwhitneyu(series[:10], series[50:], alternative="greater", method="asymptotic", use_continuity=False)
+    found = slow_start(series)
+    assert found is not None
+    assert found.p == pytest.approx(theirs.pvalue, rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [50, 100, 1000])
+@pytest.mark.parametrize("family", ONE_HEAP)
+def test_one_heap_has_one_speed(family: str, n: int) -> None:
+    random = np.random.default_rng(7)
+    assert sum(modes(ONE_HEAP[family](random, n)) is not None for _ in range(200)) <= 2
+
+
+def test_two_heaps_are_two_speeds() -> None:
+    random = np.random.default_rng(8)
+    for n, share in ((60, 0.5), (200, 0.25)):
+        slow = round(n * share)
+        drawn = [random.permutation([*random.normal(30, 1, n - slow), *random.normal(40, 1, slow)]) for _ in range(50)]
+        found = [each for each in map(modes, drawn) if each]
+        assert len(found) == 50
+        assert all(abs(each.share - share) < 0.02 and abs(each.lower - 30) < 1 for each in found)
+
+
+# -- what is said of a series ---------------------------------------------------------------------------
+
+
+def _codes(flags: list[Flag]) -> list[str]:
+    return [flag.code for flag in flags]
+
+
+def test_a_calm_series_needs_no_word() -> None:
+    random = np.random.default_rng(9)
+    assert validity.of_series(random.normal(0.030, 0.0002, 100).tolist(), 0.031) == []
+    assert validity.enough(50, 1.0) == validity.enough(50, None) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "change", "words"),
+    [
+        ("warming_up", lambda x: [*(x[:10] * 1.3), *x[10:]], "its first 10 timed runs took 1.30 times as long"),
+        ("drift", lambda x: x * np.linspace(1, 1.2, 100), "slower from the first timed run to the last"),
+        ("bimodal", lambda x: x * (1 + 0.3 * (np.arange(100) % 2)), "two speeds: 50% of its runs take about 30"),
+        ("outliers", lambda x: [*x[:-5], *(x[-5:] * 9)], "5 of 100 runs are outliers"),
+        ("uncertain", lambda x: x * np.repeat([1, 1.6, 0.9, 1.5, 0.8] * 4, 5), "its median may be anything from"),
+    ],
+)
+def test_what_is_wrong_with_a_series_is_said(code: str, change: Callable[[np.ndarray], np.ndarray], words: str) -> None:
+    x = np.random.default_rng(10).normal(0.030, 0.0002, 100)
+    found = {flag.code: flag.message for flag in validity.of_series(list(change(x)), None)}
+    assert words in found[code]
+
+
+def test_a_slow_first_run_and_a_short_series_are_said() -> None:
+    series = np.random.default_rng(11).normal(0.030, 0.0002, 100).tolist()
+    (flag,) = validity.of_series(series, 0.6)
+    assert "the first run after opening takes 20.0 times as long" in flag.message
+    assert _codes(validity.enough(49, 0.5)) == ["few_runs", "short"]
+    assert all(code in validity.RULES for code in ("few_runs", "short", "warming_up"))
+    assert "drift" not in validity.RULES
+
+
+def test_load_matters_where_threads_need_the_cores() -> None:
+    assert validity.background_load(0.3, 2, 2)
+    assert not validity.background_load(0.15, 2, 2)
+    assert not validity.background_load(0.4, 4, 8)
+    assert validity.background_load(0.6, 4, 8)
+    assert validity.stolen(0.2, 2)
+    assert not validity.stolen(0.05, 2)
+    assert validity.frequency_fell(3e9, 2e9) == "the processor went from 3.00 down to 2.00 GHz meanwhile"
+    assert not validity.frequency_fell(3e9, 2.9e9)
+    assert not validity.frequency_fell(None, 2e9)
+
+
+# -- verdicts -------------------------------------------------------------------------------------------
+
+
+def test_files_of_one_speed_that_took_turns_are_seldom_told_apart_and_ten_per_cent_nearly_always() -> None:
+    random = np.random.default_rng(12)
+
+    def verdicts(true_ratio: float, scatter: float) -> list[str]:
+        found = []
+        for _ in range(300):
+            pace = np.exp(0.3 * np.cumsum(random.normal(size=10)))  # of the machine, which both share
+            noise = np.exp(scatter * random.standard_t(3, (2, 10)))
+            ratio = of_turns((0.03 * true_ratio * pace * noise[0]).tolist(), (0.03 * pace * noise[1]).tolist())
+            assert ratio is not None
+            found.append(ratio.verdict)
+        return found
+
+    for scatter in (0.005, 0.03):
+        same = verdicts(1.0, scatter)
+        assert same.count("no difference shown") >= 0.95 * len(same)
+    assert verdicts(1.1, 0.02).count("slower") >= 270
+    assert verdicts(1 / 1.1, 0.02).count("faster") >= 270
+
+
+def test_five_rounds_give_no_verdict() -> None:
+    ratio = of_turns([0.06] * 5, [0.03] * 5)
+    assert ratio is not None
+    assert (ratio.verdict, ratio.value) == ("no difference shown", pytest.approx(2.0))
+    six = of_turns([0.06] * 6, [0.03] * 6)
+    assert six is not None
+    assert six.verdict == "slower"
+    assert of_turns([0.0], [1.0]) is None
+
+
+def test_what_did_not_take_turns_must_differ_by_more_than_runs_do() -> None:
+    series = np.random.default_rng(13).normal(0.030, 0.0002, 100)
+    for factor, allowed, verdict in (
+        (1.2, 0.25, "no difference shown"),
+        (1.3, 0.25, "slower"),
+        (0.7, 0.25, "faster"),
+        (1.2, 0.05, "slower"),
+        (1.0, 0.0, "no difference shown"),
+    ):
+        ratio = of_series(series.tolist(), (series * factor).tolist(), allowed)
+        assert ratio is not None
+        assert ratio.verdict == verdict
+        assert ratio.value == pytest.approx(factor)
+    assert of_series([], [1.0]) is None
