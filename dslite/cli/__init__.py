@@ -31,7 +31,7 @@ _COMMANDS = (
         "list",
         "plugins",
     ),
-    *("predict", "recipe", "show", "train"),
+    *("predict", "recipe", "report", "show", "train"),
 )
 _SIGNALLED = 128
 _INTERRUPTED = 130

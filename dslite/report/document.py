@@ -87,7 +87,7 @@ def from_text(text: str) -> BenchReport:
     """
     data: Any = json.loads(text)
     schema = data.get("schema") if isinstance(data, dict) else None
-    if not isinstance(schema, int) or "runs" not in data:
+    if type(schema) is not int or "runs" not in data:
         raise ReportError("expected a report written by `dslite bench -o`, got other JSON")
     if schema > SCHEMA:
         raise ReportError(f"schema {schema} is newer than this dslite reads ({SCHEMA}): update dslite")

@@ -55,7 +55,7 @@ def bench_table(report: BenchReport, width: int, sort: str | None = None) -> Gro
     if len(messages) > _MOST_NOTES:
         below.append(Text(f"{len(messages) - _MOST_NOTES} notes more: a report (-o) has all, `dslite report` shows it"))
     below += [Text(text) for text in in_words(report)]
-    below += [Text(f"- {note}", style="dim") for note in _notes(report)]
+    below += [Text(f"- {note}", style="dim") for note in notes(report)]
     if left_out:
         below.append(Text(f"- left out for want of width: {', '.join(left_out)}; a report (-o) has all", style="dim"))
     return Group(table, *below)
@@ -155,29 +155,30 @@ def _conditions(run: Run) -> str:
     return f"{run.target.partition(':')[0]} {device.id}: {', '.join(filter(None, facts))}"
 
 
-def _notes(report: BenchReport) -> list[str]:
+def notes(report: BenchReport) -> list[str]:
+    """Say what the figures of a report stand for: machine, threads, inputs, how memory and MACs are counted."""
     machine = report.environment
     figures = [found for run in report.runs if (found := paper.figures_for(run))]
     measured = [run for run in report.runs if find(run, "latency")]
     here = [run for run in measured if run.device is None or run.device.id == HOST]
-    notes = []
+    lines = []
     if here:
         threads = sorted({run.plan.threads for run in here})
-        notes.append(
+        lines.append(
             f"{machine['cpu']}, {machine['cpus']} cores, {machine['system']}; "
             f"{'/'.join(map(str, threads))} thread{'s' if threads != [1] else ''}"
             f"{f' (the paper: {DEFAULT_THREADS})' if figures else ''}, batch 1, a fresh process each{_n_timed(here)}"
         )
-    notes += _elsewhere([run for run in measured if run not in here])
+    lines += _elsewhere([run for run in measured if run not in here])
     if measured:
         fed = [str(run.conditions.get("input", run.plan.input)) for run in measured]  # a target may have its own
         inputs = dict.fromkeys(text.removeprefix("pictures of ") for text in fed)
-        notes.append(f"input: {'; '.join(inputs)}")
+        lines.append(f"input: {'; '.join(inputs)}")
     _, objectives = optimal(report.runs)
     if objectives:
         metrics = [objective.metric for objective in objectives]
         low = ", ".join("p50" if metric == "latency" else metric.removesuffix("_delta") for metric in metrics)
-        notes.append(
+        lines.append(
             f"* Pareto-optimal: no other row of this part and target is as low in {low}, and lower in one of them; "
             "accuracy is not in it"
         )
@@ -188,11 +189,11 @@ def _notes(report: BenchReport) -> list[str]:
             if counter == _DSLITE
             else f"memory by {counter}: its own count, with the runtime in it"
         )
-        notes.append(f"{how}; process: peak of the whole process. MB = 10^6 bytes")
+        lines.append(f"{how}; process: peak of the whole process. MB = 10^6 bytes")
     if any(find(run, "macs") for run in report.runs):
-        notes.append("MACs: multiply-accumulates of convolutions and matrix products; 1 MAC = 2 FLOPs")
+        lines.append("MACs: multiply-accumulates of convolutions and matrix products; 1 MAC = 2 FLOPs")
     if figures:
-        notes.append(paper.NOTE)
+        lines.append(paper.NOTE)
     if any(found.flops for found in figures):
-        notes.append(paper.NOTE_ON_FLOPS)
-    return notes
+        lines.append(paper.NOTE_ON_FLOPS)
+    return lines

@@ -1,0 +1,123 @@
+"""Reports as Markdown and CSV."""
+
+import csv
+import io
+from collections.abc import Callable
+
+from dslite.measure.figures import find
+from dslite.measure.validity import broken
+from dslite.records import Run
+from dslite.report import paper
+from dslite.report.columns import chain
+from dslite.report.sheet import Sheet
+from dslite.report.table import notes
+
+NO_PAPER = "the paper's Table 5: no row measured what it did (DenseNet121, 3 s chunks, its front end)"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How cells begin that spreadsheets compute."""
+_STATISTICS = ("p50", "low", "high", "p5", "p90", "p95", "p99", "mean", "std", "min", "max", "n", "outliers")
+_VALUES = {
+    "first_latency": "first_latency_s",
+    "init_time": "init_time_s",
+    "real_time_factor": "real_time_factor",
+    "flop_rate": "flop_rate_per_s",
+    "flop_rate_share": "flop_rate_share",
+    "memory_delta": "memory_delta_bytes",
+    "memory_process": "memory_process_bytes",
+    "size": "size_bytes",
+    "gzip_size": "gzip_size_bytes",
+    "parameters": "parameters",
+    "macs": "macs",
+    "flops": "flops",
+    "uar": "uar",
+}
+
+
+def markdown(sheet: Sheet) -> str:
+    """Write a sheet as Markdown: what was measured, a table, what must be known of it, and the commands."""
+    headings = ["", *(" ".join(column.title.split("\n")) for column in sheet.columns)]
+    lines = [f"# {_text(sheet.title)}", "", f"| {' | '.join(headings)} |", f"|---|{'---:|' * len(sheet.columns)}"]
+    for i, (name, run) in enumerate(zip(sheet.names, sheet.runs, strict=True)):
+        mark = "\\* " if i in sheet.best else ""
+        cells = [mark + _text(name), *(column.cell(run) for column in sheet.columns)]
+        lines.append(f"| {' | '.join(cells)} |")
+        if sheet.with_paper and (figures := paper.figures_for(run)):
+            theirs = [column.write(column.papers(figures)) if column.papers else "" for column in sheet.columns]
+            lines.append(f"| paper | {' | '.join(theirs)} |")
+    lines.append("")
+    named = zip(sheet.names, sheet.runs, strict=True)
+    lines += [f"- **failed**: {_text(f'{name}: {run.error}')}" for name, run in named if run.error]
+    lines += [f"- **{_text(text)}**" for text in sheet.invalid()]
+    lines += [f"- {_text(text)}" for text in sheet.flags()]
+    if sheet.with_paper and not any(map(paper.figures_for, sheet.runs)):
+        lines.append(f"- {NO_PAPER}")
+    for name, report in sheet.reports:
+        several = f"{name}: " if len(sheet.reports) > 1 else ""
+        lines += [f"- {_text(several + note)}" for note in notes(report)]
+    for name, report in sheet.reports:
+        code = f", commit {report.commit}" if report.commit else ""
+        lines += [
+            "",
+            f"{_text(name)}: {report.created}, dslite {report.dslite}{code}",
+            "",
+            "```sh",
+            report.command,
+            "```",
+        ]
+    return "\n".join([*lines, ""])
+
+
+def as_csv(sheet: Sheet) -> str:
+    """Write a sheet as CSV (RFC 4180), a line a run: SI units, empty where there is no figure.
+
+    Texts that a spreadsheet would take for a formula begin with an apostrophe.
+    """
+    columns: dict[str, Callable[[str, Run], object]] = {
+        "name": lambda name, _: name,
+        "backbone": lambda _, run: run.artifact.backbone,
+        "compressors": lambda _, run: chain(run.artifact.compressors),
+        "exporter": lambda _, run: run.artifact.exporter,
+        "part": lambda _, run: run.artifact.part,
+        "target": lambda _, run: run.target,
+        "device": lambda _, run: run.device.model if run.device else None,
+        "threads": lambda _, run: run.plan.threads,
+    }
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(
+        [
+            *columns,
+            *(f"latency_{name}" + ("" if name in ("n", "outliers") else "_s") for name in _STATISTICS),
+            *_VALUES.values(),
+            *("valid", "flags", "error"),
+        ]
+    )
+    for name, run in zip(sheet.names, sheet.runs, strict=True):
+        latency = find(run.measurements, "latency")
+        statistics = latency.statistics if latency else {}
+        found = [find(run.measurements, metric) for metric in _VALUES]
+        writer.writerow(
+            [
+                *(_harmless(value(name, run)) for value in columns.values()),
+                *(statistics.get(each, "") for each in _STATISTICS),
+                *("" if each is None else each.value for each in found),
+                "false" if run.error or broken(run) else "true",
+                _harmless(";".join(flag.code for flag in run.flags)),
+                _harmless(run.error),
+            ]
+        )
+    return text.getvalue()
+
+
+def _harmless(value: object) -> object:
+    if not isinstance(value, str):
+        return "" if value is None else value
+    return f"'{value}" if value.startswith(_FORMULA) else value
+
+
+def _text(words: str) -> str:
+    """Write words so that Markdown takes none of them for its own."""
+    plain = " ".join(words.split())
+    for mark in ("\\", "|", "<", "*", "_", "`", "["):
+        plain = plain.replace(mark, f"\\{mark}")
+    return plain

@@ -1,0 +1,121 @@
+"""What a document made of reports shows: its rows, their columns, and what is said of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dslite.measure.figures import find
+from dslite.measure.validity import broken, is_rule
+from dslite.records import BenchReport, Run
+from dslite.report.columns import COLUMNS, DASH, Column, flag_messages, milliseconds, not_valid, size, titles
+from dslite.report.pareto import optimal
+
+
+def _statistic(name: str) -> Column:
+    def value(run: Run) -> float | None:
+        found = find(run.measurements, "latency")
+        return found.statistics.get(name) if found else None
+
+    return Column(f"{name}\nms", value, milliseconds, optional=True)
+
+
+def _metric(name: str) -> Column:
+    def value(run: Run) -> float | None:
+        found = find(run.measurements, name)
+        return found.value if found else None
+
+    if name == "uar":
+        return Column("UAR", value, lambda v: DASH if v is None else f"{v:.3f}", optional=True)
+    return Column(name.removesuffix("_size") + "\nsize", value, size, optional=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One or several reports, ready to be laid out.
+
+    Attributes:
+        title: of the document.
+        reports: each with the name of its file.
+        runs: of all of them, in their order.
+        names: of the runs.
+        columns: those in which a run has a figure.
+        best: positions of the Pareto-optimal runs.
+        with_paper: whether the paper's figures are shown.
+    """
+
+    title: str
+    reports: tuple[tuple[str, BenchReport], ...]
+    runs: tuple[Run, ...]
+    names: tuple[str, ...]
+    columns: tuple[Column, ...]
+    best: frozenset[int]
+    with_paper: bool
+
+    @property
+    def n_failed(self) -> int:
+        """Count the runs with an error."""
+        return sum(run.error is not None for run in self.runs)
+
+    @property
+    def n_not_valid(self) -> int:
+        """Count the others that break a rule."""
+        return sum(run.error is None and bool(broken(run)) for run in self.runs)
+
+    def invalid(self) -> list[str]:
+        """Say which runs are not valid, and why."""
+        return not_valid(self.runs)
+
+    def flags(self) -> list[str]:
+        """Give what a reader must know besides."""
+        return flag_messages(self.runs)
+
+    def least(self, metric: str, *, highest: bool = False) -> tuple[str, float] | None:
+        """Give the name of the run with the lowest, or highest, figure, and that; of whole files if there are any."""
+        of_whole = [i for i, run in enumerate(self.runs) if run.artifact.part == "whole"]
+        among = of_whole or range(len(self.runs))
+        found = [
+            (m.value, i) for i in among if (m := find(self.runs[i].measurements, metric)) and not self.runs[i].error
+        ]
+        if not found:
+            return None
+        value, position = max(found) if highest else min(found)
+        return self.names[position], value
+
+    def methods(self) -> dict[str, str]:
+        """Give of each metric how it was measured: the first run's words for it, as others differ in figures alone."""
+        found: dict[str, str] = {}
+        for run in self.runs:
+            for measurement in run.measurements:
+                found.setdefault(measurement.metric, measurement.method)
+        return found
+
+
+def sheet(reports: Sequence[tuple[str, BenchReport]], title: str | None = None, *, with_paper: bool = False) -> Sheet:
+    """Put reports together.
+
+    Args:
+        reports: each with the name of its file.
+        title: of the document; None: one is made.
+        with_paper: whether the paper's figures are shown beside.
+    """
+    runs = tuple(run for _, report in reports for run in report.runs)
+    names = [name for _, report in reports for name in titles(report.runs)]
+    if len(reports) > 1:
+        of = [Path(name).stem for name, report in reports for _ in report.runs]
+        names = [f"{name} ({report})" for name, report in zip(names, of, strict=True)]
+    by_name = {column.name: column for column in COLUMNS}
+    ordered = [
+        *(by_name["p50"], by_name["±"], _statistic("p5"), by_name["p90"], _statistic("p95"), _statistic("p99")),
+        *(column for column in COLUMNS if column.name not in ("p50", "±", "p90")),
+        *(_metric("gzip_size"), _metric("uar")),
+    ]
+    used = tuple(column for column in ordered if any(column.value(run) is not None for run in runs))
+    backbones = sorted({run.artifact.backbone for run in runs if run.artifact.backbone})
+    made = f"dslite: {backbones[0] if len(backbones) == 1 else f'{len(runs)} cases measured'}"
+    best, _ = optimal(runs)
+    return Sheet(title or made, tuple(reports), runs, tuple(names), used, frozenset(best), with_paper)
+
+
+def other_flags(run: Run) -> list[str]:
+    """Give the messages of a run's flags that do not make it invalid."""
+    return [flag.message for flag in run.flags if not is_rule(flag)]
