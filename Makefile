@@ -44,6 +44,7 @@ benchmarks: $(READY) ## measure dslite itself, and the whole zoo; writes benchma
 	$(BIN)/python benchmarks/augmentation.py
 	$(BIN)/python benchmarks/zoo.py
 	$(BIN)/python benchmarks/phone.py
+	$(BIN)/python benchmarks/trust.py
 
 wheel: $(READY) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel

@@ -280,7 +280,7 @@ class Artifact:
     frontend: dict[str, Any] | None
     params: int | None
     macs: int | None
-    split_seed: int | None
+    split_seed: int | None = None
     n_calibration: int | None = None
 
 

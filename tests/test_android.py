@@ -150,7 +150,7 @@ def test_a_file_is_measured_and_what_it_computes_is_compared(phone: EmulatedDevi
     assert by_metric["output_difference"].value <= 1e-4
     assert by_metric["temperature"].value == 41.0
     assert by_metric["cpu_frequency"].value == 1.2e9
-    assert {m.unit for m in run.measurements} <= {"s", "bytes", "count", "ratio", "celsius", "hertz"}
+    assert {m.unit for m in run.measurements} <= {"s", "bytes", "count", "ratio", "flop/s", "celsius", "hertz"}
     assert all(m.method for m in run.measurements)
     assert (run.device and run.device.id, run.device and run.device.abi) == (phone.address, "x86_64")
     conditions = run.conditions

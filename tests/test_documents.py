@@ -31,7 +31,7 @@ def _readme() -> str:
 
 
 def _commands() -> list[str]:
-    return re.findall(r"^    (?:eval \"\$\()?(dslite [^\n>)]+)", _readme(), re.MULTILINE)
+    return re.findall(r"^    (?:eval \"\$\()?(dslite (?:'[^'\n]*'|[^\n>)'])+)", _readme(), re.MULTILINE)
 
 
 def test_the_readme_shows_every_command_but_none_that_is_not_there() -> None:

@@ -187,7 +187,8 @@ def _follow(request: dict[str, Any], label: str, plan: Plan, progress: Progress)
     mode = request["mode"]
     # A fixed number of malloc arenas, or memory depends on which thread allocates first.
     environment = {"MALLOC_ARENA_MAX": "2"} if mode == "memory" else {}
-    environment |= dict.fromkeys(BLAS_THREADS, str(plan.threads))
+    if mode == "time":  # of numpy's matrix product, which the rate of a model is a share of
+        environment = dict.fromkeys(BLAS_THREADS, str(plan.threads))
     result: dict[str, Any] = {}
 
     def receive(message: dict[str, Any]) -> None:

@@ -67,7 +67,7 @@ def cli(ctx: click.Context) -> None:
     """Choose, train, compress and measure an audio classifier for a phone, with every part a plugin.
 
     Exit codes: 0 done, 1 something failed on the way, 2 the request cannot be carried out as it was made,
-    130 interrupted, 143 asked to end.
+    3 `compare` found a change beyond a limit, 130 interrupted, 143 asked to end.
     DSLITE_DEBUG=1 shows tracebacks and the logs of native libraries; DSLITE_DISABLE=a,b leaves plugins out.
     """
     if ctx.invoked_subcommand is None:

@@ -11,7 +11,7 @@ WIDTH, HEIGHT = 460, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 44
 _LOG_FROM = 8.0
 """Greatest by least value, from which on an axis is logarithmic."""
-_LABELLED = 14
+_LABELLED = 24
 """Points, beyond which only those of the front have their names beside them; all have them as tooltips."""
 _LABEL_LENGTH = 22
 _LETTER_PX, _LABEL_PX = 10, 136
@@ -53,11 +53,11 @@ def scatter(x: Axis, y: Axis, names: Sequence[str], front: set[int]) -> str:
     for tick in x_ticks:
         at = to_x(tick)
         parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>')
-        parts.append(_words("tick", x.write(tick), at, HEIGHT - _BOTTOM + 15, "middle"))
+        parts.append(_words("tick", _short(x.write(tick)), at, HEIGHT - _BOTTOM + 15, "middle"))
     for tick in y_ticks:
         at = to_y(tick)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(_words("tick", y.write(tick), _LEFT - 6, at + 3.5, "end"))
+        parts.append(_words("tick", _short(y.write(tick)), _LEFT - 6, at + 3.5, "end"))
     middle = (_TOP + HEIGHT - _BOTTOM) / 2
     parts.append(_words("axis", x.title, (_LEFT + WIDTH) / 2, HEIGHT - 8, "middle"))
     parts.append(f'<g transform="rotate(-90 13 {middle:.0f})">{_words("axis", y.title, 13, middle, "middle")}</g>')
@@ -128,6 +128,12 @@ def series(samples: Sequence[float], write: Callable[[float], str]) -> str:
 
 def _words(kind: str, text: str, x: float, y: float, anchor: str) -> str:
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _short(text: str) -> str:
+    """Write a tick without noughts behind the point: it is a round number."""
+    number, blank, unit = text.partition(" ")
+    return (number.rstrip("0").rstrip(".") if "." in number else number) + blank + unit
 
 
 def _under(left: str, middle: str, right: str) -> str:

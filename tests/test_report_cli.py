@@ -1,0 +1,222 @@
+"""Documents made of reports: the page, in a real browser where there is one; Markdown; CSV."""
+
+import csv
+import io
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from dslite.measure.bench import undescribed
+from dslite.measure.figures import with_statistics
+from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
+from dslite.report import document
+from dslite.report.documents import as_csv, markdown
+from dslite.report.page import MOST_DRAWN, html
+from dslite.report.sheet import sheet
+
+VERSION_1 = Path(__file__).with_name("reports") / "version_1.json"
+EVIL = "<script>alert('x')</script>"
+VOID = {"meta", "link", "br"}
+Command = Callable[..., CompletedProcess[str]]
+
+
+def _row(backbone: str, ms: float, size: float, **others: float) -> Run:
+    samples = tuple(ms / 1e3 * (1 + 0.01 * ((i * 7) % 13)) for i in range(80))
+    found = [
+        with_statistics(Measurement("latency", 0, "s", "a clock", samples)),
+        Measurement("size", size, "bytes", "m"),
+    ]
+    found += [Measurement(name, value, "count", "counted") for name, value in others.items()]
+    device = Device("host", "a processor", "Linux", "x86_64", 2, 1 << 33)
+    return Run(
+        undescribed(Path(f"{backbone}.tflite"), backbone, "tflite-float32"),
+        "host-litert",
+        device,
+        Plan(2),
+        tuple(found),
+    )
+
+
+def _report(*runs: Run) -> BenchReport:
+    environment = {"cpu": "a processor", "cpus": 2, "system": "Linux", "packages": {"numpy": "2.0"}}
+    return BenchReport(1, "2026-01-01T00:00:00Z", "0.1.0", "abc", f"dslite bench {EVIL}", environment, runs)
+
+
+@pytest.fixture
+def report() -> BenchReport:
+    failed = replace(_row("broken", 1, 1e6), error=f"it crashed {EVIL}", measurements=())
+    flags = Flag("background_load", "others were busy"), Flag("drift", "it drifts")
+    busy = replace(_row("busy", 20.0, 3e6, macs=5e8), flags=flags)
+    evil, formula = _row(EVIL, 4.0, 5e6, macs=3e8), _row("=1+1", 100.0, 2e6, macs=9e9)
+    return _report(_row("slow", 30.0, 9e6, macs=2e9), evil, formula, busy, failed)
+
+
+class _Page(HTMLParser):
+    """Checks that elements are closed in order, and keeps links and what stands in cells of the first column."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.scripts = 0
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "action", "srcset")]
+        self.scripts += tag == "script"
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_fetches_nothing_and_harms_nobody(report: BenchReport) -> None:
+    text = html(sheet([("a.json", report), ("v1.json", document.read(VERSION_1))], EVIL, with_paper=True))
+    page = _Page(text)
+    assert page.addresses == ["data:,"]
+    assert page.scripts == 1
+    assert "alert('x')" not in text
+    assert not re.search(r"https?://", re.sub(r"<dd>.*?</dd>", "", text))
+    for words in ("not valid because others were busy", "it drifts", "failed", "numpy", "abc", "a clock"):
+        assert words in text
+
+
+def test_a_page_of_thousands_of_runs_stays_small(report: BenchReport) -> None:
+    many = replace(report, runs=tuple(_row(f"b{i}", 1 + i % 17, 1e6 + i, macs=1e6 * (1 + i)) for i in range(3000)))
+    text = html(sheet([("many.json", many)]))
+    assert text.count("<article>") == MOST_DRAWN
+    assert f"Of 3000 runs, the first {MOST_DRAWN} are drawn" in text
+    assert len(text) < 6e6
+    _Page(text)
+
+
+def test_markdown_has_table_truths_and_command(report: BenchReport) -> None:
+    text = markdown(sheet([("a.json", report)], with_paper=True))
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
+    assert "- **busy: not valid because others were busy**" in text
+    assert "no row measured what it did" in text
+    assert "\\<script>" in text
+    assert text.endswith("```\n")
+    assert "| paper |" in markdown(sheet([("v1.json", document.read(VERSION_1))], with_paper=True))
+
+
+def test_csv_is_read_back_and_no_cell_is_a_formula(report: BenchReport) -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(sheet([("a.json", report)])), newline="")))
+    assert [row["backbone"] for row in rows] == ["slow", EVIL, "'=1+1", "busy", "broken"]
+    assert [row["valid"] for row in rows] == ["true", "true", "true", "false", "false"]
+    assert float(rows[0]["latency_p50_s"]) == report.runs[0].measurements[0].value
+    assert float(rows[0]["latency_low_s"]) <= float(rows[0]["latency_p50_s"]) <= float(rows[0]["latency_high_s"])
+    assert rows[0]["latency_p99_s"] == ""  # eighty runs do not support it
+    assert float(rows[3]["macs"]) == 5e8
+    assert rows[3]["flags"] == "background_load;drift"
+
+
+def test_the_command_writes_by_suffix(report: BenchReport, tmp_path: Path, dslite_command: Command) -> None:
+    source = tmp_path / "a.json"
+    document.write(report, source)
+    for name, begin in (("a.html", "<!doctype html>"), ("a.md", "# "), ("a.csv", "name,backbone")):
+        done = dslite_command("report", str(source), "-o", str(tmp_path / name))
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith(begin)
+    shown = dslite_command("report", str(source), str(VERSION_1), "--title", "mine").stdout
+    assert shown.startswith("# mine\n")
+    assert "(version\\_1)" in shown
+    assert '"$schema"' in dslite_command("report", "--schema").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "expected a report: a file that `dslite bench -o` wrote"),
+        (["gone.json"], "gone.json: no such file"),
+        ([str(VERSION_1), "-o", "x.pdf"], "expected a name that ends in .html, .md or .csv"),
+        ([str(VERSION_1), "--format", "pdf"], "'pdf' is not one of"),
+    ],
+)
+def test_wrong_requests_are_one_line(dslite_command: Command, words: list[str], message: str) -> None:
+    done = dslite_command("report", *words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+# -- in a browser ---------------------------------------------------------------------------------------
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+in_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt install chromium")
+
+
+def _loaded(page: Path, folder: Path, fragment: str = "", width: int = 1200) -> tuple[str, str]:
+    """Give a page as a browser has it once its script has run, and what that wrote to its console."""
+    done = subprocess.run(
+        [
+            *(str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "--enable-logging=stderr"),
+            *(f"--window-size={width},900", f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=3000"),
+            *("--allow-file-access-from-files", f"{page.as_uri()}{fragment}"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+
+
+PROBE = """<!doctype html><title>?</title>
+<iframe id="f" src="a.html" style="width:WIDTHpx;height:800px;border:0"></iframe>
+<script>
+const f = document.getElementById("f");
+f.onload = () => {
+  const w = f.contentWindow, d = w.document, heading = d.querySelector('th[data-key="size"]');
+  heading.querySelector("button").click();
+  document.title = [d.documentElement.scrollWidth <= w.innerWidth, heading.ariaSort, w.location.hash,
+    d.querySelector("tbody td").dataset.value].join(" ");
+};
+</script>"""
+"""A page around the page: a window of Chromium is 500 pixels wide at the least, a frame may be narrower."""
+
+
+@in_browser
+def test_a_browser_loads_it_without_a_word_and_sorts_it(report: BenchReport, tmp_path: Path) -> None:
+    page = tmp_path / "a.html"
+    page.write_text(html(sheet([("a.json", report)])), encoding="utf-8")
+
+    def order(fragment: str) -> list[str]:
+        text, console = _loaded(page, tmp_path, fragment)
+        assert console == ""
+        table = text[text.index('<table id="runs"') : text.index("</table>")]
+        return re.findall(r'<td data-value="([^"]*)" title', table)
+
+    evil = "&lt;script&gt;alert('x')&lt;/script&gt;"
+    assert order("")[0] == "slow"
+    fastest_first = [name.replace("<", "&lt;").replace(">", "&gt;") for name in order("#sort=p50")]
+    assert fastest_first == [evil, "busy", "slow", "=1+1", "broken"]
+    assert order("#sort=-p50")[:3] == ["=1+1", "slow", "busy"]
+    assert order("#sort=-p50")[-1] == "broken"  # without a figure, last in either order
+    assert order("#sort=size")[:2] == ["=1+1", "busy"]
+    assert order("#sort=nonsense")[0] == "slow"
+
+
+@in_browser
+@pytest.mark.parametrize("width", [340, 1200])
+def test_a_browser_scrolls_only_the_table_sideways_and_a_click_sorts(
+    report: BenchReport, tmp_path: Path, width: int
+) -> None:
+    (tmp_path / "a.html").write_text(html(sheet([("a.json", report)])), encoding="utf-8")
+    (tmp_path / "probe.html").write_text(PROBE.replace("WIDTH", str(width)), encoding="utf-8")
+    text, _ = _loaded(tmp_path / "probe.html", tmp_path, width=max(500, width))
+    (title,) = re.findall("<title>(.*?)</title>", text)
+    assert title == "true ascending #sort=size =1+1"
