@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal --durations 20
 
-.PHONY: help install bench test test-slow test-all lint format benchmarks wheel clean
+.PHONY: help install bench test test-slow test-all lint format benchmarks figures wheel clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,7 +39,13 @@ format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-benchmarks: $(READY) ## measure dslite itself, and the whole zoo; writes benchmarks/results/
+benchmarks: $(READY) ## time dslite's own parts, and compare with what is stored of this kind of machine
+	@mkdir -p build
+	$(BIN)/python -m pytest benchmarks/suites -q -p no:xdist -o filterwarnings=default \
+		--benchmark-json=build/suites.json --benchmark-columns=median,iqr,rounds
+	$(BIN)/python benchmarks/suites_stored.py build/suites.json $(SUITES)
+
+figures: $(READY) ## measure dslite against its aims, and the whole zoo; writes benchmarks/results/
 	$(BIN)/python benchmarks/reference_path.py
 	$(BIN)/python benchmarks/augmentation.py
 	$(BIN)/python benchmarks/zoo.py

@@ -301,7 +301,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=FIGURES, default=list(FIGURES))
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    results = Results("reference_path", "The reference path, measured", "make benchmarks")
+    results = Results("reference_path", "The reference path, measured", "make figures")
     found: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
         reference = build(Path(folder))

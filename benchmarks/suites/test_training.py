@@ -1,0 +1,45 @@
+"""An epoch of each phase of training on sixteen chunks, squeezenet_v1: a batch, and what is around it."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from dslite.recipe import AugmentSpec, Recipe, TrainSpec
+from dslite.registry import registry
+
+_N_CHUNKS = 16
+
+
+@pytest.mark.parametrize("phase", ["head", "finetune"])
+def test_training_step(benchmark: Any, tmp_path: Path, phase: str) -> None:
+    """One step of 16 chunks; the head learns from features that are there, fine-tuning goes through the backbone."""
+    from dslite.learn import runner, table, training
+    from dslite.learn.network import in_batches, take_apart
+    from dslite.learn.pictures import prepare
+    from dslite.model.assembly import build_cnn
+
+    random, recipe = np.random.default_rng(0), Recipe()
+    rows = []
+    for i in range(_N_CHUNKS):
+        soundfile.write(tmp_path / f"{i}.wav", random.uniform(-0.5, 0.5, 48_000), 16_000)
+        rows.append([f"{i}.wav", "ab"[i % 2], f"speaker{i}", "train"])
+    with (tmp_path / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["file", "label", "speaker", "split"], *rows])
+    found = table.read(tmp_path / "labels.csv", for_training=False)
+    pictures = prepare(found.examples, recipe, tmp_path / "pictures", lambda *_: None)
+    cnn = build_cnn(registry().get("backbones", "squeezenet_v1"), {}, 224, recipe.head, 2, None)
+    network = take_apart(cnn, recipe.frontend)
+    features = in_batches(network.features, pictures.levels, np.arange(len(pictures.levels)), lambda *_: None)
+    lesson = runner.lesson(found, pictures, features.astype(np.float32), ("train",), devel=False)
+    spec = (
+        TrainSpec(head_epochs=10_000, batch_size=_N_CHUNKS)
+        if phase == "head"
+        else TrainSpec(head_epochs=0, finetune_epochs=10_000, learning_rate=1e-6, batch_size=_N_CHUNKS)
+    )
+    states = training.train(network, lesson, spec, AugmentSpec(), [], None, lambda _: lambda *_: None)
+    next(states)  # traced
+    benchmark.pedantic(lambda: next(states), rounds=10, iterations=1, warmup_rounds=1)
