@@ -8,8 +8,11 @@ Files of one model, a stack of ten equal convolutions, under two names, and one 
 """
 
 import itertools
+import json
 import math
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -18,17 +21,19 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from figures import Figure, measure
+from figures import Figure, dslite, measure
 
 from dslite.measure import bench, verdict
 from dslite.measure.figures import find
 from dslite.measure.inputs import prepare
-from dslite.records import Plan, Run
+from dslite.records import Artifact, Plan, Run
 from dslite.registry import registry
 
 N_SAME = 200
 N_DIFFERENT = 100
 ROUNDS = 6
+PAIRS = 12
+MODELS = ("squeezenet_v1", "mobilenet_v2", "densenet121")
 SHORT = Plan(threads=1, warmup_runs=1, warmup_s=0.05, runs=12, min_s=0.1, memory=False)
 """Of a round: short on purpose."""
 _FOLDER = tempfile.TemporaryDirectory(prefix="dslite-trust-")
@@ -157,10 +162,126 @@ def apart() -> list[Figure]:
     ]
 
 
+@cache
+def exported(backbone: str) -> Path:
+    """Export the part from picture to probabilities of a backbone, random weights."""
+    path = Path(_FOLDER.name) / f"{backbone}.tflite"
+    dslite("export", "--backbone", backbone, "--part", "cnn", "--exporter", "tflite-float32", "-o", path)
+    return path
+
+
+def litert_median(path: Path) -> float:
+    """Give the median latency that LiteRT's own tool finds, seconds."""
+    result = path.with_suffix(".result.json")
+    words = [f"--model={path}", "--num_threads=1", "--num_runs=50", f"--result_json={result}"]
+    command = [sys.executable, "-m", "ai_edge_litert.tools.benchmark_litert_model", *words]
+    subprocess.run(command, check=True, capture_output=True)
+    return float(json.loads(result.read_text(encoding="utf-8"))["latency"]["median_ms"]) / 1e3
+
+
+_TOOL_IN_PROCESS = """
+import sys
+from pathlib import Path
+from ai_edge_litert.tools import benchmark_litert_model as tool
+
+def status(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name + ":"))
+
+def run(model, n):
+    sys.argv = ["tool", f"--model={model}", "--num_threads=1", f"--num_runs={n}", "--warmup_runs=1"]
+    try:
+        tool.main()
+    except SystemExit as ended:
+        assert not ended.code, ended.code
+
+model, tiny = sys.argv[1:3]
+run(tiny, 1)
+Path("/proc/self/clear_refs").write_text("5")
+before = status("VmRSS")
+run(model, 1)
+print("peak", status("VmHWM") - before)
+"""
+
+
+@cache
+def pooled(shape: tuple[int, ...]) -> Path:
+    """Make a small model with an input of this shape, with batch 1."""
+    from dslite.model.convert import to_tflite
+    from dslite.model.keras import keras
+
+    image = keras.Input(shape[1:])
+    path = Path(_FOLDER.name) / f"pooled{'x'.join(map(str, shape))}.tflite"
+    features = keras.layers.GlobalAveragePooling2D()(image)
+    path.write_bytes(to_tflite(keras.Model(image, keras.layers.Dense(2)(features))))
+    return path
+
+
+def litert_memory(artifact: Artifact) -> float:
+    """Give the peak of LiteRT's own tool above the same process after it has measured a small model, bytes.
+
+    That one has the same input, so that the tool's random numbers for it are no memory of the model's.
+    """
+    command = [sys.executable, "-c", _TOOL_IN_PROCESS, artifact.path, str(pooled(artifact.input.shape))]
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return float(done.stdout.rsplit("peak", 1)[1])
+
+
+def ours(artifact: Artifact, plan: Plan, metric: str) -> float:
+    """Give a figure that the host target finds."""
+    target = registry().get("targets", "host-litert")
+    run = bench.run(artifact, None, target, {}, plan, prepare(artifact, []), lambda *_: None)
+    found = find(run.measurements, metric)
+    assert found is not None, run.error
+    return found.value
+
+
+def against_litert(backbone: str) -> list[Figure]:
+    """Median and memory of one model against LiteRT's own tool, in turn."""
+    artifact, _ = bench.describe_file(exported(backbone))
+    mine, theirs = [], []
+    for i in range(PAIRS):
+        for is_ours in (True, False) if i % 2 else (False, True):
+            if is_ours:
+                mine.append(ours(artifact, Plan(1, memory=False), "latency"))
+            else:
+                theirs.append(litert_median(exported(backbone)))
+    told(PAIRS, PAIRS)
+    ratio = verdict.of_turns(mine, theirs)
+    assert ratio is not None
+    once = Plan(1, warmup_s=0.0, runs=1, min_s=0.0)
+    memory = [(ours(artifact, once, "memory_delta"), litert_memory(artifact)) for _ in range(3)]
+    ours_bytes, theirs_bytes = (statistics.median(pair[i] for pair in memory) for i in (0, 1))
+    return [
+        Figure(
+            f"median latency, {backbone}",
+            "within 3 % of LiteRT's benchmark_litert_model.py",
+            f"{ratio.value - 1:+.1%} ({ratio.low - 1:+.1%} to {ratio.high - 1:+.1%}); "
+            f"{statistics.median(mine) * 1e3:.2f} ms",
+            abs(ratio.value - 1) <= 0.03,
+            f"{PAIRS} pairs of processes, either first by turns, 1 thread, at least 50 runs each; 95 % interval",
+        ),
+        Figure(
+            f"memory, {backbone}",
+            "within 3 % of the same tool's",
+            f"{ours_bytes / theirs_bytes - 1:+.1%} ({ours_bytes / 1e6:.1f} and {theirs_bytes / 1e6:.1f} MB)",
+            abs(ours_bytes / theirs_bytes - 1) <= 0.03,
+            "it tells none: the peak (VmHWM) of a process that ran it on a small model with the same input, then on "
+            "this one; medians of 3, in turn",
+        ),
+    ]
+
+
+def litert() -> list[Figure]:
+    """Median and memory against LiteRT's own tool."""
+    return [figure for backbone in MODELS for figure in against_litert(backbone)]
+
+
 if __name__ == "__main__":
     measure(
         "trust",
         "Whether verdicts can be trusted",
         __doc__.splitlines()[0],
-        {"same": same, "different": different, "apart": apart},
+        {"same": same, "different": different, "apart": apart, "litert": litert},
     )

@@ -202,9 +202,9 @@ class Target:
             so that the user hears of it before models are built; what it returns is ignored.
         uses: ``uses(options) -> [Path]``: the files that it measures with, such as a runner; where one has changed, a
             bench that goes on where it was measures anew.
-        together: ``together([(artifact, plan)], device, options, progress) -> [Outcome]``, one a file: times several
-            files in one process, each a few runs at a time and in turn, so that what disturbs one disturbs the others;
-            no memory. Where a target has none, files that are compared follow each other in processes of their own.
+        together: ``together(jobs, device, options, progress) -> [Outcome]``: times several files in one process, each
+            a few runs at a time and in turn, so that what disturbs one disturbs the others; no memory. Jobs are pairs
+            of artifact and plan. Where a target has none, files that are compared follow each other in processes of their own.
     """
 
     name: str

@@ -78,7 +78,7 @@ def test_every_option_of_a_command_is_explained(command: str) -> None:
     ("line", "message"),
     [
         ("lst", "No such command 'lst': did you mean 'list'?"),
-        ("xyzzy", "No such command 'xyzzy': the commands are baseline, bench, cache, completion,"),
+        ("xyzzy", "No such command 'xyzzy': the commands are baseline, bench, cache, compare,"),
         ("--frob", "No such option '--frob'"),
         ("list frobs", "'frobs' is not one of 'backbones', 'augmenters', 'compressors', 'exporters', 'targets'"),
         ("list backbones more", "unexpected extra argument (more)"),

@@ -21,6 +21,10 @@ VERSION_1 = Path(__file__).with_name("reports") / "version_1.json"
 """Of dslite 0.1.0, before reports had intervals: `dslite bench --backbone squeezenet_v1 --threads 1 --runs 12`."""
 
 
+EARLY = Path(__file__).with_name("reports") / "version_1_early.json"
+"""Of the first benches of the whole zoo, two rows, without split seeds; 60 samples of each series."""
+
+
 def _text(renderable: Any, width: int = 200) -> str:
     from rich.console import Console
 
@@ -37,6 +41,12 @@ def test_a_file_of_version_1_is_read_shown_and_compared() -> None:
     assert "not valid" not in text  # rules came later: what was not recorded is not judged
     found = pairing.compare(report, report, ("A", "B"))
     assert {pair.ratio and pair.ratio.verdict for pair in found.pairs} == {"no difference shown"}
+
+
+def test_a_file_from_before_fields_were_added_is_read() -> None:
+    report = document.read(EARLY)
+    assert {run.artifact.backbone for run in report.runs} == {"squeezenet_v1", "densenet121"}
+    assert "squeezenet_v1" in _text(bench_table(report, 200))
 
 
 def test_the_schema_is_a_schema_and_describes_what_is_written(small_system: Any, tmp_path: Path) -> None:
