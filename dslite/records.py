@@ -204,7 +204,7 @@ class Target:
             bench that goes on where it was measures anew.
         together: ``together(jobs, device, options, progress) -> [Outcome]``: times several files in one process, each
             a few runs at a time and in turn, so that what disturbs one disturbs the others; no memory. Jobs are pairs
-            of artifact and plan. Where a target has none, files that are compared follow each other in processes of their own.
+            of artifact and plan. Where a target has none, files that are compared follow each other, a process each.
     """
 
     name: str
