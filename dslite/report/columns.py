@@ -1,5 +1,6 @@
 """The columns of a bench table: what each shows, how it is written, and how rows are ordered by it."""
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,20 +172,24 @@ def titles(runs: Sequence[Run]) -> list[str]:
         differ = [i for i in range(1, 4) if len({fact[i] for fact in facts if fact[0] != "frontend"}) > 1]
         return [", ".join([fact[0], *(fact[i] for i in differ)]) for fact in facts]
     names, places = [Path(run.artifact.path).name for run in runs], _places(runs)
-    return [f"{name} on {place}" if names.count(name) > 1 else name for name, place in zip(names, places, strict=True)]
+    n_named = Counter(names)
+    return [f"{name} on {place}" if n_named[name] > 1 else name for name, place in zip(names, places, strict=True)]
 
 
 def _places(runs: Sequence[Run]) -> list[str]:
     """Name where each run took place: by its target; of several devices of one target, by their models and options."""
     devices = {run.device.id: run.device.model for run in runs if run.device}
     targets = [run.target.partition(":")[0] for run in runs]
-    of_target = [{r.device.id for r in runs if r.device and r.target.partition(":")[0] == name} for name in targets]
+    of_target: dict[str, set[str]] = defaultdict(set)
+    for run, name in zip(runs, targets, strict=True):
+        if run.device:
+            of_target[name].add(run.device.id)
     models = list(devices.values())
     found = []
-    for run, name, several in zip(runs, targets, of_target, strict=True):
+    for run, name in zip(runs, targets, strict=True):
         others = [each for each in run.target.partition(":")[2].split(",") if each and not each.startswith("device=")]
         place = name
-        if run.device and len(several) > 1:
+        if run.device and len(of_target[name]) > 1:
             place = run.device.model if models.count(run.device.model) == 1 else run.device.id
         found.append(place + (":" + ",".join(others) if others else ""))
     return found

@@ -1,6 +1,6 @@
 """Cases of two reports, or of one, side by side: ratio of medians, verdict, and what else differs."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,15 +122,17 @@ def within(report: BenchReport, name: str, run_to_run: float = RUN_TO_RUN) -> Co
 
 def _cases(report: BenchReport) -> Iterator[tuple[tuple[object, ...], Run]]:
     """Give the runs, each with what makes it the same case in another report."""
-    several = Counter(run.target for run in report.runs if run.device)
+    devices: dict[str, set[str]] = defaultdict(set)
+    for run in report.runs:
+        if run.device:
+            devices[run.target].add(run.device.id)
     seen: Counter[tuple[object, ...]] = Counter()
     for run in report.runs:
         artifact = run.artifact
         name: object = artifact.backbone or artifact.part
         if artifact.exporter is None:
             name = Path(artifact.path).name
-        devices = {other.device.id for other in report.runs if other.device and other.target == run.target}
-        device = run.device.id if run.device and several[run.target] > 1 and len(devices) > 1 else ""
+        device = run.device.id if run.device and len(devices[run.target]) > 1 else ""
         case = (name, artifact.part, artifact.compressors, artifact.exporter, run.target, device)
         seen[case] += 1
         yield (*case, seen[case]), run

@@ -160,7 +160,9 @@ def notes(report: BenchReport) -> list[str]:
     machine = report.environment
     figures = [found for run in report.runs if (found := paper.figures_for(run))]
     measured = [run for run in report.runs if find(run, "latency")]
-    here = [run for run in measured if run.device is None or run.device.id == HOST]
+    here, elsewhere = [], []
+    for run in measured:
+        (here if run.device is None or run.device.id == HOST else elsewhere).append(run)
     lines = []
     if here:
         threads = sorted({run.plan.threads for run in here})
@@ -169,7 +171,7 @@ def notes(report: BenchReport) -> list[str]:
             f"{'/'.join(map(str, threads))} thread{'s' if threads != [1] else ''}"
             f"{f' (the paper: {DEFAULT_THREADS})' if figures else ''}, batch 1, a fresh process each{_n_timed(here)}"
         )
-    lines += _elsewhere([run for run in measured if run not in here])
+    lines += _elsewhere(elsewhere)
     if measured:
         fed = [str(run.conditions.get("input", run.plan.input)) for run in measured]  # a target may have its own
         inputs = dict.fromkeys(text.removeprefix("pictures of ") for text in fed)
