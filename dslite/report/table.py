@@ -160,7 +160,8 @@ def notes(report: BenchReport) -> list[str]:
     machine = report.environment
     figures = [found for run in report.runs if (found := paper.figures_for(run))]
     measured = [run for run in report.runs if find(run, "latency")]
-    here, elsewhere = [], []
+    here: list[Run] = []
+    elsewhere: list[Run] = []
     for run in measured:
         (here if run.device is None or run.device.id == HOST else elsewhere).append(run)
     lines = []
