@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 
 from dslite.measure.figures import find
@@ -9,13 +10,15 @@ from dslite.measure.validity import broken
 from dslite.records import Run
 from dslite.report import paper
 from dslite.report.columns import chain
-from dslite.report.sheet import Sheet
+from dslite.report.sheet import Sheet, flat
 from dslite.report.table import notes
 
 NO_PAPER = "the paper's Table 5: no row measured what it did (DenseNet121, 3 s chunks, its front end)"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How cells begin that spreadsheets compute."""
-_STATISTICS = ("p50", "low", "high", "p5", "p90", "p95", "p99", "mean", "std", "min", "max", "n", "outliers")
+_STATISTICS = ("p50", "low", "high", "p5", "p90", "p95", "p99", "mean", "std", "min", "max", "mad")
+_COUNTS = ("n", "outliers", "trend")
+"""Statistics without a unit."""
 _VALUES = {
     "first_latency": "first_latency_s",
     "init_time": "init_time_s",
@@ -56,14 +59,11 @@ def markdown(sheet: Sheet) -> str:
         lines += [f"- {_text(several + note)}" for note in notes(report)]
     for name, report in sheet.reports:
         code = f", commit {report.commit}" if report.commit else ""
-        lines += [
-            "",
-            f"{_text(name)}: {report.created}, dslite {report.dslite}{code}",
-            "",
-            "```sh",
-            report.command,
-            "```",
-        ]
+        machine = "; ".join(f"{fact} {value}" for fact, value in flat(report.environment.items()))
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", report.command)), default=0))
+        lines += ["", f"{_text(name)}: {report.created}, dslite {report.dslite}{code}"]
+        lines += ["", f"environment: {_text(machine)}"] if machine else []
+        lines += ["", f"{fence}sh", report.command, fence]
     return "\n".join([*lines, ""])
 
 
@@ -87,7 +87,8 @@ def as_csv(sheet: Sheet) -> str:
     writer.writerow(
         [
             *columns,
-            *(f"latency_{name}" + ("" if name in ("n", "outliers") else "_s") for name in _STATISTICS),
+            *(f"latency_{name}_s" for name in _STATISTICS),
+            *(f"latency_{name}" for name in _COUNTS),
             *_VALUES.values(),
             *("valid", "flags", "error"),
         ]
@@ -99,7 +100,7 @@ def as_csv(sheet: Sheet) -> str:
         writer.writerow(
             [
                 *(_harmless(value(name, run)) for value in columns.values()),
-                *(statistics.get(each, "") for each in _STATISTICS),
+                *(statistics.get(each, "") for each in (*_STATISTICS, *_COUNTS)),
                 *("" if each is None else each.value for each in found),
                 "false" if run.error or broken(run) else "true",
                 _harmless(";".join(flag.code for flag in run.flags)),

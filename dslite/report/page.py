@@ -1,31 +1,60 @@
 """A sheet as one HTML file that needs no other: style, script and plots are in it, and nothing is fetched."""
 
-import json
+import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from importlib import resources
 from typing import Any
 
 from dslite.measure.figures import find
 from dslite.measure.validity import broken
-from dslite.records import BenchReport, Run
+from dslite.records import HOST, BenchReport, Run
 from dslite.report import paper, plots
 from dslite.report.columns import Column, count, milliseconds, size
 from dslite.report.documents import NO_PAPER
 from dslite.report.pareto import Objective, front
-from dslite.report.sheet import Sheet, other_flags
+from dslite.report.sheet import Sheet, flat, other_flags
 from dslite.report.table import notes
 
 MOST_DRAWN = 50
 """Runs whose samples are drawn; a page of thousands of them would not open."""
 MOST_POINTS = 500
-_OBJECTIVES = {
-    "latency": ("latency, ms", milliseconds),
-    "size": ("size", size),
-    "macs": ("MACs", count),
-    "memory_delta": ("memory", size),
+"""Of a plot; its front is that of all runs."""
+_MEANINGS = {
+    "UAR": "unweighted average recall: the mean of the recalls of all classes",
+    "p50": "median latency of the timed runs",
+    "±": "half the 95 % interval of the median, as a share of it",
+    "p5": "5 % of the timed runs were faster",
+    "p90": "90 % of the timed runs were faster",
+    "p95": "95 % of the timed runs were faster",
+    "p99": "99 % of the timed runs were faster",
+    "mean": "mean latency of the timed runs",
+    "std": "standard deviation of the timed runs",
+    "first": "the first run after opening the file",
+    "init": "opening the file",
+    "audio": "seconds of audio that are classified in a second",
+    "GFLOP": "floating-point operations a second, by the median latency",
+    "peak": "that rate, as a share of what the machine reaches in a float32 matrix product",
+    "MACs": "multiply-accumulates of one inference",
+    "FLOPs": "floating-point operations of one inference, two for each MAC",
+    "params": "parameters of the model",
+    "memory": "peak memory that the model adds",
+    "process": "peak memory of the whole process",
+    "temp": "of the device, while runs were timed",
+    "size": "of the file",
+    "gzip": "of the file, compressed by gzip",
 }
+"""Of columns, by their names."""
+_MOST_GROUPS = 6
+_OBJECTIVES: dict[str, tuple[str, Callable[[float], str], Callable[[float], str]]] = {
+    "uar": ("UAR", lambda v: f"{v:.3f}", lambda v: f"{v:.3g}"),
+    "latency": ("median latency, ms", milliseconds, lambda v: f"{v * 1e3:.4g}"),
+    "size": ("size of the file", size, size),
+    "macs": ("MACs", count, count),
+    "memory_delta": ("memory", size, size),
+}
+"""Of metrics that are drawn: title, how values are written, and how round numbers along the axis are."""
 
 
 def html(sheet: Sheet) -> str:
@@ -37,6 +66,7 @@ def html(sheet: Sheet) -> str:
         _section("What to know of these figures", _told(sheet)),
         _section("What costs what", _scatters(sheet)),
         _section("Every run", _runs(sheet)),
+        _section("What the columns mean", _meanings(sheet)),
         _section("How each figure was made", _methods(sheet)),
         _section("Machine and software", "".join(_environment(name, report) for name, report in sheet.reports)),
         _section("Made by", "".join(_origin(name, report) for name, report in sheet.reports)),
@@ -60,7 +90,9 @@ def _section(title: str, content: str) -> str:
 
 
 def _summary(sheet: Sheet) -> str:
-    cards = [(str(len(sheet.runs)), "cases")]
+    n_good = len(sheet.runs) - sheet.n_failed - sheet.n_not_valid
+    told = "case" if len(sheet.runs) == 1 else "cases"
+    cards = [(str(len(sheet.runs)), told if n_good == len(sheet.runs) else f"{told}, {n_good} of them valid", "")]
     for metric, told, write, highest in (
         ("latency", "lowest median latency", lambda v: f"{milliseconds(v)} ms", False),
         ("size", "smallest file", size, False),
@@ -68,26 +100,35 @@ def _summary(sheet: Sheet) -> str:
         ("uar", "highest UAR", lambda v: f"{v:.3f}", True),
     ):
         if found := sheet.least(metric, highest=highest):
-            cards.append((write(found[1]), f"{told}: {found[0]}"))
-    for n, told in ((sheet.n_failed, "failed"), (sheet.n_not_valid, "not valid, see below")):
+            cards.append((write(found[1]), f"{told}: {found[0]}", ""))
+    for n, told, kind in ((sheet.n_not_valid, "not valid, see below", "warn"), (sheet.n_failed, "failed", "bad")):
         if n:
-            cards.append((str(n), told))
-    shown = "".join(_card(value, told) for value, told in cards)
-    machines = dict.fromkeys(
+            cards.append((str(n), told, kind))
+    shown = "".join(_card(*card) for card in cards)
+    where = dict.fromkeys(
         f"{report.environment.get('cpu', 'unknown processor')}, {report.environment.get('cpus', '?')} cores"
         for _, report in sheet.reports
     )
-    dates = sorted({report.created[:10] for _, report in sheet.reports})
-    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    return f'<p class="quiet">{escape("; ".join(machines))}; {escape(when)}</p><div class="cards">{shown}</div>'
+    on = dict.fromkeys(f"{run.device.model}, {run.device.os}" for run in sheet.runs if run.device and _is_away(run))
+    targets = dict.fromkeys(run.target.partition(":")[0] for run in sheet.runs)
+    times = sorted({report.created[:16].replace("T", " ") for _, report in sheet.reports})
+    when = times[0] if len(times) == 1 else f"{times[0]} to {times[-1]}"
+    facts = "; ".join([", ".join(targets) or "nothing", *where, *on, f"{when} UTC"])
+    return f'<p class="quiet">{escape(facts)}</p><div class="cards">{shown}</div>'
 
 
-def _card(value: str, told: str) -> str:
-    return f'<div class="card"><b>{escape(value)}</b><span>{escape(told)}</span></div>'
+def _is_away(run: Run) -> bool:
+    return run.device is not None and run.device.id != HOST
+
+
+def _card(value: str, told: str, kind: str) -> str:
+    marked = f' class="{kind}"' if kind else ""
+    return f'<div class="card"><b{marked}>{escape(value)}</b><span>{escape(told)}</span></div>'
 
 
 def _plain(value: float | None) -> str:
-    return "" if value is None else repr(float(value))
+    """Give what a cell is sorted by: seven digits tell figures apart, and a page of thousands of rows is shorter."""
+    return "" if value is None or not math.isfinite(value) else f"{value:.7g}"
 
 
 def _key(column: Column) -> str:
@@ -100,8 +141,8 @@ def _table(sheet: Sheet) -> str:
     for column in sheet.columns:
         name, _, unit = column.title.partition("\n")
         headings.append(
-            f'<th scope="col" data-key="{_key(column)}"><button type="button">{escape(name)}</button>'
-            f"<small>{escape(unit) or '&nbsp;'}</small></th>"
+            f'<th scope="col" data-key="{_key(column)}" title="{escape(_MEANINGS.get(name, ""))}">'
+            f'<button type="button">{escape(name)}</button><small>{escape(unit) or "&nbsp;"}</small></th>'
         )
     rows = "".join(_row(sheet, i) for i in range(len(sheet.runs)))
     star = (
@@ -111,7 +152,8 @@ def _table(sheet: Sheet) -> str:
         else ""
     )
     table = f'<table id="runs"><thead><tr>{"".join(headings)}</tr></thead>{rows}</table>'
-    return f'<div class="wide" tabindex="0">{table}</div>{star}'
+    dash = '<p class="quiet">-: not measured, or too few runs to tell. A click on a heading sorts.</p>'
+    return f'<div class="wide" tabindex="0" role="region" aria-label="table of all cases">{table}</div>{dash}{star}'
 
 
 def _row(sheet: Sheet, i: int) -> str:
@@ -122,7 +164,8 @@ def _row(sheet: Sheet, i: int) -> str:
         badge = f'<span class="badge bad" title="{escape(run.error)}">failed</span>'
     elif reasons := broken(run):
         badge = f'<span class="badge warn" title="{escape("; ".join(reasons))}">not valid</span>'
-    cells = [f'<td data-value="{escape(name)}" title="{escape(name)}">{star}{escape(name)}{badge}</td>']
+    shown = f'<span class="name">{star}{escape(name)}</span>{badge}'
+    cells = [f'<td data-value="{escape(name)}" title="{escape(name)}">{shown}</td>']
     for column in sheet.columns:
         value = column.value(run)
         cells.append(f'<td data-value="{_plain(value)}">{escape(column.cell(run))}</td>')
@@ -149,51 +192,81 @@ def _told(sheet: Sheet) -> str:
 
 
 def _scatters(sheet: Sheet) -> str:
-    """Draw UAR against what it costs; where it is not known, latency against the others."""
-    whole = [i for i, run in enumerate(sheet.runs) if not run.error]
-    has_uar = any(find(sheet.runs[i].measurements, "uar") for i in whole)
-    up = "uar" if has_uar else "latency"
-    drawn = "".join(_scatter(sheet, whole, metric, up) for metric in _OBJECTIVES if metric != up)
+    """Draw UAR against what it costs; where it is not known, latency against the others.
+
+    Rows are drawn together that do the same: the same part, on the same target, as for the stars.
+    """
+    groups: dict[tuple[str, str], list[int]] = {}
+    for i, run in enumerate(sheet.runs):
+        if not run.error:
+            groups.setdefault((run.artifact.part, run.target), []).append(i)
+    drawn = [(group, text) for group, among in groups.items() if (text := _plots(sheet, among))]
     if not drawn:
         return ""
-    told = (
-        "Dashed: no other row is better in both. Axes that span much are logarithmic."
-        if has_uar
-        else "Dashed: no other row is lower in both; accuracy is not in it. Axes that span much are logarithmic."
+    told = "Dashed: no other row is better in both; where no UAR is known, accuracy is not in it. Rings: not valid."
+    if any(find(run.measurements, "uar") for run in sheet.runs):
+        told += " Upright lines: 95 % intervals of the UAR."
+    more = f" Of {len(drawn)} targets and parts, the first {_MOST_GROUPS} are drawn." if drawn[_MOST_GROUPS:] else ""
+    shown = (
+        f'{f"<h3>{escape(part)} on {escape(target)}</h3>" if len(groups) > 1 else ""}<div class="plots">{text}</div>'
+        for (part, target), text in drawn[:_MOST_GROUPS]
     )
-    return f'<p class="quiet">{told}</p><div class="plots">{drawn}</div>'
+    return f'<p class="quiet">{told} Axes that span much are logarithmic.{more}</p>{"".join(shown)}'
+
+
+def _plots(sheet: Sheet, among: Sequence[int]) -> str:
+    up = "uar" if any(find(sheet.runs[i].measurements, "uar") for i in among) else "latency"
+    return "".join(_scatter(sheet, among, metric, up) for metric in _OBJECTIVES if metric not in (up, "uar"))
 
 
 def _scatter(sheet: Sheet, among: Sequence[int], metric: str, up: str) -> str:
-    found = [
-        (i, across.value, rise.value)
+    known = {
+        i: (across.value, rise)
         for i in among
         if (across := find(sheet.runs[i].measurements, metric)) and (rise := find(sheet.runs[i].measurements, up))
-    ][:MOST_POINTS]
-    if len(found) < 2:  # noqa: PLR2004 - a plot of one point says nothing
+        if math.isfinite(across.value) and math.isfinite(rise.value)
+    }
+    if len(known) < 2:  # noqa: PLR2004 - a plot of one point says nothing
         return ""
     beats = [Objective(metric).beats, Objective(up, higher=up == "uar").beats]
-    best = front({at: sheet.runs[i] for at, (i, _, _) in enumerate(found)}, beats)
-    title, write = _OBJECTIVES[metric]
-    y_title, y_write = ("UAR", lambda v: f"{v:.3g}") if up == "uar" else _OBJECTIVES[up]
-    x = plots.Axis(title, tuple(value for _, value, _ in found), write)
-    y = plots.Axis(y_title, tuple(value for _, _, value in found), y_write)
-    return f"<figure>{plots.scatter(x, y, [sheet.names[i] for i, _, _ in found], best)}</figure>"
+    best = front({i: sheet.runs[i] for i in known}, beats)
+    shown = sorted(known, key=lambda i: i not in best)[:MOST_POINTS]
+    title, write, tick = _OBJECTIVES[metric]
+    y_title, y_write, y_tick = _OBJECTIVES[up]
+    x = plots.Axis(title, tuple(known[i][0] for i in shown), write, tick)
+    reach = tuple(_interval(known[i][1].statistics) for i in shown) if up == "uar" else ()
+    y = plots.Axis(y_title, tuple(known[i][1].value for i in shown), y_write, y_tick, reach)
+    positions = {i: at for at, i in enumerate(shown)}
+    marked = frozenset(positions[i] for i in shown if i in best)
+    hollow = frozenset(positions[i] for i in shown if broken(sheet.runs[i]))
+    drawn = plots.scatter(x, y, [sheet.names[i] for i in shown], marked, hollow)
+    left_out = len(known) - len(shown)
+    told = f"<figcaption>Of {len(known)} points, {len(shown)} are drawn; the line is of all.</figcaption>"
+    return f"<figure>{drawn}{told if left_out else ''}</figure>"
+
+
+def _interval(statistics: dict[str, float]) -> tuple[float, float] | None:
+    ends = (statistics.get("low", math.nan), statistics.get("high", math.nan))
+    return ends if all(map(math.isfinite, ends)) else None
 
 
 def _runs(sheet: Sheet) -> str:
     drawn = "".join(_run(sheet.names[i], run) for i, run in enumerate(sheet.runs[:MOST_DRAWN]))
     more = len(sheet.runs) - MOST_DRAWN
     told = f'<p class="quiet">Of {len(sheet.runs)} runs, the first {MOST_DRAWN} are drawn.</p>' if more > 0 else ""
-    how = '<p class="quiet">Above: how often each latency was taken, and the median. Below: in their order.</p>'
+    how = (
+        '<p class="quiet">Above: how often each latency was taken, the slowest hundredth in the last bar, and the '
+        "median. Below: in their order; of long series, medians of neighbours.</p>"
+    )
     return f'{told}{how}<div class="runs">{drawn}</div>'
 
 
 def _run(name: str, run: Run) -> str:
     parts = [f"<h3>{escape(name)}</h3>"]
     latency = find(run.measurements, "latency")
-    if latency and latency.samples:
-        parts += [plots.histogram(latency.samples, _milliseconds), plots.series(latency.samples, _milliseconds)]
+    samples = [sample for sample in latency.samples if math.isfinite(sample)] if latency else []
+    if samples:
+        parts += [plots.histogram(samples, _milliseconds), plots.series(samples, _milliseconds)]
     if latency and latency.statistics:
         parts.append(f"<p>{escape(_in_figures(latency.statistics))}</p>")
     if run.error:
@@ -226,6 +299,11 @@ def _in_figures(statistics: dict[str, float]) -> str:
     return ", ".join(told)
 
 
+def _meanings(sheet: Sheet) -> str:
+    told = ((column.name, _MEANINGS.get(column.name, "")) for column in sheet.columns)
+    return _definitions((name, meaning) for name, meaning in told if meaning)
+
+
 def _methods(sheet: Sheet) -> str:
     return _definitions(sheet.methods().items())
 
@@ -241,17 +319,9 @@ def _origin(name: str, report: BenchReport) -> str:
 
 
 def _facts(facts: dict[str, Any]) -> str:
-    return _definitions(_flat(facts.items()))
+    return _definitions(flat(facts.items()))
 
 
 def _definitions(pairs: Iterable[tuple[str, str]]) -> str:
     items = (f"<dt>{escape(name)}</dt><dd>{escape(what)}</dd>" for name, what in pairs)
     return f"<dl>{''.join(items)}</dl>"
-
-
-def _flat(facts: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
-    for name, value in facts:
-        if isinstance(value, dict):
-            yield from _flat((f"{name} {key}", each) for key, each in value.items())
-        elif value is not None and name != "turns":
-            yield name, value if isinstance(value, str) else json.dumps(value)

@@ -1,9 +1,13 @@
 """Plots of a report as inline SVG: points with their Pareto front, histograms, and series. Colours are the page's."""
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from html import escape
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,13 +16,21 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 44
 _LOG_FROM = 8.0
 """Greatest by least value, from which on an axis is logarithmic."""
 _LABELLED = 24
-"""Points, beyond which only those of the front have their names beside them; all have them as tooltips."""
-_LABEL_LENGTH = 22
-_LETTER_PX, _LABEL_PX = 10, 136
-"""Height of letters, and width of the longest name."""
+"""Points, beyond which only those of the front have their names beside them, so many at most; all have tooltips."""
+_LABEL_LENGTH = 24
+_HEAD, _TAIL = 12, 11
+"""Letters that a longer one keeps of its beginning and its end: files of one model differ in what they end with."""
+_WORD = r"[^-. ]*[-. ]?"
+"""Of a name, so that what all share is not cut within one."""
+_LINE_PX, _LETTER_PX = 12, 6.6
+"""Height of a line of a label, and width of its letters, on average at the most."""
+_RADIUS = 4.5
+_NEAR, _FAR = (8.0,), (8.0, 15.0, 24.0, 36.0, 50.0)
+"""Pixels between a point and its name; from the second distance on, a thin line leads there."""
+_WAYS = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1))
 _BINS = 40
 _SMALL_WIDTH, _SMALL_HEIGHT = 300, 64
-_STEPS = (1, 2, 2.5, 5, 10)
+_STEPS = (1, 2, 5, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,62 +41,153 @@ class Axis:
         title: with its unit.
         values: one a point.
         write: turns one into text.
+        tick: likewise, of the round numbers along the axis, which may be close to each other.
+        reach: of each value the ends of its interval, or None; empty: none has one.
     """
 
     title: str
     values: tuple[float, ...]
     write: Callable[[float], str]
+    tick: Callable[[float], str]
+    reach: tuple[tuple[float, float] | None, ...] = ()
 
 
-def scatter(x: Axis, y: Axis, names: Sequence[str], front: set[int]) -> str:
+_Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom, in pixels."""
+
+
+def scatter(
+    x: Axis, y: Axis, names: Sequence[str], front: AbstractSet[int], hollow: AbstractSet[int] = frozenset()
+) -> str:
     """Draw points, those of the front marked, joined and named.
+
+    The front is drawn in steps: between two of its points nothing better is known than the left one.
 
     Args:
         x: along the lower side.
         y: along the left side.
         names: of the points.
         front: positions of those that no other is better than.
+        hollow: positions of those that are drawn as rings.
     """
     to_x, x_ticks = _scale(x.values, _LEFT, WIDTH - _RIGHT)
-    to_y, y_ticks = _scale(y.values, HEIGHT - _BOTTOM, _TOP)
+    ends = [end for reach in y.reach if reach for end in reach]
+    to_y, y_ticks = _scale([*y.values, *ends], HEIGHT - _BOTTOM, _TOP)
     parts = [
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(f"{y.title} by {x.title}")}">'
     ]
     for tick in x_ticks:
         at = to_x(tick)
         parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>')
-        parts.append(_words("tick", _short(x.write(tick)), at, HEIGHT - _BOTTOM + 15, "middle"))
+        parts.append(_words("tick", _short(x.tick(tick)), at, HEIGHT - _BOTTOM + 15, "middle"))
     for tick in y_ticks:
         at = to_y(tick)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(_words("tick", _short(y.write(tick)), _LEFT - 6, at + 3.5, "end"))
+        parts.append(_words("tick", _short(y.tick(tick)), _LEFT - 6, at + 3.5, "end"))
     middle = (_TOP + HEIGHT - _BOTTOM) / 2
     parts.append(_words("axis", x.title, (_LEFT + WIDTH) / 2, HEIGHT - 8, "middle"))
     parts.append(f'<g transform="rotate(-90 13 {middle:.0f})">{_words("axis", y.title, 13, middle, "middle")}</g>')
-    on_front = sorted(front, key=lambda i: x.values[i])
-    if len(on_front) > 1:
-        line = " ".join(f"{to_x(x.values[i]):.1f},{to_y(y.values[i]):.1f}" for i in on_front)
+    places = [(to_x(across), to_y(up)) for across, up in zip(x.values, y.values, strict=True)]
+    on_front = sorted(front, key=lambda i: (x.values[i], i))
+    steps = _steps([places[i] for i in on_front])
+    if steps:
+        line = " ".join(f"{at_x:.1f},{at_y:.1f}" for at_x, at_y in steps)
         parts.append(f'<polyline class="front" points="{line}"/>')
-    placed: list[tuple[float, float]] = []
-    for i in [*on_front, *(i for i in range(len(names)) if i not in front)]:
-        at_x, at_y = to_x(x.values[i]), to_y(y.values[i])
+    others = [i for i in range(len(names)) if i not in front]
+    named = [*on_front, *(others if len(names) <= _LABELLED else [])][:_LABELLED]
+    for i, reach in enumerate(y.reach):
+        if reach:
+            at_x, low, high = places[i][0], to_y(reach[0]), to_y(reach[1])
+            parts.append(f'<line class="reach" x1="{at_x:.1f}" x2="{at_x:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>')
+    short = shortened(names)
+    parts += _labels(places, {i: short[i] for i in named}, steps)
+    for i in [*others, *on_front]:
         told = escape(f"{names[i]}: {x.write(x.values[i])}, {y.write(y.values[i])}")
-        kind = "best" if i in front else "point"
-        parts.append(f'<circle class="{kind}" cx="{at_x:.1f}" cy="{at_y:.1f}" r="4.5"><title>{told}</title></circle>')
-        if (i in front or len(names) <= _LABELLED) and (place := _place(at_x, at_y, names[i], placed)):
-            parts.append(place)
+        kind = ("best" if i in front else "point") + (" hollow" if i in hollow else "")
+        at_x, at_y = places[i]
+        parts.append(
+            f'<circle class="{kind}" cx="{at_x:.1f}" cy="{at_y:.1f}" r="{_RADIUS}"><title>{told}</title></circle>'
+        )
     return "".join([*parts, "</svg>"])
 
 
-def _place(x: float, y: float, name: str, placed: list[tuple[float, float]]) -> str:
-    """Put a name beside its point, where no other name is; nothing where there is no room."""
-    short = name if len(name) <= _LABEL_LENGTH else name[: _LABEL_LENGTH - 1] + "…"
-    to_left = x > WIDTH * 0.6
-    for shift in (3.5, -8, 15, -19):
-        if all(abs(y + shift - y_) > _LETTER_PX or abs(x - x_) > _LABEL_PX for x_, y_ in placed):
-            placed.append((x, y + shift))
-            return _words("label", short, x - 8 if to_left else x + 8, y + shift, "end" if to_left else "start")
-    return ""
+def shortened(names: Sequence[str]) -> list[str]:
+    """Shorten names for labels: without the words at either end that all have, and long ones without their middle."""
+    words = [re.findall(_WORD, name) for name in names]
+    first = _n_alike(words)
+    last = _n_alike([each[first:][::-1] for each in words])
+    if len(names) < 2 or any(len(each) <= first + last for each in words):  # noqa: PLR2004 - one has nothing to share
+        first = last = 0
+    short = ["".join(each[first : len(each) - last]).strip("-_., ") for each in words]
+    return [name if len(name) <= _LABEL_LENGTH else f"{name[:_HEAD]}…{name[-_TAIL:]}" for name in short]
+
+
+def _n_alike(words: Sequence[Sequence[str]]) -> int:
+    """Count the words that all begin with."""
+    return sum(1 for _ in itertools.takewhile(lambda column: len(set(column)) == 1, zip(*words, strict=False)))
+
+
+def _steps(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Give the corners of a line in steps, first to the right, then up or down; nothing for one point."""
+    corners = list(points[:1])
+    for (_, before), (x, y) in itertools.pairwise(points):
+        corners += [(x, before), (x, y)]
+    return corners if len(points) > 1 else []
+
+
+def _labels(
+    places: Sequence[tuple[float, float]], names: Mapping[int, str], steps: Sequence[tuple[float, float]]
+) -> list[str]:
+    """Put names beside their points, or a little further off with a line that leads there, where nothing else is.
+
+    One that finds no room anywhere is left out: a name on top of another is worse than a tooltip.
+    """
+    points = [(x - _RADIUS, y - _RADIUS, x + _RADIUS, y + _RADIUS) for x, y in places]
+    line = [_around(*one, *other) for one, other in itertools.pairwise(steps)]
+    taken: list[_Box] = []
+    parts = []
+    waiting = dict(names)
+    for distances in (_NEAR, _FAR):
+        for i, name in list(waiting.items()):
+            width, others = len(name) * _LETTER_PX, [*taken, *points]
+            found = _free(places[i], width, distances, [*others, *line]) or _free(places[i], width, distances, others)
+            if found:
+                box, is_near = found
+                taken.append(box)
+                parts += [] if is_near else [_leader(places[i], box)]
+                parts.append(_words("label", name, (box[0] + box[2]) / 2, box[3] - 3, "middle"))
+                del waiting[i]
+    return parts
+
+
+def _free(
+    point: tuple[float, float], width: float, distances: Sequence[float], taken: Sequence[_Box]
+) -> tuple[_Box, bool] | None:
+    """Find a box for a label around a point that overlaps nothing, and tell whether it is as near as can be."""
+    x, y = point
+    for distance, (right, down) in itertools.product(distances, _WAYS):
+        middle = x + right * (distance + width / 2)
+        line = y + down * (distance + _LINE_PX / 2)
+        box = (middle - width / 2, line - _LINE_PX / 2, middle + width / 2, line + _LINE_PX / 2)
+        inside = box[0] >= _LEFT and box[2] <= WIDTH and box[1] >= 0 and box[3] <= HEIGHT - _BOTTOM
+        if inside and not any(_overlap(box, other) for other in taken):
+            return box, distance == distances[0]
+    return None
+
+
+def _leader(point: tuple[float, float], box: _Box) -> str:
+    """Draw a line from a point to the nearest place of its label."""
+    x, y = point
+    to_x, to_y = min(max(x, box[0]), box[2]), min(max(y, box[1] + 2), box[3] - 2)
+    return f'<line class="leader" x1="{x:.1f}" y1="{y:.1f}" x2="{to_x:.1f}" y2="{to_y:.1f}"/>'
+
+
+def _around(x: float, y: float, other_x: float, other_y: float) -> _Box:
+    return min(x, other_x) - 1, min(y, other_y) - 1, max(x, other_x) + 1, max(y, other_y) + 1
+
+
+def _overlap(one: _Box, other: _Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def histogram(samples: Sequence[float], write: Callable[[float], str]) -> str:

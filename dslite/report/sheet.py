@@ -1,8 +1,11 @@
 """What a document made of reports shows: its rows, their columns, and what is said of them."""
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
+from typing import Any
 
 from dslite.measure.figures import find
 from dslite.measure.validity import broken, is_rule
@@ -27,6 +30,12 @@ def _metric(name: str) -> Column:
     if name == "uar":
         return Column("UAR", value, lambda v: DASH if v is None else f"{v:.3f}", optional=True)
     return Column(name.removesuffix("_size") + "\nsize", value, size, optional=True)
+
+
+_FIRST = ("p50", "±", "size", "memory", "MACs", "params")
+"""What models are chosen by stands on the left: a narrow window, or the eye, may see no more."""
+_SPOILED = ("latency",)
+"""What a run that is not valid says too much or too little of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +79,23 @@ class Sheet:
         return flag_messages(self.runs)
 
     def least(self, metric: str, *, highest: bool = False) -> tuple[str, float] | None:
-        """Give the name of the run with the lowest, or highest, figure, and that; of whole files if there are any."""
-        of_whole = [i for i, run in enumerate(self.runs) if run.artifact.part == "whole"]
-        among = of_whole or range(len(self.runs))
+        """Give the name of the run with the lowest, or highest, figure, and that; of whole files if there are any.
+
+        Runs that are not valid count only where none is, and for what they cannot spoil: a size stays a size.
+        """
+        whole = [i for i, run in enumerate(self.runs) if run.artifact.part == "whole"]
         found = [
-            (m.value, i) for i in among if (m := find(self.runs[i].measurements, metric)) and not self.runs[i].error
+            (m.value, i)
+            for i in whole or range(len(self.runs))
+            if (m := find(self.runs[i].measurements, metric)) and math.isfinite(m.value) and not self.runs[i].error
         ]
+        if metric in _SPOILED:
+            found = [(value, i) for value, i in found if not broken(self.runs[i])] or found
         if not found:
             return None
-        value, position = max(found) if highest else min(found)
-        return self.names[position], value
+        value = (max if highest else min)(value for value, _ in found)
+        first, *others = [i for each, i in found if each == value]
+        return self.names[first] + (f" and {len(others)} more" if others else ""), value
 
     def methods(self) -> dict[str, str]:
         """Give of each metric how it was measured: the first run's words for it, as others differ in figures alone."""
@@ -101,13 +117,15 @@ def sheet(reports: Sequence[tuple[str, BenchReport]], title: str | None = None, 
     runs = tuple(run for _, report in reports for run in report.runs)
     names = [name for _, report in reports for name in titles(report.runs)]
     if len(reports) > 1:
-        of = [Path(name).stem for name, report in reports for _ in report.runs]
+        of = [PurePath(name).with_suffix("").as_posix() for name, report in reports for _ in report.runs]
         names = [f"{name} ({report})" for name, report in zip(names, of, strict=True)]
     by_name = {column.name: column for column in COLUMNS}
     ordered = [
-        *(by_name["p50"], by_name["±"], _statistic("p5"), by_name["p90"], _statistic("p95"), _statistic("p99")),
-        *(column for column in COLUMNS if column.name not in ("p50", "±", "p90")),
-        *(_metric("gzip_size"), _metric("uar")),
+        _metric("uar"),
+        *(by_name[name] for name in _FIRST),
+        *(_statistic("p5"), by_name["p90"], _statistic("p95"), _statistic("p99")),
+        *(column for column in COLUMNS if column.name not in (*_FIRST, "p90")),
+        _metric("gzip_size"),
     ]
     used = tuple(column for column in ordered if any(column.value(run) is not None for run in runs))
     backbones = sorted({run.artifact.backbone for run in runs if run.artifact.backbone})
@@ -119,3 +137,12 @@ def sheet(reports: Sequence[tuple[str, BenchReport]], title: str | None = None, 
 def other_flags(run: Run) -> list[str]:
     """Give the messages of a run's flags that do not make it invalid."""
     return [flag.message for flag in run.flags if not is_rule(flag)]
+
+
+def flat(facts: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Give facts of an environment, a device or conditions as pairs of words, those within others with both names."""
+    for name, value in facts:
+        if isinstance(value, dict):
+            yield from flat((f"{name} {key}", each) for key, each in value.items())
+        elif value is not None and name != "turns":
+            yield name, value if isinstance(value, str) else json.dumps(value)

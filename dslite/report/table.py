@@ -168,7 +168,8 @@ def notes(report: BenchReport) -> list[str]:
     if here:
         threads = sorted({run.plan.threads for run in here})
         lines.append(
-            f"{machine['cpu']}, {machine['cpus']} cores, {machine['system']}; "
+            f"{machine.get('cpu', 'unknown processor')}, {machine.get('cpus', '?')} cores, "
+            f"{machine.get('system', 'unknown system')}; "
             f"{'/'.join(map(str, threads))} thread{'s' if threads != [1] else ''}"
             f"{f' (the paper: {DEFAULT_THREADS})' if figures else ''}, batch 1, a fresh process each{_n_timed(here)}"
         )
