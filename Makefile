@@ -41,8 +41,8 @@ format: $(READY) ## let ruff mend what it can
 
 benchmarks: $(READY) ## time dslite's own parts, and compare with what is stored of this kind of machine
 	@mkdir -p build
-	$(BIN)/python -m pytest benchmarks/suites -q -p no:xdist -o filterwarnings=default \
-		--benchmark-json=build/suites.json --benchmark-columns=median,iqr,rounds
+	$(BIN)/python -m pytest benchmarks/suites -q -p no:xdist --benchmark-json=build/suites.json \
+		--benchmark-columns=median,iqr,rounds
 	$(BIN)/python benchmarks/suites_stored.py build/suites.json $(SUITES)
 
 figures: $(READY) ## measure dslite against its aims, and the whole zoo; writes benchmarks/results/

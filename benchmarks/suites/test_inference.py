@@ -1,22 +1,19 @@
 """Inference of every backbone: picture to probabilities, TFLite float32, one thread, random weights."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from dslite.recipe import REFERENCE
+from dslite.deploy.runtime import open_session
 from dslite.registry import registry
 
 
 @pytest.mark.parametrize("backbone", sorted(registry().names("backbones")))
-def test_inference(benchmark: Any, backbone: str, tflite_session: Callable[[Any, str], Any]) -> None:
-    """One run of the file."""
-    from dslite.model.assembly import build_cnn
-    from dslite.model.keras import keras
-
-    keras.backend.clear_session()
-    cnn = build_cnn(registry().get("backbones", backbone), {}, 224, REFERENCE.head, 4, None)
-    session = tflite_session(cnn, backbone)
-    del cnn
-    benchmark.pedantic(session.invoke, rounds=15, iterations=1, warmup_rounds=2)
+def test_inference(timed: Callable[..., Any], exported: Callable[[str], Path], backbone: str) -> None:
+    """One run of the file; a picture is in place."""
+    session = open_session(exported(backbone), 1)
+    session.feed(np.random.default_rng(0).uniform(0, 255, (1, 224, 224, 3)).astype(np.float32))
+    timed(session.invoke)
