@@ -137,3 +137,9 @@ def test_the_script_completes_in_bash_itself() -> None:
         ["bash", "-c", typed], env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=60, check=True
     )
     assert (done.stdout, done.stderr) == ("densenet121\n", "")
+
+
+def test_lists_come_without_numpy() -> None:
+    """It takes a third of the time of `dslite list`, and is needed only where something is computed."""
+    for words in (["list"], ["plugins"], ["show", "host-litert"]):
+        assert _run(*words, watch=["numpy"])[2] == []

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dslite.measure import series as series_of
 from dslite.measure import validity
 from dslite.measure.statistics import (
     count_outliers,
@@ -16,6 +17,7 @@ from dslite.measure.statistics import (
     modes,
     signed_rank_interval,
     slow_start,
+    summarise,
     trend,
 )
 from dslite.measure.verdict import of_series, of_turns
@@ -146,14 +148,18 @@ def test_two_heaps_are_two_speeds() -> None:
 # -- what is said of a series ---------------------------------------------------------------------------
 
 
+def _told_by(samples: list[float], first_s: float | None) -> list[Flag]:
+    return series_of.told_by(samples, summarise(samples), first_s)
+
+
 def _codes(flags: list[Flag]) -> list[str]:
     return [flag.code for flag in flags]
 
 
 def test_a_calm_series_needs_no_word() -> None:
     random = np.random.default_rng(9)
-    assert validity.of_series(random.normal(0.030, 0.0002, 100).tolist(), 0.031) == []
-    assert validity.enough(50, 1.0) == validity.enough(50, None) == []
+    assert _told_by(random.normal(0.030, 0.0002, 100).tolist(), 0.031) == []
+    assert series_of.enough(50, 1.0) == series_of.enough(50, None) == []
 
 
 @pytest.mark.parametrize(
@@ -168,15 +174,15 @@ def test_a_calm_series_needs_no_word() -> None:
 )
 def test_what_is_wrong_with_a_series_is_said(code: str, change: Callable[[np.ndarray], np.ndarray], words: str) -> None:
     x = np.random.default_rng(10).normal(0.030, 0.0002, 100)
-    found = {flag.code: flag.message for flag in validity.of_series(list(change(x)), None)}
+    found = {flag.code: flag.message for flag in _told_by(list(change(x)), None)}
     assert words in found[code]
 
 
 def test_a_slow_first_run_and_a_short_series_are_said() -> None:
     series = np.random.default_rng(11).normal(0.030, 0.0002, 100).tolist()
-    (flag,) = validity.of_series(series, 0.6)
+    (flag,) = _told_by(series, 0.6)
     assert "the first run after opening takes 20.0 times as long" in flag.message
-    assert _codes(validity.enough(49, 0.5)) == ["few_runs", "short"]
+    assert _codes(series_of.enough(49, 0.5)) == ["few_runs", "short"]
     assert all(code in validity.RULES for code in ("few_runs", "short", "warming_up"))
     assert "drift" not in validity.RULES
 

@@ -150,11 +150,8 @@ def _together(
 ) -> Sequence[Outcome]:
     """Time files in turn, in one process; see `dslite.records.Target`."""
     del device, options
-    plan = jobs[0][1]
-    names = ", ".join(Path(artifact.path).name for artifact, _ in jobs)
-    request = {"mode": "together", "jobs": [[artifact.path, to_json(each)] for artifact, each in jobs]}
-    timing = _follow(request, f"together {names}", plan, progress)
-    flags = tuple(watch.flags(timing["seen"], plan.threads))
+    timing = _follow("together", jobs, progress)
+    flags = tuple(watch.flags(timing["seen"], jobs[0][1].threads))
     found = []
     for (_, each), samples in zip(jobs, timing["samples_s"], strict=True):
         method = (
@@ -178,13 +175,12 @@ def run_child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> 
     Raises:
         MeasurementError: where it crashes, fails, or takes longer than the plan's timeout.
     """
-    request = {"mode": mode, "path": artifact.path, "plan": to_json(plan)}
-    return _follow(request, f"{mode} {Path(artifact.path).name}", plan, progress)
+    return _follow(mode, [(artifact, plan)], progress)
 
 
-def _follow(request: dict[str, Any], label: str, plan: Plan, progress: Progress) -> dict[str, Any]:
-    """Run the child with a request and give its result; see `run_child`."""
-    mode = request["mode"]
+def _follow(mode: str, jobs: Sequence[tuple[Artifact, Plan]], progress: Progress) -> dict[str, Any]:
+    """Run the child with one file, or several that it times together; see `run_child`."""
+    plan = jobs[0][1]
     # A fixed number of malloc arenas, or memory depends on which thread allocates first.
     environment = {"MALLOC_ARENA_MAX": "2"} if mode == "memory" else {}
     if mode == "time":  # of numpy's matrix product, which the rate of a model is a share of
@@ -198,10 +194,10 @@ def _follow(request: dict[str, Any], label: str, plan: Plan, progress: Progress)
 
     ending = children.follow(
         "dslite_device.host_child",
-        request,
+        {"mode": mode, "jobs": [[artifact.path, to_json(each)] for artifact, each in jobs]},
         receive,
         timeout_s=plan.timeout_s,
-        label=label,
+        label=f"{mode} {', '.join(Path(artifact.path).name for artifact, _ in jobs)}",
         environment=environment,
     )
     if ending.gave_up:

@@ -36,18 +36,19 @@ def main() -> None:
     """Do what the request says; an error is a result too."""
     request = take_request()
     try:
-        if request["mode"] == "together":
-            result = _measure_together([(Path(path), from_json(Plan, plan)) for path, plan in request["jobs"]])
-        else:
-            result = _measure(request["mode"], Path(request["path"]), from_json(Plan, request["plan"]))
+        jobs = [(Path(path), from_json(Plan, plan)) for path, plan in request["jobs"]]
+        result = _measure(request["mode"], jobs)
     except Exception as error:  # noqa: BLE001 - the parent makes a row of it
         result = {"error": in_words(error)}
     say({"result": result})
 
 
-def _measure(mode: str, path: Path, plan: Plan) -> dict[str, Any]:
+def _measure(mode: str, jobs: Sequence[tuple[Path, Plan]]) -> dict[str, Any]:
+    path, plan = jobs[0]
     say({"progress": ["starting", 0.0]})
     runtime_version = _warm_up_runtime(path, plan.threads, Path(plan.input_path).parent)
+    if mode == "together":
+        return {**_measure_together(jobs), "version": runtime_version}
     inputs = np.load(plan.input_path)
     if mode == "outputs":
         place = Path(plan.input_path).with_name("outputs.npy")
@@ -82,17 +83,15 @@ def _measure_together(jobs: Sequence[tuple[Path, Plan]]) -> dict[str, Any]:
     from dslite.measure.protocol import measure_together
     from dslite.measure.watch import Watch
 
-    path, plan = jobs[0]
-    runtime_version = _warm_up_runtime(path, plan.threads, Path(plan.input_path).parent)
     watch = Watch()
     samples = measure_together(
         [partial(open_session, path, plan.threads) for path, plan in jobs],
         [np.load(plan.input_path) for _, plan in jobs],
-        plan,
+        jobs[0][1],
         lambda *progress: say({"progress": progress}),
         watch,
     )
-    return {"samples_s": samples, "version": runtime_version, "seen": watch.seen()}
+    return {"samples_s": samples, "seen": watch.seen()}
 
 
 def _coverage(path: Path, threads: int) -> dict[str, Any] | None:

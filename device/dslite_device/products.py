@@ -6,10 +6,7 @@ processor that the other one uses.
 
 import time
 from collections.abc import Callable
-
-import numpy as np
-
-from dslite.deploy.runtime import Array
+from typing import Any
 
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """Environment variables by which numpy's library for matrix products is told its threads, before it is loaded."""
@@ -25,6 +22,8 @@ def matmul_rate(threads: int) -> float:
     Args:
         threads: of LiteRT; numpy's are those that `BLAS_THREADS` said.
     """
+    import numpy as np  # here: this module is imported as plugins are loaded
+
     a = np.random.default_rng(0).random((N_ROWS, N_ROWS), np.float32)
     b, out = a.T.copy(), np.empty_like(a)
     return 2 * N_ROWS**3 / min(_best_of(lambda: np.matmul(a, b, out=out)), _best_of(_litert_product(a, threads)))
@@ -39,7 +38,7 @@ def _best_of(product: Callable[[], object]) -> float:
     return best
 
 
-def _litert_product(a: Array, threads: int) -> Callable[[], object]:
+def _litert_product(a: Any, threads: int) -> Callable[[], object]:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=_product_model(a), num_threads=threads)
@@ -48,9 +47,10 @@ def _litert_product(a: Array, threads: int) -> Callable[[], object]:
     return lambda: interpreter.invoke()  # noqa: PLW0108 - it has no type
 
 
-def _product_model(weights: Array) -> bytes:
+def _product_model(weights: Any) -> bytes:
     """Give a .tflite file with one fully connected layer, float32 ``(n, n)`` to float32 ``(n, n)``."""
     import flatbuffers
+    import numpy as np
     from ai_edge_litert import schema_py_generated as schema
 
     def tensor(name: str, buffer: int) -> object:

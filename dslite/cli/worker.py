@@ -188,6 +188,9 @@ def _guarded(name: str) -> tuple[Target, Options]:
         except (Exception, SystemExit) as error:
             raise MeasurementError(f"target {name}: {in_words(error)} ({building.provider(target)})") from error
 
+    def as_told(outcome: Outcome) -> Outcome:
+        return from_json(Outcome, json.loads(json.dumps(to_json(outcome))))
+
     def devices() -> Sequence[Device]:
         with told(MeasurementError, UserError):
             found = list(target.devices())
@@ -198,14 +201,13 @@ def _guarded(name: str) -> tuple[Target, Options]:
         with told(MeasurementError, UserError):
             found = target.run(*arguments)
         with told():
-            outcome = found if isinstance(found, Outcome) else Outcome(tuple(found))
-            return from_json(Outcome, json.loads(json.dumps(to_json(outcome))))
+            return as_told(found if isinstance(found, Outcome) else Outcome(tuple(found)))
 
     def together(*arguments: Any) -> list[Outcome]:
         with told(MeasurementError, UserError):
             found = target.together(*arguments)
         with told():
-            return [from_json(Outcome, json.loads(json.dumps(to_json(outcome)))) for outcome in found]
+            return [as_told(outcome) for outcome in found]
 
     in_turn = target.together if target.together is apart else together
     return replace(target, name=name, devices=devices, run=run, together=in_turn), options

@@ -12,9 +12,10 @@ from dslite import files
 from dslite.deploy import manifest, tflite_file
 from dslite.deploy.runtime import LITERT_SUFFIXES
 from dslite.errors import ModelFileError, UnknownNameError, in_words
-from dslite.measure import validity
+from dslite.measure import series
 from dslite.measure.figures import derived, find, with_statistics
 from dslite.measure.inputs import Inputs
+from dslite.measure.validity import threads_exceed_cores
 from dslite.native import debug
 from dslite.records import (
     AUTO,
@@ -121,35 +122,22 @@ def run(
         plan = replace(plan, threads=threads_on(plan, device.cpus))
         flags += _thread_flags(plan, device)
         with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
-            place = Path(folder) / "inputs.npy"
-            np.save(place, inputs.arrays)
-            found = _outcome(target.run(artifact, device, replace(plan, input_path=str(place)), options, progress))
+            fed = _fed(plan, inputs, Path(folder) / "inputs.npy")
+            found = _outcome(target.run(artifact, device, fed, options, progress))
         error = None
-        flags += _series_flags(plan, found)
     except Exception as failure:  # noqa: BLE001 - whatever a target does, the next case is measured
         if debug():
             traceback.print_exc()
         reasons = dict.fromkeys((in_words(failure), broken or ""))
         error = "; ".join(text.removeprefix(f"{artifact.path}: ") for text in reasons if text)
         found = _outcome(getattr(failure, "measured", ()))
-    return _run_of(artifact, target, device, plan, found, counted, flags, error)
-
-
-def _run_of(
-    artifact: Artifact,
-    target: Target,
-    device: Device | None,
-    plan: Plan,
-    found: Outcome,
-    counted: Sequence[Measurement],
-    flags: Sequence[Flag],
-    error: str | None,
-) -> Run:
-    """Make a run of what a target found, with what follows from it."""
-    measured = (*(with_statistics(m) for m in found.measurements), *counted)
-    told = [*flags, *(flag for flag in found.flags if flag.code not in {known.code for known in flags})]
-    run = Run(artifact, target.name, device, plan, measured, tuple(told), error, found.conditions)
-    return replace(run, measurements=(*measured, *derived(run)))
+    measured = tuple(map(with_statistics, found.measurements))
+    if not error:
+        flags += _series_flags(plan, measured, found)
+    flags += [flag for flag in found.flags if flag.code not in {known.code for known in flags}]
+    measured += (*counted,)
+    whole = Run(artifact, target.name, device, plan, measured, tuple(flags), error, found.conditions)
+    return replace(whole, measurements=(*measured, *derived(whole)))
 
 
 def run_together(
@@ -173,11 +161,17 @@ def run_together(
         progress: told what happens.
 
     Returns:
-        A run of each, of latency alone.
+        A run of each, of latency alone where they were timed in one process.
     """
     if target.together is not apart:
         try:
-            return _together(artifacts, target, options, plan, inputs, progress)
+            device = choose_device(target, options)
+            shared = replace(plan, threads=threads_on(plan, device.cpus))
+            with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
+                plans = [_fed(shared, given, Path(folder) / f"inputs{i}.npy") for i, given in enumerate(inputs)]
+                jobs = list(zip(artifacts, plans, strict=True))
+                outcomes = target.together(jobs, device, options, progress)
+            return [_timed(*job, target, device, found) for job, found in zip(jobs, outcomes, strict=True)]
         except Exception:  # noqa: BLE001 - whose fault it is shows when each is alone
             if debug():
                 traceback.print_exc()
@@ -187,36 +181,17 @@ def run_together(
     ]
 
 
-def _together(
-    artifacts: Sequence[Artifact],
-    target: Target,
-    options: Options,
-    plan: Plan,
-    inputs: Sequence[Inputs],
-    progress: Progress,
-) -> list[Run]:
-    device = choose_device(target, options)
-    plan = replace(plan, threads=threads_on(plan, device.cpus))
-    with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
-        plans = []
-        for i, given in enumerate(inputs):
-            place = Path(folder) / f"inputs{i}.npy"
-            np.save(place, given.arrays)
-            plans.append(replace(plan, input=given.source, input_path=str(place)))
-        outcomes = target.together(list(zip(artifacts, plans, strict=True)), device, options, progress)
-    return [
-        Run(
-            artifact,
-            target.name,
-            device,
-            each,
-            tuple(map(with_statistics, o.measurements)),
-            o.flags,
-            None,
-            o.conditions,
-        )
-        for artifact, each, o in zip(artifacts, plans, outcomes, strict=True)
-    ]
+def _timed(artifact: Artifact, fed: Plan, target: Target, device: Device, found: Outcome) -> Run:
+    """Make a run of what a target found where it timed several files together."""
+    measured = tuple(map(with_statistics, found.measurements))
+    plan = replace(fed, input_path="")
+    return Run(artifact, target.name, device, plan, measured, found.flags, conditions=found.conditions)
+
+
+def _fed(plan: Plan, inputs: Inputs, place: Path) -> Plan:
+    """Write inputs down, and give the plan that says where they are."""
+    np.save(place, inputs.arrays)
+    return replace(plan, input=inputs.source, input_path=str(place))
 
 
 def choose_device(target: Target, options: Options) -> Device:
@@ -295,22 +270,23 @@ def _flags(artifact: Artifact, counted: Sequence[Measurement]) -> list[Flag]:
     return []
 
 
-def _series_flags(plan: Plan, found: Outcome) -> list[Flag]:
+def _series_flags(plan: Plan, measured: Sequence[Measurement], found: Outcome) -> list[Flag]:
     """Judge the latencies: whether they are enough, and what their order and shape say of them."""
-    latency = find(found.measurements, "latency")
+    latency, first = find(measured, "latency"), find(measured, "first_latency")
     if latency is None:
         return []
-    first = find(found.measurements, "first_latency")
-    told = validity.of_series(latency.samples, first.value if first else None) if latency.samples else []
+    told = (
+        series.told_by(latency.samples, latency.statistics, first.value if first else None) if latency.samples else []
+    )
     if found.conditions.get("stopped") == "throttled" or any(flag.code == "few_runs" for flag in found.flags):
         return told  # the target knows better why
     n = len(latency.samples) or int(latency.statistics.get("n", 0))
     if 0 < n < plan.runs:
         text = f"{n} timed runs where {plan.runs} were asked for: the time limit came first"
         return [*told, Flag("few_runs", text)]
-    return [*told, *(validity.enough(n, sum(latency.samples) if latency.samples else None) if n else [])]
+    return [*told, *(series.enough(n, sum(latency.samples) if latency.samples else None) if n else [])]
 
 
 def _thread_flags(plan: Plan, device: Device) -> list[Flag]:
-    told = validity.threads_exceed_cores(plan.threads, device.cpus)
+    told = threads_exceed_cores(plan.threads, device.cpus)
     return [Flag("threads_exceed_cores", told)] if told else []

@@ -25,8 +25,18 @@ _PACKAGES = (
 
 def cpu_count() -> int:
     """Count the cores this process may use."""
+    return len(cores_allowed() or ()) or os.cpu_count() or 1
+
+
+def cores_allowed() -> list[int] | None:
+    """Give the cores this process may use; None where the system does not tell."""
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    return sorted(affinity(0)) if affinity else None
+
+
+def load_average() -> float:
+    """Give the processes that ran or waited to, on average of the last minute."""
+    return round(psutil.getloadavg()[0], 2)
 
 
 @cache
@@ -64,7 +74,7 @@ def environment() -> dict[str, Any]:
         "cpus": cpu_count(),
         "cpus_physical": psutil.cpu_count(logical=False),
         "cpu_max_mhz": _max_mhz(),
-        "load_average_1min": round(psutil.getloadavg()[0], 2),
+        "load_average_1min": load_average(),
         "memory_bytes": psutil.virtual_memory().total,
         "system": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),

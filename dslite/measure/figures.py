@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dslite.measure.statistics import summarise, trend
+from dslite.measure.statistics import summarise
 from dslite.records import Measurement, Run
 
 DERIVED = ("real_time_factor", "flop_rate", "flop_rate_share")
@@ -19,14 +19,11 @@ def find(measurements: Sequence[Measurement], metric: str) -> Measurement | None
 def with_statistics(measurement: Measurement) -> Measurement:
     """Give a measurement the statistics of its samples, and their median as its value; nothing where it has none.
 
-    These are those of `dslite.measure.statistics.summarise`, and of 20 samples and more ``trend``, the relative change
-    from the first to the last, with ``trend_p``.
+    These are those of `dslite.measure.statistics.summarise`.
     """
     if not measurement.samples:
         return measurement
     statistics = summarise(measurement.samples)
-    if found := trend(measurement.samples):
-        statistics |= {"trend": found.change, "trend_p": found.p}
     return replace(measurement, value=statistics["p50"], statistics=statistics)
 
 

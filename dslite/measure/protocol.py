@@ -8,7 +8,8 @@ the timed span.
 import gc
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from dslite.deploy.runtime import Array, Session
@@ -61,11 +62,7 @@ def measure_latency(
         timed(n_warmup)
         n_warmup += 1
     samples: list[float] = []
-    gc.collect()
-    if watch:
-        watch.begin()
-    gc.disable()  # a collection within a run would be timed as the model's
-    try:
+    with _undisturbed(watch):
         begin = reported = time.perf_counter()
         while not samples or (
             (elapsed := time.perf_counter() - begin) < plan.max_s and (len(samples) < plan.runs or elapsed < plan.min_s)
@@ -76,11 +73,22 @@ def measure_latency(
                 progress("timing", min(len(samples) / plan.runs, 1.0))
                 if watch:
                     watch.look()
+    return Timing(init_s, first_s, n_warmup, tuple(samples))
+
+
+@contextmanager
+def _undisturbed(watch: Watch | None) -> Iterator[None]:
+    """Watch the machine while runs are timed, and collect no garbage: that would be timed as the model's."""
+    gc.collect()
+    if watch:
+        watch.begin()
+    gc.disable()
+    try:
+        yield
     finally:
         gc.enable()
     if watch:
         watch.end()
-    return Timing(init_s, first_s, n_warmup, tuple(samples))
 
 
 def measure_together(
@@ -122,11 +130,7 @@ def measure_together(
     order = list(range(len(sessions)))
     visits = [k for i in range(_N_VISITS) for k in (order[::-1] if i % 2 else order)]
     n_runs, seconds = math.ceil(plan.runs / _N_VISITS), plan.min_s / _N_VISITS
-    gc.collect()
-    if watch:
-        watch.begin()
-    gc.disable()
-    try:
+    with _undisturbed(watch):
         begin = time.perf_counter()
         for i, k in enumerate(visits):
             if i >= len(sessions) and time.perf_counter() - begin > plan.max_s * len(sessions):
@@ -137,8 +141,4 @@ def measure_together(
                 samples[k].append(run(k))
                 n += 1
             progress("timing in turn", i / len(visits))
-    finally:
-        gc.enable()
-    if watch:
-        watch.end()
     return [tuple(each) for each in samples]

@@ -43,9 +43,9 @@ def summarise(samples: Sequence[float]) -> dict[str, float]:
 
     Returns:
         ``n``, ``mean``, ``std`` (of the sample, n - 1; 0 for one), ``min``, ``max``, ``mad`` (median absolute
-        deviation), ``outliers`` (how many), ``p50``, and those of ``p5``, ``p90``, ``p95``, ``p99``
-        that so many samples support; ``low`` and ``high``, the 95 % interval of the median, of 6 samples and more.
-        Percentiles interpolate linearly
+        deviation), ``outliers`` (how many), ``p50``, and those of ``p5``, ``p90``, ``p95``, ``p99`` that so many
+        samples support; ``low`` and ``high``, the 95 % interval of the median, of 6 samples and more; ``trend``, the
+        relative change from the first to the last, and ``trend_p``, of 20 and more. Percentiles interpolate linearly
         between samples (Hyndman and Fan, type 7, numpy's default).
     """
     x = np.asarray(samples, np.float64)
@@ -62,6 +62,8 @@ def summarise(samples: Sequence[float]) -> dict[str, float]:
     found |= {f"p{p}": float(v) for p, v in zip(supported, np.percentile(x, supported), strict=True)}
     if interval := median_interval(x):
         found["low"], found["high"] = interval
+    if over_time := trend(samples):
+        found |= {"trend": over_time.change, "trend_p": over_time.p}
     return found
 
 
@@ -159,7 +161,7 @@ class Trend:
 
 
 def trend(samples: Sequence[float]) -> Trend | None:
-    """Find the trend of a series, or None of fewer than 20 samples.
+    """Find the trend of a series, or None of fewer than 20 samples, or where their median is 0.
 
     Of long series, the trend of the medians of 100 groups of neighbours. The slope is that of Theil and Sen, the median
     of those of all pairs: neither it nor the test is moved by a few wild runs.
@@ -168,14 +170,16 @@ def trend(samples: Sequence[float]) -> Trend | None:
         return None
     groups = np.array_split(np.asarray(samples, np.float64), min(len(samples), _N_GROUPS))
     x = np.array([np.median(group) for group in groups])
-    n = len(x)
+    n, middle = len(x), float(np.median(x))
+    if not middle:
+        return None
     first, second = np.triu_indices(n, 1)
     rises = x[second] - x[first]
     score = float(np.sign(rises).sum())
     _, tied = np.unique(x, return_counts=True)
     variance = (n * (n - 1) * (2 * n + 5) - float((tied * (tied - 1) * (2 * tied + 5)).sum())) / 18
     z = (abs(score) - 1) / math.sqrt(variance) if variance and score else 0.0
-    change = float(np.median(rises / (second - first))) * (n - 1) / float(np.median(x))
+    change = float(np.median(rises / (second - first))) * (n - 1) / middle
     return Trend(change, math.erfc(max(z, 0.0) / math.sqrt(2)))
 
 
@@ -195,12 +199,14 @@ class SlowStart:
 
 
 def slow_start(samples: Sequence[float]) -> SlowStart | None:
-    """Compare the first runs of a series with its second half; None of fewer than 20 samples."""
+    """Compare the first runs of a series with its second half; None of fewer than 20, or where that takes no time."""
     if len(samples) < _LEAST_FOR_TREND:
         return None
     x = np.asarray(samples, np.float64)
     n = max(3, len(x) // 10)
     first, rest = x[:n], x[len(x) // 2 :]
+    if not np.median(rest):
+        return None
     ordered = np.sort(rest)
     below = np.searchsorted(ordered, first, "left")
     up_to = np.searchsorted(ordered, first, "right")

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dslite.measure.figures import DERIVED, derived, with_statistics
-from dslite.measure.validity import BY_TURNS, enough
+from dslite.measure import series
+from dslite.measure.figures import DERIVED, derived, find, with_statistics
+from dslite.measure.validity import BY_TURNS
 from dslite.records import Flag, Measurement, Run
 
 FAILED_BY_TURNS = f"failed{BY_TURNS}"
 """Code of the flag of a run that failed when files took turns."""
 _OF_TURNS = ("turn_latency", "reference_latency")
-_OF_SERIES = ("few_runs", "short", "warming_up", "drift", "bimodal", "outliers", "uncertain", "slow_first")
-"""Flags of a series in one process; the turns of a file are short ones, and together no series."""
 _SEEN_OFTEN = 0.2
 """Share of the turns from which on what was seen in them is told: ratios of turns do without one that was disturbed."""
 
@@ -36,10 +35,10 @@ def timed_by_turns(run: Run, turns: Sequence[Run], references: Sequence[Run]) ->
     others = [m for m in run.measurements if m.metric not in _OF_TURNS]
     flags = [flag for flag in run.flags if flag.code != FAILED_BY_TURNS]
     run = replace(run, measurements=tuple(others), flags=tuple(flags))
-    taken, beside = ([m for each in series if (m := _sampled(each))] for series in (turns, references))
-    for series, there, who in ((turns, taken, "it"), (references, beside, "the file that it is compared with")):
-        if failed := [each.error for each in series if each.error]:
-            told = f"{who} failed in {len(failed)} of {len(series)} turns, so it has no speed-up: {failed[0]}"
+    taken, beside = ([m for each in runs if (m := _sampled(each))] for runs in (turns, references))
+    for runs, there, who in ((turns, taken, "it"), (references, beside, "the file that it is compared with")):
+        if failed := [each.error for each in runs if each.error]:
+            told = f"{who} failed in {len(failed)} of {len(runs)} turns, so it has no speed-up: {failed[0]}"
             flag = Flag(FAILED_BY_TURNS, f"{Path(run.artifact.path).name}: timed by turns, {told}")
             run = replace(run, flags=(*run.flags, flag))
             there.clear()
@@ -60,10 +59,10 @@ def timed_by_turns(run: Run, turns: Sequence[Run], references: Sequence[Run]) ->
 
 def _with_what_was_seen(run: Run, turns: Sequence[Run], samples: Sequence[float]) -> Run:
     """Add flags and conditions of the turns, in place of those of earlier turns, and of the series they replace."""
-    gone = {*_OF_SERIES} - {"slow_first"}  # of the process that opened it
-    kept = [f for f in run.flags if f.code == FAILED_BY_TURNS or not (f.code.endswith(BY_TURNS) or f.code in gone)]
-    kept += enough(len(samples), sum(samples))
-    told = {flag.code for flag in kept} | set(_OF_SERIES)
+    gone = {flag.code for flag in run.flags if flag.code.endswith(BY_TURNS)} - {FAILED_BY_TURNS} | series.CODES
+    kept = [flag for flag in run.flags if flag.code not in gone] + series.enough(len(samples), sum(samples))
+    # Turns are short, each begins anew, and together they are no series.
+    told = {flag.code for flag in kept} | series.CODES | {"slow_first"}
     often = Counter(flag.code for turn in turns for flag in turn.flags)
     new = {flag.code: flag for turn in turns for flag in turn.flags if flag.code not in told}
     by_turns = [
@@ -77,4 +76,5 @@ def _with_what_was_seen(run: Run, turns: Sequence[Run], samples: Sequence[float]
 
 
 def _sampled(run: Run) -> Measurement | None:
-    return next((m for m in run.measurements if m.metric == "latency" and m.samples and not run.error), None)
+    found = find(run.measurements, "latency")
+    return found if found and found.samples and not run.error else None

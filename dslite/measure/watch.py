@@ -3,17 +3,20 @@
 import contextlib
 import os
 import time
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from dslite.measure import validity
+from dslite.measure.environment import cores_allowed, load_average
 from dslite.records import Flag
 
 _LEAST_SPAN_S = 0.5
 """Kernels count in steps of 10 ms a core: over less time these are as large as what is judged."""
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _BUSIEST = 3
 _WORTH_NAMING = 0.02
 """Cores that a process keeps busy."""
@@ -43,14 +46,14 @@ class Watch:
 
     def __init__(self) -> None:
         self._started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        self._load = _load_average()
-        self._before = self._after = _moment()
+        self._load = load_average()
+        self._moments: list[_Moment] = []
         self._hz: list[float] = []
 
     def begin(self) -> None:
         """Note how things are, just before the first timed run."""
         self._hz = [hz for hz in [_frequency()] if hz]
-        self._before = _moment()
+        self._moments.append(_moment())
 
     def look(self) -> None:
         """Note the frequency, between two runs."""
@@ -59,9 +62,8 @@ class Watch:
 
     def end(self) -> None:
         """Note how things are, just after the last timed run."""
-        self._after = _moment()
-        if self._hz and (hz := _frequency()):
-            self._hz.append(hz)
+        self._moments.append(_moment())
+        self.look()
 
     def seen(self) -> dict[str, Any]:
         """Give the conditions of the series, JSON-ready.
@@ -71,13 +73,13 @@ class Watch:
         too short to tell; ``busiest``, the other processes that took most, with their cores; ``cpu_frequency``, hertz,
         the mean of the cores before, at its lowest, and after; ``governor``. What the system does not tell is None.
         """
-        before, after = self._before, self._after
+        before, after = self._moments
         span = after.at - before.at
         long_enough = span >= _LEAST_SPAN_S
         others = max(0.0, (after.busy - before.busy - (after.own - before.own)) / span) if long_enough else None
         return {
             "started": self._started,
-            "cores_allowed": _affinity(),
+            "cores_allowed": cores_allowed(),
             "load_average_before": self._load,
             "other_cores_busy": None if others is None else round(others, 3),
             "stolen_cores": round((after.stolen - before.stolen) / span, 3) if long_enough else None,
@@ -130,22 +132,11 @@ def _processes() -> dict[int, tuple[str, float]]:
 
 def _busiest(before: _Moment, after: _Moment, span: float) -> list[dict[str, Any]]:
     """Give the names of the processes that took most, one name once, with the cores that they kept busy."""
-    cores: Counter[str] = Counter()
+    cores: dict[str, float] = defaultdict(float)
     for number, (name, taken) in after.processes.items():
-        cores[name] += (taken - before.processes.get(number, (name, 0.0))[1]) / span  # type: ignore[assignment]
-    return [{"name": name, "cores": round(n, 2)} for name, n in cores.most_common(_BUSIEST) if n >= _WORTH_NAMING]
-
-
-def _load_average() -> float | None:
-    try:
-        return round(psutil.getloadavg()[0], 2)
-    except (AttributeError, OSError):
-        return None
-
-
-def _affinity() -> list[int] | None:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return sorted(affinity(0)) if affinity else None
+        cores[name] += (taken - before.processes.get(number, (name, 0.0))[1]) / span
+    most = sorted(cores.items(), key=lambda each: -each[1])[:_BUSIEST]
+    return [{"name": name, "cores": round(n, 2)} for name, n in most if n >= _WORTH_NAMING]
 
 
 def _frequency() -> float | None:
@@ -157,8 +148,6 @@ def _frequency() -> float | None:
 
 
 def _governor() -> str | None:
-    try:
-        with open("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", encoding="utf-8") as file:  # noqa: PTH123
-            return file.read().strip()
-    except OSError:
-        return None
+    with contextlib.suppress(OSError):
+        return _GOVERNOR.read_text(encoding="utf-8").strip()
+    return None
