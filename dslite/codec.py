@@ -31,6 +31,14 @@ def plain(value: Any) -> Any:
     return value
 
 
+def flattened(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Give what objects within an object hold beside what itself holds, under both names: ``outer inner``."""
+    found: dict[str, Any] = {}
+    for name, value in data.items():
+        found |= flattened(value, f"{prefix}{name} ") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found
+
+
 def from_json(record_type: type[R], data: Any, where: str = "") -> R:
     """Build a record from what `to_json` gave.
 

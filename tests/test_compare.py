@@ -270,3 +270,15 @@ def test_interleaving_takes_two_files(small_system: Any, dslite_command: Callabl
     done = dslite_command("bench", path, "--rounds", "6")
     assert done.returncode == 2
     assert "--rounds goes with --interleave" in done.stderr
+
+
+def test_reports_of_one_name_are_told_apart_by_their_folders(
+    reports: tuple[Path, Path], tmp_path: Path, dslite_command: Callable[..., CompletedProcess[str]]
+) -> None:
+    places = []
+    for folder, report in zip(("before", "after"), reports, strict=True):
+        (tmp_path / folder).mkdir()
+        places.append(report.rename(tmp_path / folder / "report.json"))
+    done = dslite_command("compare", *map(str, places))
+    assert done.stdout.startswith("before/report.json and after/report.json\n")
+    assert str(tmp_path) not in done.stdout

@@ -95,7 +95,7 @@ def _outliers(statistics: Mapping[str, float]) -> str:
 
 def _uncertain(statistics: Mapping[str, float]) -> str:
     low, high = statistics.get("low"), statistics.get("high")
-    if low is None or high is None or high - low < 2 * _NOTABLE * low:
+    if low is None or high is None or high - low <= 2 * _NOTABLE * low:
         return ""
     return f"its median may be anything from {low * 1e3:.3g} to {high * 1e3:.3g} ms (95 % interval)"
 

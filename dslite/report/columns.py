@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dslite.errors import SpecError
+from dslite.measure import figures
 from dslite.measure.validity import broken, is_rule
 from dslite.records import Measurement, Run
 from dslite.report import paper
@@ -57,6 +58,7 @@ class Column:
         write: turns it into text.
         papers: the paper's figure beside it, or None.
         optional: whether it is there only where a run has a value.
+        meaning: what it is, in words.
     """
 
     title: str
@@ -64,6 +66,7 @@ class Column:
     write: Callable[[float | None], str]
     papers: Callable[[PaperFigures], float | None] | None = None
     optional: bool = False
+    meaning: str = ""
 
     @property
     def name(self) -> str:
@@ -82,7 +85,7 @@ def chain(compressors: Sequence[str]) -> str:
 
 def find(run: Run, metric: str) -> Measurement | None:
     """Give a run's measurement, the first of this metric."""
-    return next((m for m in run.measurements if m.metric == metric), None)
+    return figures.find(run.measurements, metric)
 
 
 def value(run: Run, metric: str) -> float | None:
@@ -91,7 +94,9 @@ def value(run: Run, metric: str) -> float | None:
     return found.value if found else None
 
 
-def _latency(name: str) -> Callable[[Run], float | None]:
+def latency(name: str) -> Callable[[Run], float | None]:
+    """Give what a column shows that is a statistic of the latency, such as ``p95``."""
+
     def statistic(run: Run) -> float | None:
         found = find(run, "latency")
         return found.statistics.get(name) if found else None
@@ -105,7 +110,7 @@ def metric(name: str) -> Callable[[Run], float | None]:
 
 
 def _spread(run: Run) -> float | None:
-    return _latency("std")(run) if (_latency("n")(run) or 0) > 1 else None
+    return latency("std")(run) if (latency("n")(run) or 0) > 1 else None
 
 
 def _megabytes(value: float | None) -> str:
@@ -118,7 +123,7 @@ def _celsius(value: float | None) -> str:
 
 def _half_interval(run: Run) -> float | None:
     """Give half the width of the median's interval, as a share of the median."""
-    low, high, median = (_latency(name)(run) for name in ("low", "high", "p50"))
+    low, high, median = (latency(name)(run) for name in ("low", "high", "p50"))
     return (high - low) / 2 / median if low is not None and high is not None and median else None
 
 
@@ -135,23 +140,41 @@ def _giga(value: float | None) -> str:
 
 
 COLUMNS = (
-    Column("p50\nms", _latency("p50"), milliseconds),
-    Column("±\n%", _half_interval, _percent),
-    Column("p90\nms", _latency("p90"), milliseconds),
-    Column("mean\nms", _latency("mean"), milliseconds, lambda p: p.mean_s),
-    Column("std\nms", _spread, milliseconds),
-    Column("first\nms", metric("first_latency"), milliseconds),
-    Column("init\nms", metric("init_time"), milliseconds),
-    Column("audio\ns/s", metric("real_time_factor"), _factor, optional=True),
-    Column("GFLOP\n/s", metric("flop_rate"), _giga, optional=True),
-    Column("peak\n%", metric("flop_rate_share"), _percent, optional=True),
-    Column("MACs", metric("macs"), count),
-    Column("FLOPs", metric("flops"), count, lambda p: p.flops),
-    Column("params", metric("parameters"), count, lambda p: p.params),
-    Column("memory\nMB", metric("memory_delta"), _megabytes, lambda p: p.memory_bytes),
-    Column("process\nMB", metric("memory_process"), _megabytes),
-    Column("temp\n°C", metric("temperature"), _celsius, optional=True),
-    Column("size", metric("size"), size, lambda p: p.size_bytes),
+    Column("p50\nms", latency("p50"), milliseconds, meaning="median latency of the timed runs"),
+    Column("±\n%", _half_interval, _percent, meaning="half the 95 % interval of the median, as a share of it"),
+    Column("p90\nms", latency("p90"), milliseconds, meaning="90 % of the timed runs were faster"),
+    Column("mean\nms", latency("mean"), milliseconds, lambda p: p.mean_s, meaning="mean latency of the timed runs"),
+    Column("std\nms", _spread, milliseconds, meaning="standard deviation of the timed runs"),
+    Column("first\nms", metric("first_latency"), milliseconds, meaning="the first run after opening the file"),
+    Column("init\nms", metric("init_time"), milliseconds, meaning="opening the file"),
+    Column(
+        *("audio\ns/s", metric("real_time_factor"), _factor),
+        optional=True,
+        meaning="seconds of audio that are classified in a second",
+    ),
+    Column(
+        *("GFLOP\n/s", metric("flop_rate"), _giga),
+        optional=True,
+        meaning="floating-point operations a second, by the median latency",
+    ),
+    Column(
+        *("peak\n%", metric("flop_rate_share"), _percent),
+        optional=True,
+        meaning="that rate, as a share of what the machine reaches in a float32 matrix product",
+    ),
+    Column("MACs", metric("macs"), count, meaning="multiply-accumulates of one inference"),
+    Column(
+        *("FLOPs", metric("flops"), count, lambda p: p.flops),
+        meaning="floating-point operations of one inference, two for each MAC",
+    ),
+    Column("params", metric("parameters"), count, lambda p: p.params, meaning="parameters of the model"),
+    Column(
+        *("memory\nMB", metric("memory_delta"), _megabytes, lambda p: p.memory_bytes),
+        meaning="peak memory that the model adds",
+    ),
+    Column("process\nMB", metric("memory_process"), _megabytes, meaning="peak memory of the whole process"),
+    Column("temp\n°C", metric("temperature"), _celsius, optional=True, meaning="of the device, while runs were timed"),
+    Column("size", metric("size"), size, lambda p: p.size_bytes, meaning="of the file"),
 )
 SORTABLE = ("name", *(column.name.lower() for column in COLUMNS))
 
@@ -279,4 +302,4 @@ def in_short(run: Run) -> str:
         return f"failed: {run.error}"
     uar = value(run, "uar")
     scored = "" if uar is None else f"UAR {uar:.3f}, "
-    return f"{scored}{milliseconds(_latency('p50')(run))} ms, {size(value(run, 'size'))}"
+    return f"{scored}{milliseconds(latency('p50')(run))} ms, {size(value(run, 'size'))}"

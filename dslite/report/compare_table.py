@@ -1,7 +1,6 @@
 """A comparison laid out: for a terminal, and as JSON."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -10,11 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from dslite.measure.figures import find
 from dslite.measure.validity import broken
 from dslite.measure.verdict import SAME, Ratio
 from dslite.records import BenchReport
-from dslite.report.columns import DASH, milliseconds, size
+from dslite.report.columns import DASH, find, milliseconds, size, value
 from dslite.report.pairing import Comparison, Pair, within
 
 _STYLES = {"faster": "green", "slower": "red", "no difference shown": None}
@@ -44,8 +42,8 @@ def comparison_table(comparison: Comparison, run_to_run: float) -> Group:
         verdict, style = _verdict(pair)
         table.add_row(
             escape(pair.name),
-            milliseconds(_value(pair.before, "latency")),
-            milliseconds(_value(pair.after, "latency")),
+            milliseconds(value(pair.before, "latency")),
+            milliseconds(value(pair.after, "latency")),
             _interval(pair.ratio),
             Text(verdict, style=style or ""),
             *(_change(pair, metric) for metric in ("size", "memory_delta", "uar")),
@@ -69,7 +67,7 @@ def _case(pair: Pair) -> dict[str, Any]:
     ratio = pair.ratio
     figures = {}
     for metric in _FIGURES:
-        values = _value(pair.before, metric), _value(pair.after, metric)
+        values = value(pair.before, metric), value(pair.after, metric)
         if values != (None, None):
             figures[metric] = {"before": values[0], "after": values[1]}
     return {
@@ -97,11 +95,6 @@ def _verdict(pair: Pair) -> tuple[str, str | None]:
     return pair.ratio.verdict, _STYLES[pair.ratio.verdict]
 
 
-def _value(run: Any, metric: str) -> float | None:
-    found = find(run.measurements, metric)
-    return found.value if found else None
-
-
 def _interval(ratio: Ratio | None) -> str:
     if ratio is None:
         return DASH
@@ -112,7 +105,7 @@ def _interval(ratio: Ratio | None) -> str:
 
 def _change(pair: Pair, metric: str) -> str:
     """Write how a figure changes: as it is where it does not, of UAR the difference, of others the share."""
-    before, after = _value(pair.before, metric), _value(pair.after, metric)
+    before, after = value(pair.before, metric), value(pair.after, metric)
     if before is None or after is None:
         return DASH
     if metric == "uar":
@@ -155,14 +148,9 @@ def _below(comparison: Comparison, run_to_run: float) -> list[Text]:
     return [*lines, *(Text(f"- {note}", style="dim") for note in notes)]
 
 
-def limits_told(found: Sequence[str]) -> list[Text]:
-    """Lay out what goes beyond the limits."""
-    return [Text(f"beyond the limit: {text}", style="red") for text in found]
-
-
 def in_words(report: BenchReport) -> list[str]:
     """Say of rows that took turns how each compares with the first, a line each; nothing of other reports."""
-    if not any(find(run.measurements, "reference_latency") for run in report.runs):
+    if not any(find(run, "reference_latency") for run in report.runs):
         return []
     pairs = [pair for pair in within(report, "").pairs if pair.ratio and pair.ratio.n_rounds]
     return [f"in turn: {pair.name}: {_interval(pair.ratio)} times its latency: {_verdict(pair)[0]}" for pair in pairs]

@@ -5,15 +5,13 @@ import io
 import re
 from collections.abc import Callable
 
-from dslite.measure.figures import find
 from dslite.measure.validity import broken
 from dslite.records import Run
 from dslite.report import paper
-from dslite.report.columns import chain
-from dslite.report.sheet import Sheet, flat
+from dslite.report.columns import chain, find
+from dslite.report.sheet import Sheet, facts_in_words
 from dslite.report.table import notes
 
-NO_PAPER = "the paper's Table 5: no row measured what it did (DenseNet121, 3 s chunks, its front end)"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How cells begin that spreadsheets compute."""
 _STATISTICS = ("p50", "low", "high", "p5", "p90", "p95", "p99", "mean", "std", "min", "max", "mad")
@@ -53,13 +51,13 @@ def markdown(sheet: Sheet) -> str:
     lines += [f"- **{_text(text)}**" for text in sheet.invalid()]
     lines += [f"- {_text(text)}" for text in sheet.flags()]
     if sheet.with_paper and not any(map(paper.figures_for, sheet.runs)):
-        lines.append(f"- {NO_PAPER}")
+        lines.append(f"- {paper.NO_ROW}")
     for name, report in sheet.reports:
         several = f"{name}: " if len(sheet.reports) > 1 else ""
         lines += [f"- {_text(several + note)}" for note in notes(report)]
     for name, report in sheet.reports:
         code = f", commit {report.commit}" if report.commit else ""
-        machine = "; ".join(f"{fact} {value}" for fact, value in flat(report.environment.items()))
+        machine = "; ".join(f"{fact} {value}" for fact, value in facts_in_words(report.environment))
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", report.command)), default=0))
         lines += ["", f"{_text(name)}: {report.created}, dslite {report.dslite}{code}"]
         lines += ["", f"environment: {_text(machine)}"] if machine else []
@@ -94,9 +92,9 @@ def as_csv(sheet: Sheet) -> str:
         ]
     )
     for name, run in zip(sheet.names, sheet.runs, strict=True):
-        latency = find(run.measurements, "latency")
+        latency = find(run, "latency")
         statistics = latency.statistics if latency else {}
-        found = [find(run.measurements, metric) for metric in _VALUES]
+        found = [find(run, metric) for metric in _VALUES]
         writer.writerow(
             [
                 *(_harmless(value(name, run)) for value in columns.values()),

@@ -1,13 +1,12 @@
 """What a build may not do: ``latency.p50>5%``, ``size>0``, ``uar<-0.02``, judged on pairs of cases."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dslite.errors import SpecError
-from dslite.measure.figures import find
 from dslite.records import Run
-from dslite.report.columns import milliseconds, size
+from dslite.report.columns import find, milliseconds, size
 from dslite.report.pairing import Pair
 
 EXAMPLES = "latency.p50>5%, size>0, memory>1MB, uar<-0.02"
@@ -80,7 +79,7 @@ def _figures(pair: Pair, limit: Limit) -> tuple[float, float] | None:
 
 
 def _value(run: Run, limit: Limit) -> float | None:
-    measurement = find(run.measurements, limit.metric)
+    measurement = find(run, limit.metric)
     if measurement is None or run.error:
         return None
     if limit.unit not in ("", "%", *_UNITS_OF.get(measurement.unit, ())):
@@ -110,8 +109,3 @@ def _written(value: float, unit: str) -> str:
     if unit == "s":
         return f"{milliseconds(value)} ms"
     return size(value) if unit == "bytes" else f"{value:.4g}"
-
-
-def parse_all(texts: Iterable[str]) -> list[Limit]:
-    """Read limits; see `parse`."""
-    return [parse(text) for text in texts]

@@ -7,45 +7,18 @@ from html import escape
 from importlib import resources
 from typing import Any
 
-from dslite.measure.figures import find
 from dslite.measure.validity import broken
 from dslite.records import HOST, BenchReport, Run
 from dslite.report import paper, plots
-from dslite.report.columns import Column, count, milliseconds, size
-from dslite.report.documents import NO_PAPER
+from dslite.report.columns import Column, count, find, milliseconds, size
 from dslite.report.pareto import Objective, front
-from dslite.report.sheet import Sheet, flat, other_flags
+from dslite.report.sheet import Sheet, facts_in_words, other_flags
 from dslite.report.table import notes
 
 MOST_DRAWN = 50
 """Runs whose samples are drawn; a page of thousands of them would not open."""
 MOST_POINTS = 500
 """Of a plot; its front is that of all runs."""
-_MEANINGS = {
-    "UAR": "unweighted average recall: the mean of the recalls of all classes",
-    "p50": "median latency of the timed runs",
-    "±": "half the 95 % interval of the median, as a share of it",
-    "p5": "5 % of the timed runs were faster",
-    "p90": "90 % of the timed runs were faster",
-    "p95": "95 % of the timed runs were faster",
-    "p99": "99 % of the timed runs were faster",
-    "mean": "mean latency of the timed runs",
-    "std": "standard deviation of the timed runs",
-    "first": "the first run after opening the file",
-    "init": "opening the file",
-    "audio": "seconds of audio that are classified in a second",
-    "GFLOP": "floating-point operations a second, by the median latency",
-    "peak": "that rate, as a share of what the machine reaches in a float32 matrix product",
-    "MACs": "multiply-accumulates of one inference",
-    "FLOPs": "floating-point operations of one inference, two for each MAC",
-    "params": "parameters of the model",
-    "memory": "peak memory that the model adds",
-    "process": "peak memory of the whole process",
-    "temp": "of the device, while runs were timed",
-    "size": "of the file",
-    "gzip": "of the file, compressed by gzip",
-}
-"""Of columns, by their names."""
 _MOST_GROUPS = 6
 _OBJECTIVES: dict[str, tuple[str, Callable[[float], str], Callable[[float], str]]] = {
     "uar": ("UAR", lambda v: f"{v:.3f}", lambda v: f"{v:.3g}"),
@@ -141,7 +114,7 @@ def _table(sheet: Sheet) -> str:
     for column in sheet.columns:
         name, _, unit = column.title.partition("\n")
         headings.append(
-            f'<th scope="col" data-key="{_key(column)}" title="{escape(_MEANINGS.get(name, ""))}">'
+            f'<th scope="col" data-key="{_key(column)}" title="{escape(column.meaning)}">'
             f'<button type="button">{escape(name)}</button><small>{escape(unit) or "&nbsp;"}</small></th>'
         )
     rows = "".join(_row(sheet, i) for i in range(len(sheet.runs)))
@@ -184,7 +157,7 @@ def _told(sheet: Sheet) -> str:
     lines += [("warn", text) for text in sheet.invalid()]
     lines += [("", text) for text in sheet.flags()]
     if sheet.with_paper and not any(map(paper.figures_for, sheet.runs)):
-        lines.append(("", NO_PAPER))
+        lines.append(("", paper.NO_ROW))
     said = dict.fromkeys(note for _, report in sheet.reports for note in notes(report) if not note.startswith("*"))
     lines += [("quiet", note) for note in said]
     items = (f'<li class="{kind}">{escape(text)}</li>' for kind, text in lines)
@@ -204,7 +177,7 @@ def _scatters(sheet: Sheet) -> str:
     if not drawn:
         return ""
     told = "Dashed: no other row is better in both; where no UAR is known, accuracy is not in it. Rings: not valid."
-    if any(find(run.measurements, "uar") for run in sheet.runs):
+    if any(find(run, "uar") for run in sheet.runs):
         told += " Upright lines: 95 % intervals of the UAR."
     more = f" Of {len(drawn)} targets and parts, the first {_MOST_GROUPS} are drawn." if drawn[_MOST_GROUPS:] else ""
     shown = (
@@ -215,7 +188,7 @@ def _scatters(sheet: Sheet) -> str:
 
 
 def _plots(sheet: Sheet, among: Sequence[int]) -> str:
-    up = "uar" if any(find(sheet.runs[i].measurements, "uar") for i in among) else "latency"
+    up = "uar" if any(find(sheet.runs[i], "uar") for i in among) else "latency"
     return "".join(_scatter(sheet, among, metric, up) for metric in _OBJECTIVES if metric not in (up, "uar"))
 
 
@@ -223,7 +196,7 @@ def _scatter(sheet: Sheet, among: Sequence[int], metric: str, up: str) -> str:
     known = {
         i: (across.value, rise)
         for i in among
-        if (across := find(sheet.runs[i].measurements, metric)) and (rise := find(sheet.runs[i].measurements, up))
+        if (across := find(sheet.runs[i], metric)) and (rise := find(sheet.runs[i], up))
         if math.isfinite(across.value) and math.isfinite(rise.value)
     }
     if len(known) < 2:  # noqa: PLR2004 - a plot of one point says nothing
@@ -263,7 +236,7 @@ def _runs(sheet: Sheet) -> str:
 
 def _run(name: str, run: Run) -> str:
     parts = [f"<h3>{escape(name)}</h3>"]
-    latency = find(run.measurements, "latency")
+    latency = find(run, "latency")
     samples = [sample for sample in latency.samples if math.isfinite(sample)] if latency else []
     if samples:
         parts += [plots.histogram(samples, _milliseconds), plots.series(samples, _milliseconds)]
@@ -300,8 +273,7 @@ def _in_figures(statistics: dict[str, float]) -> str:
 
 
 def _meanings(sheet: Sheet) -> str:
-    told = ((column.name, _MEANINGS.get(column.name, "")) for column in sheet.columns)
-    return _definitions((name, meaning) for name, meaning in told if meaning)
+    return _definitions((column.name, column.meaning) for column in sheet.columns)
 
 
 def _methods(sheet: Sheet) -> str:
@@ -319,7 +291,7 @@ def _origin(name: str, report: BenchReport) -> str:
 
 
 def _facts(facts: dict[str, Any]) -> str:
-    return _definitions(flat(facts.items()))
+    return _definitions(facts_in_words(facts))
 
 
 def _definitions(pairs: Iterable[tuple[str, str]]) -> str:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dslite.codec import flattened
 from dslite.errors import ReportError
-from dslite.measure.figures import find
 from dslite.measure.validity import broken
 from dslite.measure.verdict import RUN_TO_RUN, Ratio, of_series, of_turns
 from dslite.records import BenchReport, Run
-from dslite.report.columns import chain, titles
+from dslite.report.columns import chain, find, titles
 
 _ALWAYS_DIFFER = {"load_average_1min"}
 """Of the environment: what no two reports have in common, and says nothing of the figures of either."""
@@ -143,11 +143,11 @@ def _pair(name: str, before: Run, after: Run, run_to_run: float) -> Pair:
 
 
 def _ratio(before: Run, after: Run, run_to_run: float) -> Ratio | None:
-    turns, beside = find(after.measurements, "turn_latency"), find(after.measurements, "reference_latency")
-    own = find(before.measurements, "turn_latency")
+    turns, beside = find(after, "turn_latency"), find(after, "reference_latency")
+    own = find(before, "turn_latency")
     if turns and beside and own and _is_base(before) and _took_turns_with(beside.samples, own.samples):
         return of_turns(turns.samples, beside.samples)
-    first, second = find(before.measurements, "latency"), find(after.measurements, "latency")
+    first, second = find(before, "latency"), find(after, "latency")
     if first is None or second is None:
         return None
     if first.samples and second.samples:
@@ -160,7 +160,7 @@ def _ratio(before: Run, after: Run, run_to_run: float) -> Ratio | None:
 
 def _is_base(run: Run) -> bool:
     """Tell whether a run is the one that others of its report took turns with: it was compared with itself."""
-    own, beside = find(run.measurements, "turn_latency"), find(run.measurements, "reference_latency")
+    own, beside = find(run, "turn_latency"), find(run, "reference_latency")
     return own is not None and beside is not None and own.samples == beside.samples
 
 
@@ -170,11 +170,13 @@ def _took_turns_with(beside: Sequence[float], own: Sequence[float]) -> bool:
 
 def _differences(before: BenchReport, after: BenchReport, pairs: Sequence[Pair]) -> Iterator[str]:
     """Name what differs besides the files: machine, software, and how was measured."""
-    first = {"dslite": before.dslite, "commit": before.commit, **_flat(before.environment)}
-    second = {"dslite": after.dslite, "commit": after.commit, **_flat(after.environment)}
+    first, second = (
+        {"dslite": report.dslite, "commit": report.commit, **flattened(report.environment)}
+        for report in (before, after)
+    )
     for name in dict.fromkeys([*first, *second]):
         if name not in _ALWAYS_DIFFER and first.get(name) != second.get(name):
-            yield f"{name}: {_told(first.get(name))}, {_told(second.get(name))}"
+            yield f"{name.removeprefix('packages ')}: {_told(first.get(name))}, {_told(second.get(name))}"
     told: dict[str, None] = {}
     for pair in pairs:
         for name in _OF_PLAN:
@@ -185,13 +187,6 @@ def _differences(before: BenchReport, after: BenchReport, pairs: Sequence[Pair])
         if len(set(devices)) > 1 and devices != [before.environment.get("cpu"), after.environment.get("cpu")]:
             told[f"device: {devices[0]}, {devices[1]}"] = None
     yield from told
-
-
-def _flat(environment: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in environment.items():
-        found |= _flat(value, f"{prefix}{name} ") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return {name.removeprefix("packages "): value for name, value in found.items()}
 
 
 def _told(value: object) -> str:

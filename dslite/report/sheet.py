@@ -2,36 +2,38 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from dslite.measure.figures import find
+from dslite.codec import flattened
 from dslite.measure.validity import broken, is_rule
 from dslite.records import BenchReport, Run
-from dslite.report.columns import COLUMNS, DASH, Column, flag_messages, milliseconds, not_valid, size, titles
+from dslite.report.columns import (
+    COLUMNS,
+    DASH,
+    Column,
+    find,
+    flag_messages,
+    latency,
+    metric,
+    milliseconds,
+    not_valid,
+    size,
+    titles,
+)
 from dslite.report.pareto import optimal
 
-
-def _statistic(name: str) -> Column:
-    def value(run: Run) -> float | None:
-        found = find(run.measurements, "latency")
-        return found.statistics.get(name) if found else None
-
-    return Column(f"{name}\nms", value, milliseconds, optional=True)
-
-
-def _metric(name: str) -> Column:
-    def value(run: Run) -> float | None:
-        found = find(run.measurements, name)
-        return found.value if found else None
-
-    if name == "uar":
-        return Column("UAR", value, lambda v: DASH if v is None else f"{v:.3f}", optional=True)
-    return Column(name.removesuffix("_size") + "\nsize", value, size, optional=True)
-
-
+_UAR = Column(
+    *("UAR", metric("uar"), lambda v: DASH if v is None else f"{v:.3f}"),
+    meaning="unweighted average recall: the mean of the recalls of all classes",
+)
+_GZIP = Column("gzip\nsize", metric("gzip_size"), size, meaning="of the file, compressed by gzip")
+_MORE_PERCENTILES = tuple(
+    Column(f"p{p}\nms", latency(f"p{p}"), milliseconds, meaning=f"{p} % of the timed runs were faster")
+    for p in (5, 95, 99)
+)
 _FIRST = ("p50", "±", "size", "memory", "MACs", "params")
 """What models are chosen by stands on the left: a narrow window, or the eye, may see no more."""
 _SPOILED = ("latency",)
@@ -87,7 +89,7 @@ class Sheet:
         found = [
             (m.value, i)
             for i in whole or range(len(self.runs))
-            if (m := find(self.runs[i].measurements, metric)) and math.isfinite(m.value) and not self.runs[i].error
+            if (m := find(self.runs[i], metric)) and math.isfinite(m.value) and not self.runs[i].error
         ]
         if metric in _SPOILED:
             found = [(value, i) for value, i in found if not broken(self.runs[i])] or found
@@ -119,13 +121,13 @@ def sheet(reports: Sequence[tuple[str, BenchReport]], title: str | None = None, 
     if len(reports) > 1:
         of = [PurePath(name).with_suffix("").as_posix() for name, report in reports for _ in report.runs]
         names = [f"{name} ({report})" for name, report in zip(names, of, strict=True)]
-    by_name = {column.name: column for column in COLUMNS}
+    by_name, (p5, p95, p99) = {column.name: column for column in COLUMNS}, _MORE_PERCENTILES
     ordered = [
-        _metric("uar"),
+        _UAR,
         *(by_name[name] for name in _FIRST),
-        *(_statistic("p5"), by_name["p90"], _statistic("p95"), _statistic("p99")),
+        *(p5, by_name["p90"], p95, p99),
         *(column for column in COLUMNS if column.name not in (*_FIRST, "p90")),
-        _metric("gzip_size"),
+        _GZIP,
     ]
     used = tuple(column for column in ordered if any(column.value(run) is not None for run in runs))
     backbones = sorted({run.artifact.backbone for run in runs if run.artifact.backbone})
@@ -139,10 +141,8 @@ def other_flags(run: Run) -> list[str]:
     return [flag.message for flag in run.flags if not is_rule(flag)]
 
 
-def flat(facts: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Give facts of an environment, a device or conditions as pairs of words, those within others with both names."""
-    for name, value in facts:
-        if isinstance(value, dict):
-            yield from flat((f"{name} {key}", each) for key, each in value.items())
-        elif value is not None and name != "turns":
+def facts_in_words(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Give facts of an environment, a device or conditions as pairs of words; what is not known is left out."""
+    for name, value in flattened(facts).items():
+        if value is not None and name != "turns":
             yield name, value if isinstance(value, str) else json.dumps(value)

@@ -57,19 +57,16 @@ def command(reports: tuple[Path, ...], limits: tuple[str, ...], run_to_run: floa
     Machine, software and settings that differ are named first. Exit codes: 0, whatever the verdict; 3 where a limit
     (--fail-if) is exceeded, or a case fails that did not; 2 where there is nothing to compare.
     """
-    from dslite.report import compare_table, document, pairing
+    from dslite.cli.reports import read
+    from dslite.report import compare_table, pairing
     from dslite.report import limits as limited
 
-    bounds = limited.parse_all(limits)
-    read = [document.read(path) for path in reports]
-    names = _names(reports)
-    if len(read) == 1:
-        found = [pairing.within(read[0], names[0], run_to_run)]
+    bounds = [limited.parse(text) for text in limits]
+    (name, first), *others = read(reports)
+    if others:
+        found = [pairing.compare(first, report, (name, other), run_to_run) for other, report in others]
     else:
-        found = [
-            pairing.compare(read[0], report, (names[0], name), run_to_run)
-            for report, name in zip(read[1:], names[1:], strict=True)
-        ]
+        found = [pairing.within(first, name, run_to_run)]
     beyond = limited.exceeded(bounds, [pair for each in found for pair in each.pairs]) if bounds else []
     if as_json:
         print_json({"comparisons": [compare_table.to_json(each) for each in found], "beyond": beyond})
@@ -77,13 +74,7 @@ def command(reports: tuple[Path, ...], limits: tuple[str, ...], run_to_run: floa
         console = out()
         for each in found:
             console.print(compare_table.comparison_table(each, run_to_run))
-        for line in compare_table.limits_told(beyond):
-            console.print(line)
+        for told in beyond:
+            console.print(f"beyond the limit: {told}", style="red", markup=False)
     if beyond:
         raise SystemExit(BEYOND)
-
-
-def _names(paths: tuple[Path, ...]) -> list[str]:
-    """Give the names of the files; where two are called the same, with their folders."""
-    bare = [path.name for path in paths]
-    return [name if bare.count(name) == 1 else str(path) for name, path in zip(bare, paths, strict=True)]

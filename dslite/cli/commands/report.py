@@ -1,7 +1,6 @@
 """``dslite report``."""
 
-from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import click
 
@@ -33,7 +32,7 @@ def command(
     is one HTML file that needs no network: table to sort, plots, distributions, flags, environment, command.
     """
     from dslite import files
-    from dslite.report import document
+    from dslite.cli.reports import read
 
     if schema:
         from dslite.report.schema import json_schema
@@ -46,33 +45,19 @@ def command(
     chosen = form or _SUFFIXES.get(suffix)
     if chosen is None:
         raise SpecError(f"-o: expected a name that ends in .html, .md or .csv, got {output}; or say --format")
-    if output and output.resolve() in [path.resolve() for path in reports]:
+    places = [path.resolve() for path in reports]
+    if output and output.resolve() in places:
         raise SpecError(f"-o: {output} is a report that is to be read, with every sample: name another file")
-    names = _names(reports)
+    for path, place in zip(reports, places, strict=True):
+        if (n := places.count(place)) > 1:
+            raise SpecError(f"{path}: expected each report once, got it {n} times")
     from dslite.report.documents import as_csv, markdown
     from dslite.report.page import html
     from dslite.report.sheet import sheet
 
     writers = {"html": html, "markdown": markdown, "csv": as_csv}
-    read = [(name, document.read(path)) for name, path in zip(names, reports, strict=True)]
-    text = writers[chosen](sheet(read, title, with_paper=paper))
+    text = writers[chosen](sheet(read(reports), title, with_paper=paper))
     if output:
         files.write_text(output, text)
     else:
         click.echo(text, nl=False)
-
-
-def _names(paths: Sequence[Path]) -> list[str]:
-    """Name files as they are called; those of the same name with as many of their folders as tell them apart.
-
-    Raises:
-        SpecError: where a file is named twice.
-    """
-    all_parts = [path.resolve().parts for path in paths]
-    names = []
-    for path, parts in zip(paths, all_parts, strict=True):
-        if all_parts.count(parts) > 1:
-            raise SpecError(f"{path}: expected each report once, got it {all_parts.count(parts)} times")
-        n = next(n for n in range(1, len(parts) + 1) if [other[-n:] for other in all_parts].count(parts[-n:]) == 1)
-        names.append(PurePath(*parts[-n:]).as_posix())
-    return names
