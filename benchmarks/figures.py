@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dslite.measure.environment import commit, environment
+from dslite.records import Artifact, Plan
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -42,6 +44,28 @@ def seconds_of(command: Sequence[str], env: dict[str, str] | None = None) -> flo
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True, env=env)
     return time.perf_counter() - start
+
+
+def on_host(artifact: Artifact, plan: Plan) -> dict[str, float]:
+    """Measure a file with the target ``host-litert``, on the synthetic chunk, and give its figures by their metrics."""
+    from dslite.measure import bench
+    from dslite.measure.inputs import prepare
+    from dslite.registry import registry
+
+    target = registry().get("targets", "host-litert")
+    run = bench.run(artifact, None, target, {}, plan, prepare(artifact, []), lambda *_: None)
+    assert run.error is None, run.error
+    return {m.metric: m.value for m in run.measurements}
+
+
+def litert_tool(path: Path, threads: int) -> float:
+    """Give the median latency that LiteRT's own tool finds, seconds, of at least 50 inferences."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        words = [f"--model={path}", f"--num_threads={threads}", "--num_runs=50", f"--result_json={result}"]
+        command = [sys.executable, "-m", "ai_edge_litert.tools.benchmark_litert_model", *words]
+        subprocess.run(command, check=True, capture_output=True)
+        return float(json.loads(result.read_text(encoding="utf-8"))["latency"]["median_ms"]) / 1e3
 
 
 def table(figures: Sequence[Figure]) -> str:

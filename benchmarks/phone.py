@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from figures import Figure, measure
+from figures import Figure, measure, on_host
 from scipy.stats import binom
 
 ROOT = Path(__file__).parent.parent
@@ -73,12 +73,6 @@ def _files(folder: Path) -> Files:
     return Files(folder, artifacts, build_runner(folder / "build"), inputs)
 
 
-def _host(artifact: Artifact, plan: Plan) -> dict[str, float]:
-    target = registry().get("targets", "host-litert")
-    found = target.run(artifact, target.devices()[0], plan, {}, lambda *_: None)
-    return {m.metric: m.value for m in found}
-
-
 def _runner(files: Files, artifact: Artifact, plan: Plan) -> dict[str, float]:
     """Run the passes of dslite's runner as the Android target does, without adb between."""
     from dslite_device import runner
@@ -116,7 +110,7 @@ def against_the_host() -> list[Figure]:
                 pairs = [_pair(files, artifact, plan, runner_first=bool(i % 2)) for i in range(PAIRS)]
                 figures.append(_latency(name, threads, pairs))
             plan = replace(plan, threads=1, memory=True, runs=1, min_s=0.0)
-            figures.append(_memory(name, [(_runner(files, artifact, plan), _host(artifact, plan)) for _ in range(3)]))
+            figures.append(_memory(name, [(_runner(files, artifact, plan), on_host(artifact, plan)) for _ in range(3)]))
     return figures
 
 
@@ -126,8 +120,8 @@ def _pair(
     """Measure with both, one right after the other; whoever is second finds the machine as the first left it."""
     if runner_first:
         ours = _runner(files, artifact, plan)
-        return ours, _host(artifact, plan)
-    host = _host(artifact, plan)
+        return ours, on_host(artifact, plan)
+    host = on_host(artifact, plan)
     return _runner(files, artifact, plan), host
 
 

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from figures import RESULTS, Figure, Results, dslite, seconds_of
+from figures import RESULTS, Figure, Results, dslite, litert_tool, on_host, seconds_of
 
 from dslite.measure.environment import environment
+from dslite.records import Plan
 
 ROUNDS = 5
 PAIRS = 8
@@ -187,26 +188,8 @@ def ms(samples_s: list[float]) -> str:
 def ours(path: Path, threads: int) -> float:
     """Give our median latency of a file, seconds."""
     from dslite.deploy import manifest
-    from dslite.measure import bench
-    from dslite.measure.inputs import prepare
-    from dslite.records import Plan
-    from dslite.registry import registry
 
-    artifact = manifest.read(path)
-    plan = Plan(threads=threads, memory=False)
-    target = registry().get("targets", "host-litert")
-    run = bench.run(artifact, None, target, {}, plan, prepare(artifact, []), lambda *_: None)
-    return next(m.value for m in run.measurements if m.metric == "latency")
-
-
-def litert_tool(path: Path, threads: int) -> float:
-    """Give the median latency LiteRT's own tool finds, seconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "result.json"
-        words = [f"--model={path}", f"--num_threads={threads}", "--num_runs=50", f"--result_json={result}"]
-        command = [sys.executable, "-m", "ai_edge_litert.tools.benchmark_litert_model", *words]
-        subprocess.run(command, check=True, capture_output=True)
-        return float(json.loads(result.read_text())["latency"]["median_ms"]) / 1e3
+    return on_host(manifest.read(path), Plan(threads, memory=False))["latency"]
 
 
 def memory(reference: Reference) -> list[Figure]:

@@ -1,4 +1,4 @@
-"""Measure whether verdicts can be trusted: a file against itself, against one with 10 % more MACs, and the harness.
+"""Measure whether verdicts can be trusted: a file against itself, one with 10 % more MACs, and LiteRT's own tool.
 
     python benchmarks/trust.py [--only NAME ...] [--output FOLDER]
 
@@ -8,7 +8,6 @@ Files of one model, a stack of ten equal convolutions, under two names, and one 
 """
 
 import itertools
-import json
 import math
 import os
 import statistics
@@ -21,7 +20,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from figures import Figure, dslite, measure
+from figures import Figure, dslite, litert_tool, measure, on_host
 
 from dslite.measure import bench, verdict
 from dslite.measure.figures import find
@@ -170,15 +169,6 @@ def exported(backbone: str) -> Path:
     return path
 
 
-def litert_median(path: Path) -> float:
-    """Give the median latency that LiteRT's own tool finds, seconds."""
-    result = path.with_suffix(".result.json")
-    words = [f"--model={path}", "--num_threads=1", "--num_runs=50", f"--result_json={result}"]
-    command = [sys.executable, "-m", "ai_edge_litert.tools.benchmark_litert_model", *words]
-    subprocess.run(command, check=True, capture_output=True)
-    return float(json.loads(result.read_text(encoding="utf-8"))["latency"]["median_ms"]) / 1e3
-
-
 _TOOL_IN_PROCESS = """
 import sys
 from pathlib import Path
@@ -233,15 +223,6 @@ def litert_memory(artifact: Artifact) -> float:
     return peaks[0] - peaks[1]
 
 
-def ours(artifact: Artifact, plan: Plan, metric: str) -> float:
-    """Give a figure that the host target finds."""
-    target = registry().get("targets", "host-litert")
-    run = bench.run(artifact, None, target, {}, plan, prepare(artifact, []), lambda *_: None)
-    found = find(run.measurements, metric)
-    assert found is not None, run.error
-    return found.value
-
-
 def against_litert(backbone: str) -> list[Figure]:
     """Median and memory of one model against LiteRT's own tool, in turn."""
     artifact, _ = bench.describe_file(exported(backbone))
@@ -249,16 +230,16 @@ def against_litert(backbone: str) -> list[Figure]:
     for i in range(PAIRS):
         for is_ours in (True, False) if i % 2 else (False, True):
             if is_ours:
-                mine.append(ours(artifact, Plan(1, memory=False), "latency"))
+                mine.append(on_host(artifact, Plan(1, memory=False))["latency"])
             else:
-                theirs.append(litert_median(exported(backbone)))
+                theirs.append(litert_tool(exported(backbone), 1))
     told(PAIRS, PAIRS)
     ratio = verdict.of_turns(mine, theirs)
     assert ratio is not None
     once = Plan(1, warmup_s=0.0, runs=1, min_s=0.0)
     small, _ = bench.describe_file(pooled(artifact.input.shape))
     memory = [
-        (ours(artifact, once, "memory_delta") - ours(small, once, "memory_delta"), litert_memory(artifact))
+        (on_host(artifact, once)["memory_delta"] - on_host(small, once)["memory_delta"], litert_memory(artifact))
         for _ in range(3)
     ]
     ours_bytes, theirs_bytes = (statistics.median(pair[i] for pair in memory) for i in (0, 1))
