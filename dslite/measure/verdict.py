@@ -22,8 +22,8 @@ SAME = 0.01
 RUN_TO_RUN = 0.25
 """What two runs of one file, a process each, may differ by.
 
-Chosen with room: right after each other on a quiet machine they differ by a few per cent (`benchmarks/results/trust.md`),
-days apart, or beside others' work, by more than such a benchmark shows.
+Chosen with room: right after each other on a quiet machine they differ by a few per cent
+(`benchmarks/results/trust.md`), days apart, or beside the work of others, by more than such a benchmark shows.
 """
 
 
