@@ -358,6 +358,26 @@ def test_turns_are_one_series_of_which_each_has_its_median_beside_that_of_anothe
     assert _codes(timed_by_turns(lonely, turns, turns)) == _codes(run) == []
 
 
+def test_files_that_cannot_be_timed_in_one_process_are_timed_alone_and_that_is_told(
+    small_system: Any, foreign: Path, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.tflite"
+    cut.write_bytes(foreign.read_bytes()[:-300])
+    whole, broken = small_system.files["whole", "tflite-float32"], bench.describe_file(cut)[0]
+    litert = registry().get("targets", "host-litert")
+    given = inputs.prepare(whole, [])
+
+    def timed(*artifacts: Artifact) -> list[Run]:
+        return bench.run_together(artifacts, litert, {}, QUICK, [given] * len(artifacts), _nothing)
+
+    good, bad = timed(whole, broken)
+    assert "its runtime refuses it" in (bad.error or "")
+    assert (good.error, _codes(good)) == (None, ["apart"])
+    assert "as timing it in one with others failed: " in good.flags[-1].message
+    assert "fresh process" in _by_metric(good)["latency"].method
+    assert [_codes(run) for run in timed(whole, whole)] == [[], []]
+
+
 def test_what_was_seen_in_turns_is_told_with_their_latency(small_system: Any) -> None:
     run = replace(_run(small_system.files["whole", "tflite-float32"]), flags=(), conditions={"cores": [7]})
     found = Measurement("latency", 2.0, "s", "3 runs, wall clock", (1.0, 2.0, 3.0))

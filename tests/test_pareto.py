@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dslite.errors import SpecError
 from dslite.measure.bench import undescribed
-from dslite.records import Measurement, Part, Plan, Run
+from dslite.records import Flag, Measurement, Part, Plan, Run
 from dslite.report.columns import SORTABLE, ordered
 from dslite.report.pareto import OBJECTIVES, optimal
 
@@ -46,6 +46,15 @@ def test_only_rows_that_do_the_same_are_compared() -> None:
     assert optimal([_run(quick), _run(slow, "cnn"), _run(slow, target="phone")]) == (set(), ())
     assert optimal([_run(quick), _run(slow), _run(slow, "cnn")])[0] == {0}
     assert optimal([_run(quick), _run(None)]) == (set(), ())
+
+
+def test_rows_that_are_not_valid_have_no_star_and_take_none() -> None:
+    quick, slow, slowest = (_run((seconds, 1.0, 1.0)) for seconds in (1.0, 2.0, 3.0))
+    disturbed = replace(quick, flags=(Flag("background_load", "other processes kept 1.5 cores busy meanwhile"),))
+    noted = replace(quick, flags=(Flag("macs_disagree", "the Keras graph has 1 MAC, the file 2"),))
+    assert optimal([disturbed, slow, slowest])[0] == {1}
+    assert optimal([noted, slow, slowest])[0] == {0}
+    assert optimal([disturbed, slow]) == (set(), ())
 
 
 def test_what_was_not_measured_is_no_objective() -> None:

@@ -168,8 +168,9 @@ def _time_together(cases: Sequence[Case], plan: Plan, audio: Sequence[Path]) -> 
         artifacts = [bench.describe_file(Path(case.file or ""))[0] for case in cases]
         target, options = _guarded(cases[0].target)
         given = [prepare(artifact, audio) for artifact in artifacts]
-    except (Exception, SystemExit):  # noqa: BLE001 - whose fault it is shows then
-        return [_measure(case, plan, audio, _Models()) for case in cases]
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whose fault it is shows when each is alone
+        alone = [_measure(case, plan, audio, _Models()) for case in cases]
+        return [replace(run, flags=(*run.flags, bench.alone_because(error))) for run in alone]
     return bench.run_together(
         artifacts, target, options, plan, given, lambda what, done: say({"progress": [what, done]})
     )

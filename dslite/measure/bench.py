@@ -150,7 +150,8 @@ def run_together(
 ) -> list[Run]:
     """Time files in turn, in one process of a target that can; see `Target.together`.
 
-    Where it cannot, or fails, each is measured by itself (`run`), so that one that fails is one row with an error.
+    Where it cannot, or fails, each is measured by itself (`run`), so that one that fails is one row with an error;
+    where it failed, a flag says so.
 
     Args:
         artifacts: the files, which are understood.
@@ -163,6 +164,7 @@ def run_together(
     Returns:
         A run of each, of latency alone where they were timed in one process.
     """
+    told: tuple[Flag, ...] = ()
     if target.together is not apart:
         try:
             device = choose_device(target, options)
@@ -172,13 +174,20 @@ def run_together(
                 jobs = list(zip(artifacts, plans, strict=True))
                 outcomes = target.together(jobs, device, options, progress)
             return [_timed(*job, target, device, found) for job, found in zip(jobs, outcomes, strict=True)]
-        except Exception:  # noqa: BLE001 - whose fault it is shows when each is alone
+        except Exception as failure:  # noqa: BLE001 - whose fault it is shows when each is alone
             if debug():
                 traceback.print_exc()
-    return [
+            told = (alone_because(failure),)
+    alone = [
         run(artifact, None, target, options, plan, given, progress)
         for artifact, given in zip(artifacts, inputs, strict=True)
     ]
+    return [replace(each, flags=(*each.flags, *told)) for each in alone]
+
+
+def alone_because(failure: BaseException) -> Flag:
+    """Say why a file that was to be timed in turn with others was timed by itself."""
+    return Flag("apart", f"timed in a process of its own, as timing it in one with others failed: {in_words(failure)}")
 
 
 def _timed(artifact: Artifact, fed: Plan, target: Target, device: Device, found: Outcome) -> Run:

@@ -12,7 +12,7 @@ from dslite.records import HOST, BenchReport, Run
 from dslite.report import paper, plots
 from dslite.report.columns import Column, count, find, milliseconds, size
 from dslite.report.pareto import Objective, front
-from dslite.report.sheet import Sheet, facts_in_words, other_flags
+from dslite.report.sheet import SPOILED, Sheet, facts_in_words, other_flags
 from dslite.report.table import notes
 
 MOST_DRAWN = 50
@@ -176,7 +176,10 @@ def _scatters(sheet: Sheet) -> str:
     drawn = [(group, text) for group, among in groups.items() if (text := _plots(sheet, among))]
     if not drawn:
         return ""
-    told = "Dashed: no other row is better in both; where no UAR is known, accuracy is not in it. Rings: not valid."
+    told = (
+        "Dashed: no other row is better in both; where no UAR is known, accuracy is not in it. Rings: not valid, so "
+        "not judged by latency."
+    )
     if any(find(run, "uar") for run in sheet.runs):
         told += " Upright lines: 95 % intervals of the UAR."
     more = f" Of {len(drawn)} targets and parts, the first {_MOST_GROUPS} are drawn." if drawn[_MOST_GROUPS:] else ""
@@ -202,7 +205,8 @@ def _scatter(sheet: Sheet, among: Sequence[int], metric: str, up: str) -> str:
     if len(known) < 2:  # noqa: PLR2004 - a plot of one point says nothing
         return ""
     beats = [Objective(metric).beats, Objective(up, higher=up == "uar").beats]
-    best = front({i: sheet.runs[i] for i in known}, beats)
+    judged = (i for i in known if not (SPOILED & {metric, up} and broken(sheet.runs[i])))
+    best = front({i: sheet.runs[i] for i in judged}, beats)
     shown = sorted(known, key=lambda i: i not in best)[:MOST_POINTS]
     title, write, tick = _OBJECTIVES[metric]
     y_title, y_write, y_tick = _OBJECTIVES[up]

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from dslite.measure.validity import broken
 from dslite.records import Run
 from dslite.report.columns import value
 
@@ -36,13 +37,16 @@ OBJECTIVES = (Objective("latency"), Objective("memory_delta"), Objective("size")
 def optimal(runs: Sequence[Run]) -> tuple[set[int], tuple[Objective, ...]]:
     """Find the Pareto-optimal runs among those that do the same: the same part, on the same target.
 
+    Runs that failed or are not valid are not among them: a star is praise, and a figure that may be wrong must not take
+    another one's.
+
     Returns:
         Their positions, and the objectives they were judged by: those of `OBJECTIVES` that all runs have. Nothing
         where only one run does the same.
     """
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
     for i, run in enumerate(runs):
-        if not run.error:
+        if not run.error and not broken(run):
             groups[run.artifact.part, run.target].append(i)
     compared = [group for group in groups.values() if len(group) > 1]
     members = [runs[i] for group in compared for i in group]

@@ -36,7 +36,7 @@ _MORE_PERCENTILES = tuple(
 )
 _FIRST = ("p50", "±", "size", "memory", "MACs", "params")
 """What models are chosen by stands on the left: a narrow window, or the eye, may see no more."""
-_SPOILED = ("latency",)
+SPOILED = frozenset({"latency"})
 """What a run that is not valid says too much or too little of."""
 
 
@@ -91,7 +91,7 @@ class Sheet:
             for i in whole or range(len(self.runs))
             if (m := find(self.runs[i], metric)) and math.isfinite(m.value) and not self.runs[i].error
         ]
-        if metric in _SPOILED:
+        if metric in SPOILED:
             found = [(value, i) for value, i in found if not broken(self.runs[i])] or found
         if not found:
             return None

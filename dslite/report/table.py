@@ -184,7 +184,7 @@ def notes(report: BenchReport) -> list[str]:
         low = ", ".join("p50" if metric == "latency" else metric.removesuffix("_delta") for metric in metrics)
         lines.append(
             f"* Pareto-optimal: no other row of this part and target is as low in {low}, and lower in one of them; "
-            "accuracy is not in it"
+            f"accuracy is not in it{'; rows that are not valid are not judged' if not_valid(report.runs) else ''}"
         )
     counters = {_runner(run): None for run in report.runs if find(run, "memory_delta")}
     for counter in counters:
