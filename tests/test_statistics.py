@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dslite.measure import series as series_of
 from dslite.measure import validity
 from dslite.measure.statistics import (
+    correlation_time,
     count_outliers,
     is_supported,
     median_interval,
@@ -40,7 +41,15 @@ def test_percentiles_are_supported_from_the_numbers_of_wilks_on() -> None:
         assert percentile == 50 or not is_supported(percentile, least - 1)
 
 
-@pytest.mark.parametrize("n", [50, 200])
+def _correlated(random: np.random.Generator, n: int, neighbours: float) -> np.ndarray:
+    """Draw an autoregressive series of standard deviation 1 around 30."""
+    x = random.normal(size=n + 100) * math.sqrt(1 - neighbours**2)
+    for i in range(1, len(x)):
+        x[i] += neighbours * x[i - 1]
+    return 30 + x[100:]
+
+
+@pytest.mark.parametrize("n", [6, 10, 20, 50, 200])
 @pytest.mark.parametrize("family", [name for name in ONE_HEAP if name != "exponential"])
 def test_the_interval_of_the_median_has_it_about_95_times_in_100(family: str, n: int) -> None:
     random = np.random.default_rng(1)
@@ -48,6 +57,34 @@ def test_the_interval_of_the_median_has_it_about_95_times_in_100(family: str, n:
     found = [median_interval(ONE_HEAP[family](random, n)) for _ in range(200)]
     share = sum(low <= truth <= high for low, high in filter(None, found)) / len(found)
     assert 0.88 <= share <= 0.995
+
+
+@pytest.mark.parametrize(("n", "neighbours", "least"), [(50, 0.5, 0.8), (200, 0.5, 0.85), (1000, 0.9, 0.88)])
+def test_the_interval_holds_also_where_neighbours_are_alike(n: int, neighbours: float, least: float) -> None:
+    """Series of a shared machine are so: half of those in `benchmarks/results` have a correlation above 0.4."""
+    random = np.random.default_rng(14)
+    found = [median_interval(_correlated(random, n, neighbours)) for _ in range(200)]
+    assert sum(low <= 30 <= high for low, high in filter(None, found)) / len(found) >= least
+
+
+def test_the_correlation_time_is_that_of_theory() -> None:
+    """Of signs of a Gaussian series, 1 + 2 sum of 2/pi arcsin(correlation^k): the arcsine law."""
+    random = np.random.default_rng(15)
+    for neighbours in (0.0, 0.5, 0.9):
+        theory = 1 + 2 * sum(2 / math.pi * math.asin(neighbours**k) for k in range(1, 200))
+        found = np.mean([correlation_time(_correlated(random, 5000, neighbours)) for _ in range(20)])
+        assert found == pytest.approx(theory, rel=0.1)
+    assert correlation_time([1.0] * 20) == 1
+    assert correlation_time([1.0]) == 1
+
+
+@pytest.mark.parametrize("neighbours", [0.0, 0.5])
+def test_chance_alone_seldom_makes_a_trend_or_a_slow_start(neighbours: float) -> None:
+    random = np.random.default_rng(16)
+    drawn = [_correlated(random, 200, neighbours) for _ in range(200)]
+    trends, starts = map(trend, drawn), map(slow_start, drawn)
+    assert sum(each is not None and each.p < 0.01 for each in trends) <= 14
+    assert sum(each is not None and each.p < 0.01 for each in starts) <= 14
 
 
 def test_neighbours_that_are_alike_widen_the_interval() -> None:
@@ -143,6 +180,23 @@ def test_two_heaps_are_two_speeds() -> None:
         found = [each for each in map(modes, drawn) if each]
         assert len(found) == 50
         assert all(abs(each.share - share) < 0.02 and abs(each.lower - 30) < 1 for each in found)
+
+
+@pytest.mark.parametrize("scatter", [0.01, 0.1, 0.3])
+@pytest.mark.parametrize("share", [0.12, 0.3, 0.5])
+def test_two_clean_speeds_are_told_though_one_of_them_is_many_deviations_away(scatter: float, share: float) -> None:
+    random = np.random.default_rng(17)
+    n_slow = round(200 * share)
+    found = modes([*random.normal(30, scatter, 200 - n_slow), *random.normal(33, scatter, n_slow)])
+    assert found is not None
+    assert (found.lower, found.upper, found.share) == pytest.approx((30, 33, share), abs=0.1)
+
+
+def test_many_rounds_have_an_interval_too() -> None:
+    random = np.random.default_rng(18)
+    centre, low, high = signed_rank_interval(random.normal(1, 0.1, 1100).tolist())
+    assert low < centre < high
+    assert (low, high) == pytest.approx((1, 1), abs=0.02)
 
 
 # -- what is said of a series ---------------------------------------------------------------------------

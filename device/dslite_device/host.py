@@ -102,15 +102,17 @@ def _times(runtime: str, plan: Plan, timing: dict[str, Any]) -> list[Measurement
             f"{len(samples)} runs after {timing['warmup_runs']} of warm-up, wall clock, batch 1; {setting}",
             samples,
         ),
-        Measurement(
-            "matmul_rate",
-            timing["matmul_rate"],
-            "flop/s",
-            f"best float32 product of matrices of {N_ROWS} rows and columns, by numpy or LiteRT, {_threads(plan)}, "
-            "afterwards in the same process",
-        ),
+        _matmul_rate(timing, plan),
         *_coverage(timing["coverage"]),
     ]
+
+
+def _matmul_rate(timing: dict[str, Any], plan: Plan) -> Measurement:
+    method = (
+        f"best float32 product of matrices of {N_ROWS} rows and columns, by numpy or LiteRT, {_threads(plan)}, "
+        "afterwards in the same process"
+    )
+    return Measurement("matmul_rate", timing["matmul_rate"], "flop/s", method)
 
 
 def _setting(runtime: str, timing: dict[str, Any], plan: Plan) -> str:
@@ -159,7 +161,7 @@ def _together(
             f"wall clock, batch 1; {_setting(runtime, timing, each)}"
         )
         latency = Measurement("latency", statistics.median(samples), "s", method, tuple(samples))
-        found.append(Outcome((latency,), flags, timing["seen"]))
+        found.append(Outcome((latency, _matmul_rate(timing, each)), flags, timing["seen"]))
     return found
 
 
@@ -183,7 +185,7 @@ def _follow(mode: str, jobs: Sequence[tuple[Artifact, Plan]], progress: Progress
     plan = jobs[0][1]
     # A fixed number of malloc arenas, or memory depends on which thread allocates first.
     environment = {"MALLOC_ARENA_MAX": "2"} if mode == "memory" else {}
-    if mode == "time":  # of numpy's matrix product, which the rate of a model is a share of
+    if mode in ("time", "together"):  # of numpy's matrix product, which the rate of a model is a share of
         environment = dict.fromkeys(BLAS_THREADS, str(plan.threads))
     result: dict[str, Any] = {}
 

@@ -12,27 +12,27 @@ BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREA
 """Environment variables by which numpy's library for matrix products is told its threads, before it is loaded."""
 N_ROWS = 768
 """Of square matrices, so that a product takes long enough to be timed, and they stay in the cache of a core."""
-_SECONDS = 0.15
-"""For either."""
 
 
-def matmul_rate(threads: int) -> float:
-    """Measure the best product during 0.3 s, in FLOP/s: 2 for each of the multiplications.
+def matmul_rate(threads: int, seconds: float) -> float:
+    """Measure the best product, in FLOP/s: 2 for each of the multiplications.
 
     Args:
         threads: of LiteRT; numpy's are those that `BLAS_THREADS` said.
+        seconds: for either; one product is made in any case.
     """
     import numpy as np  # here: this module is imported as plugins are loaded
 
     a = np.random.default_rng(0).random((N_ROWS, N_ROWS), np.float32)
     b, out = a.T.copy(), np.empty_like(a)
-    return 2 * N_ROWS**3 / min(_best_of(lambda: np.matmul(a, b, out=out)), _best_of(_litert_product(a, threads)))
+    products: list[Callable[[], object]] = [lambda: np.matmul(a, b, out=out), _litert_product(a, threads)]
+    return 2 * N_ROWS**3 / min(_best_of(product, seconds) for product in products)
 
 
-def _best_of(product: Callable[[], object]) -> float:
+def _best_of(product: Callable[[], object], seconds: float) -> float:
     product()
     best, begin = float("inf"), time.perf_counter()
-    while (start := time.perf_counter()) - begin < _SECONDS:
+    while (start := time.perf_counter()) - begin < seconds:
         product()
         best = min(best, time.perf_counter() - start)
     return best

@@ -78,9 +78,7 @@ class Sweep:
                     results.give(self.runs())
                 except WriteError as error:  # not in place of why it ended
                     click.echo(f"error: {error}", err=True)
-                n_kept = self.kept.among(self.done) if self.kept else 0
-                goes_on = f"; the same command goes on after {n_kept} of them" if n_kept else ""
-                click.echo(f"{len(self.done)} of {len(self.cases)} cases were measured{goes_on}", err=True)
+                click.echo(self._how_far(), err=True)
             raise
         results.give(self.runs())
         if self.kept:
@@ -138,6 +136,14 @@ class Sweep:
                     )
                 if is_experiment:
                     steps.tell(f"latencies: timed by turns, {self.n_rounds} rounds")
+
+    def _how_far(self) -> str:
+        """Say of a bench that was stopped what it has, and where the same command goes on."""
+        n_kept = self.kept.among(self.done) if self.kept else 0
+        if self.n_rounds and n_kept == len(self.cases):
+            return f"all {n_kept} cases were measured, but not in turn yet; the same command goes on with that"
+        goes_on = f"; the same command goes on after {n_kept} of them" if n_kept else ""
+        return f"{len(self.done)} of {len(self.cases)} cases were measured{goes_on}"
 
     def _bases(self) -> dict[str, Run] | None:
         """Give the first run of each target, which others are compared with; None: an experiment has its own."""

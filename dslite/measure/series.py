@@ -61,7 +61,7 @@ def _warming_up(samples: Sequence[float]) -> str:
         return ""
     return (
         f"its first {start.n} timed runs took {start.ratio:.2f} times as long as its second half: "
-        "warm-up was not over (--warmup-seconds)"
+        "warm-up was not over (--warmup-seconds), or its beginning was disturbed"
     )
 
 

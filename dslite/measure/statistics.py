@@ -1,7 +1,8 @@
 """Figures of a series of latencies: location, spread, and what its order and its shape say of it.
 
-Runs of a series are neighbours in time and not independent, so intervals are of blocks of neighbours. Nothing is
-dropped from a series; outliers are counted.
+Runs of a series are neighbours in time and not independent: what disturbs a machine lasts. So intervals and tests take
+a series for as many runs as it has independent ones, see `correlation_time`. Nothing is dropped from a series; outliers
+are counted.
 """
 
 import math
@@ -19,7 +20,7 @@ OUTLIER_MADS = 14.826
 """Distance from the median, in median absolute deviations: ten standard deviations of a normal distribution, as in
 hyperfine."""
 _CONFIDENCE = 0.95
-_LEAST_FOR_INTERVAL = 6
+LEAST_FOR_INTERVAL = 6
 """Of five independent values all lie on one side of the median in 1 of 16 cases: there is no 95 % interval of it."""
 _N_RESAMPLES = 1000
 _FEWEST_RESAMPLES = 200
@@ -33,6 +34,8 @@ _LEAST_FOR_MODES = 50
 _LEAST_SHARE = 0.1
 """Of the runs, that a second speed has."""
 _VALLEY_P = 1e-3
+_WINDOW = 5.0
+"""Correlation times that a sum of autocorrelations goes on for, as Sokal advises."""
 
 
 def summarise(samples: Sequence[float]) -> dict[str, float]:
@@ -80,12 +83,14 @@ def is_supported(percentile: float, n: int) -> bool:
 def median_interval(samples: Sequence[float] | Floats) -> tuple[float, float] | None:
     """Give the 95 % interval of the median, or None of fewer than 6 samples.
 
-    Percentiles of the medians of 1,000 bootstrap resamples (200 at the least, of very long series), each of blocks of
-    about n^(1/3) neighbours, drawn anywhere and going on from the end at the beginning (circular block bootstrap,
-    Politis and Romano, 1992). The same series gives the same interval.
+    Percentiles of the medians of 1,000 bootstrap resamples (200 at the least, of very long series), each of as many
+    samples as are independent, n / `correlation_time` (m out of n bootstrap; Bickel, Goetze and van Zwet, 1997). The
+    same series gives the same interval. It has the median in 91 to 96 of 100 cases where runs are independent, in 85 to
+    95 where neighbours have a correlation of 0.5 (of 50 runs, of 1,000); of disturbances that last for much of a series
+    it cannot know, and has it less often.
     """
     x = np.asarray(samples, np.float64)
-    if len(x) < _LEAST_FOR_INTERVAL:
+    if len(x) < LEAST_FOR_INTERVAL:
         return None
     tail = 100 * (1 - _CONFIDENCE) / 2
     low, high = np.percentile(resampled_medians(x), [tail, 100 - tail])
@@ -94,18 +99,35 @@ def median_interval(samples: Sequence[float] | Floats) -> tuple[float, float] | 
 
 def resampled_medians(x: Floats, seed: int = 0) -> Floats:
     """Give the medians of resamples of a series, float64 ``(r,)``; see `median_interval`."""
-    n = len(x)
-    n_resamples = int(min(_N_RESAMPLES, max(_FEWEST_RESAMPLES, _MOST_DRAWN // n)))
-    length = max(1, round(n ** (1 / 3)))
-    n_blocks = math.ceil(n / length)
+    n_drawn = max(1, round(len(x) / correlation_time(x)))
+    n_resamples = int(min(_N_RESAMPLES, max(_FEWEST_RESAMPLES, _MOST_DRAWN // n_drawn)))
     random = np.random.default_rng(seed)
-    at_once = max(1, _DRAWN_AT_ONCE // n)
+    at_once = max(1, _DRAWN_AT_ONCE // n_drawn)
     found = []
     for begin in range(0, n_resamples, at_once):
-        starts = random.integers(0, n, (min(at_once, n_resamples - begin), n_blocks, 1))
-        drawn = (starts + np.arange(length)) % n
-        found.append(np.median(x[drawn.reshape(len(starts), -1)[:, :n]], axis=1))
+        drawn = random.integers(0, len(x), (min(at_once, n_resamples - begin), n_drawn))
+        found.append(np.median(x[drawn], axis=1))
     return np.concatenate(found)
+
+
+def correlation_time(samples: Sequence[float] | Floats) -> float:
+    """Tell for how many runs what happens to one lasts: a series of n says as much as n / this independent ones.
+
+    The integrated autocorrelation time, 1 plus twice the sum of the autocorrelations, of the side of the median that
+    runs lie on: by this share the variance of a median grows. The sum ends at five times itself (Sokal, Monte Carlo
+    methods in statistical mechanics, 1997). At least 1; at most what the series can show.
+    """
+    x = np.asarray(samples, np.float64)
+    n = len(x)
+    side = np.sign(x - np.median(x))
+    power = float((side**2).sum())
+    if not power:
+        return 1.0
+    spectrum = np.fft.rfft(side, 2 * n)
+    autocorrelation = np.fft.irfft(spectrum * spectrum.conj(), 2 * n)[:n] / power
+    sums = 2 * np.cumsum(autocorrelation) - 1
+    ends = np.arange(n) >= _WINDOW * sums
+    return max(1.0, float(sums[np.argmax(ends) if ends.any() else n - 1]))
 
 
 def signed_rank_interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -122,11 +144,12 @@ def signed_rank_interval(values: Sequence[float]) -> tuple[float, float, float]:
     first, second = np.triu_indices(n)
     means = np.sort((x[first] + x[second]) / 2)
     centre = float(np.median(means))
-    ways = np.zeros(n * (n + 1) // 2 + 1)  # in which signs of the ranks 1 to n give each sum
-    ways[0] = 1.0
+    share = np.zeros(n * (n + 1) // 2 + 1)  # of the ways to sign the ranks 1 to n, that give each sum
+    share[0] = 1.0
     for rank in range(1, n + 1):
-        ways[rank:] += ways[:-rank].copy()
-    below = np.cumsum(ways) / ways.sum()
+        share[rank:] += share[:-rank].copy()
+        share /= 2
+    below = np.cumsum(share)
     outside = int(np.searchsorted(below, (1 - _CONFIDENCE) / 2, side="right"))  # the sum may be so many less one
     if outside == 0:
         return centre, -math.inf, math.inf
@@ -153,7 +176,7 @@ class Trend:
 
     Attributes:
         change: from its beginning to its end along the median slope, as a share of its median.
-        p: of Mann and Kendall's test, two-sided: how often a series in random order has as much of a trend.
+        p: of Mann and Kendall's test, two-sided: how often a series without a trend has as much of one.
     """
 
     change: float
@@ -164,7 +187,9 @@ def trend(samples: Sequence[float]) -> Trend | None:
     """Find the trend of a series, or None of fewer than 20 samples, or where their median is 0.
 
     Of long series, the trend of the medians of 100 groups of neighbours. The slope is that of Theil and Sen, the median
-    of those of all pairs: neither it nor the test is moved by a few wild runs.
+    of those of all pairs: neither it nor the test is moved by a few wild runs. Neighbours that are alike make a trend
+    by chance, so the variance of the test grows by the `correlation_time` of what the slope leaves (Hamed and Rao,
+    1998).
     """
     if len(samples) < _LEAST_FOR_TREND:
         return None
@@ -178,8 +203,10 @@ def trend(samples: Sequence[float]) -> Trend | None:
     score = float(np.sign(rises).sum())
     _, tied = np.unique(x, return_counts=True)
     variance = (n * (n - 1) * (2 * n + 5) - float((tied * (tied - 1) * (2 * tied + 5)).sum())) / 18
+    slope = float(np.median(rises / (second - first)))
+    variance *= correlation_time(x - slope * np.arange(n))
     z = (abs(score) - 1) / math.sqrt(variance) if variance and score else 0.0
-    change = float(np.median(rises / (second - first))) * (n - 1) / middle
+    change = slope * (n - 1) / middle
     return Trend(change, math.erfc(max(z, 0.0) / math.sqrt(2)))
 
 
@@ -199,7 +226,10 @@ class SlowStart:
 
 
 def slow_start(samples: Sequence[float]) -> SlowStart | None:
-    """Compare the first runs of a series with its second half; None of fewer than 20, or where that takes no time."""
+    """Compare the first runs of a series with its second half; None of fewer than 20, or where that takes no time.
+
+    The variance of the test grows by the `correlation_time` of the second half, as in `trend`.
+    """
     if len(samples) < _LEAST_FOR_TREND:
         return None
     x = np.asarray(samples, np.float64)
@@ -212,7 +242,7 @@ def slow_start(samples: Sequence[float]) -> SlowStart | None:
     up_to = np.searchsorted(ordered, first, "right")
     score = float((below + up_to).sum()) / 2  # pairs in which the first is slower, a tie being half of one
     n_pairs = n * len(rest)
-    spread = math.sqrt(n_pairs * (n + len(rest) + 1) / 12)
+    spread = math.sqrt(n_pairs * (n + len(rest) + 1) / 12 * correlation_time(rest))
     p = math.erfc((score - n_pairs / 2) / spread / math.sqrt(2)) / 2
     return SlowStart(n, float(np.median(first) / np.median(rest)), p)
 
@@ -235,15 +265,16 @@ class Modes:
 def modes(samples: Sequence[float]) -> Modes | None:
     """Find two speeds in a series, or None: of fewer than 50 samples, or where there is no valley between two heaps.
 
-    Outliers left aside, the series is cut where the variance within both parts is least (Otsu, 1979). Both parts have a
-    tenth of it at the least, and around the middle between their medians there are fewer runs than around either of
+    Outliers left aside where they are less than a tenth, the series is cut where the variance within both parts is
+    least (Otsu, 1979). Both parts have a tenth of it at the least, and around the middle between their medians there are fewer runs than around either of
     these, in windows as wide, by a binomial test at 0.001. One heap, however lopsided, has no such valley.
     """
     x = np.sort(np.asarray(samples, np.float64))
     if len(x) < _LEAST_FOR_MODES:
         return None
-    if mad := _mad(x):
-        x = x[np.abs(x - np.median(x)) <= OUTLIER_MADS * mad]
+    inside = np.abs(x - np.median(x)) <= OUTLIER_MADS * _mad(x)
+    if inside.mean() > 1 - _LEAST_SHARE:  # more of them are a heap of their own
+        x = x[inside]
     cut = _otsu(x)
     share = 1 - cut / len(x)
     if not _LEAST_SHARE <= share <= 1 - _LEAST_SHARE:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dslite.measure import series
 from dslite.measure.figures import DERIVED, derived, find, with_statistics
-from dslite.measure.validity import BY_TURNS
+from dslite.measure.validity import BY_TURNS, OF_THE_MOMENT
 from dslite.records import Flag, Measurement, Run
 
 FAILED_BY_TURNS = f"failed{BY_TURNS}"
@@ -48,7 +48,9 @@ def timed_by_turns(run: Run, turns: Sequence[Run], references: Sequence[Run]) ->
     latency = replace(
         taken[0], method=f"in each of {len(taken)} turns among all files, {taken[0].method}", samples=samples
     )
-    found = [latency, *(m for m in others if m.metric not in (latency.metric, *DERIVED))]
+    found = [latency, *(m for m in others if m.metric not in (latency.metric, "matmul_rate", *DERIVED))]
+    rates = [m for each in (run, *turns) if (m := find(each.measurements, "matmul_rate"))]
+    found += sorted(rates, key=lambda m: m.value)[-1:]  # what the machine reaches, it reaches undisturbed
     whose = "each of its turns", "the turn beside each, of the file that it is compared with"
     for metric, there, of in zip(_OF_TURNS, (taken, beside), whose, strict=True):
         if len(there) == len(taken):
@@ -59,7 +61,8 @@ def timed_by_turns(run: Run, turns: Sequence[Run], references: Sequence[Run]) ->
 
 def _with_what_was_seen(run: Run, turns: Sequence[Run], samples: Sequence[float]) -> Run:
     """Add flags and conditions of the turns, in place of those of earlier turns, and of the series they replace."""
-    gone = {flag.code for flag in run.flags if flag.code.endswith(BY_TURNS)} - {FAILED_BY_TURNS} | series.CODES
+    earlier = {flag.code for flag in run.flags if flag.code.endswith(BY_TURNS)} - {FAILED_BY_TURNS}
+    gone = earlier | series.CODES | OF_THE_MOMENT
     kept = [flag for flag in run.flags if flag.code not in gone] + series.enough(len(samples), sum(samples))
     # Turns are short, each begins anew, and together they are no series.
     told = {flag.code for flag in kept} | series.CODES | {"slow_first"}

@@ -27,6 +27,8 @@ RULES = {
     "asleep": "the device was awake",
 }
 """By the code of the flag of a run that breaks it."""
+OF_THE_MOMENT = frozenset(RULES) - {"few_runs", "short", "warming_up", "threads_exceed_cores"}
+"""Codes that tell what the machine did while runs were timed: they go where these runs go."""
 
 _BUSY_CORES = 0.5
 """Of other processes, on average while runs are timed, at most; fewer where they have no core to themselves."""
