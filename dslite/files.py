@@ -5,10 +5,11 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from dslite.errors import WriteError
 
@@ -123,3 +124,20 @@ def sha256_of_each(paths: Sequence[Path]) -> list[str]:
     """Hash files as `sha256` does, several at a time."""
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return list(pool.map(sha256, paths))
+
+
+def told_apart(paths: Sequence[str]) -> list[str]:
+    """Name files: by their own name, or with as many of their folders as tell them from the others; POSIX.
+
+    A path that is there twice has the same name twice.
+    """
+    parts = [PurePath(path).parts for path in paths]
+    called: dict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)
+    for own in parts:
+        called[own[-1:]].add(own)
+    names = []
+    for own in parts:
+        alike = called[own[-1:]] - {own}
+        n = next(n for n in range(1, len(own) + 1) if n == len(own) or all(other[-n:] != own[-n:] for other in alike))
+        names.append(PurePath(*own[-n:]).as_posix())
+    return names

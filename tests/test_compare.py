@@ -1,5 +1,6 @@
 """Reports side by side: pairs, verdicts, limits, and the command."""
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,12 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from dslite.errors import ReportError, SpecError
 from dslite.measure.bench import undescribed
 from dslite.measure.figures import with_statistics
 from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
-from dslite.report import document, limits, pairing
+from dslite.report import compare_table, document, limits, pairing
 
 HOST = Device("host", "a processor", "Linux", "x86_64", 2, 1 << 33)
 
@@ -42,7 +44,7 @@ def _row(
             Measurement("turn_latency", 0.0, "s", "m", turns),
             Measurement("reference_latency", 0.0, "s", "m", beside),
         ]
-    artifact = undescribed(Path(f"{backbone}.tflite"), backbone, "tflite-float32")
+    artifact = undescribed(Path(f"{backbone}-whole-tflite-float32.tflite"), backbone, "tflite-float32")
     return Run(artifact, target, HOST, Plan(1), tuple(found))
 
 
@@ -52,8 +54,12 @@ def _report(*runs: Run, **environment: Any) -> BenchReport:
     )
 
 
-def _verdicts(found: pairing.Comparison) -> dict[str, str | None]:
-    return {pair.name: pair.ratio and pair.ratio.verdict for pair in found.pairs}
+def _judge(found: pairing.Comparison, *texts: str) -> limits.Judgement:
+    return limits.judge([limits.parse(text) for text in texts], [found], 0.25)
+
+
+def _verdicts(found: pairing.Comparison) -> dict[str, str]:
+    return {pair.name: pair.verdict for pair in found.pairs}
 
 
 def test_cases_are_paired_by_what_they_are_in_any_order() -> None:
@@ -68,7 +74,8 @@ def test_cases_are_paired_by_what_they_are_in_any_order() -> None:
 
 def test_two_reports_of_one_case_each_are_a_pair() -> None:
     found = pairing.compare(_report(_row("a", 0.010)), _report(_row("b", 0.020)), ("A", "B"))
-    assert _verdicts(found) == {"a.tflite and b.tflite": "slower"}
+    assert _verdicts(found) == {"a-whole-tflite-float32.tflite and b-whole-tflite-float32.tflite": "slower"}
+    assert found.environment == ("backbone: a -> b",)
     with pytest.raises(ReportError, match="no case in common"):
         pairing.compare(_report(_row("a", 1), _row("b", 1)), _report(_row("c", 1)), ("A", "B"))
 
@@ -79,11 +86,11 @@ def test_what_differs_besides_the_files_is_named() -> None:
     after = _report(slow, packages={"numpy": "2.1"}, load_average_1min=1.7, cpus=4)
     found = pairing.compare(before, replace(after, dslite="0.2.0"), ("A", "B"))
     assert found.environment == (
-        "dslite: 0.1.0, 0.2.0",
-        "cpus: 2, 4",
-        "numpy: 2.0, 2.1",
-        "threads: 1, 2",
-        "runs: 50, 10",
+        "dslite: 0.1.0 -> 0.2.0",
+        "cpus: 2 -> 4",
+        "numpy: 2.0 -> 2.1",
+        "threads: 1 -> 2",
+        "runs: 50 -> 10",
     )
 
 
@@ -92,7 +99,7 @@ def test_rows_that_took_turns_are_compared_by_their_rounds() -> None:
     slower = _row("slow", 0.5, turns=tuple(1.03 * t for t in base), beside=base)
     report = _report(slower, _row("base", 0.010, turns=base, beside=base), _row("else", 0.010))
     found = pairing.within(report, "AB.json")
-    assert [pair.name for pair in found.pairs] == ["slow against base", "else against base"]
+    assert [pair.full_name for pair in found.pairs] == ["slow against base", "else against base"]
     (ratio, other) = [pair.ratio for pair in found.pairs]
     assert ratio is not None
     assert (ratio.value, ratio.n_rounds, ratio.verdict) == (pytest.approx(1.03), 7, "slower")
@@ -108,9 +115,35 @@ def test_a_failed_case_has_no_verdict_and_why_figures_are_not_valid_is_told() ->
         _row("b", 1.0), flags=(Flag("background_load", "other processes kept 1.0 cores busy"), Flag("drift", ""))
     )
     found = pairing.compare(_report(_row("a", 1.0), _row("b", 1.0)), _report(failed, busy), ("A", "B"))
-    assert [pair.ratio is None for pair in found.pairs] == [True, False]
+    assert _verdicts(found) == {"a": "failed after", "b": "not valid"}
     assert found.pairs[1].not_valid == ["after: other processes kept 1.0 cores busy"]
-    assert limits.exceeded([limits.parse("size>0")], found.pairs) == ["a: it failed: its runtime crashed"]
+    judged = _judge(found, "size>0", "latency>5%")
+    assert list(map(str, judged.beyond)) == ["a: it failed: its runtime crashed"]
+    assert list(map(str, judged.not_judged)) == ["b: not valid after: other processes kept 1.0 cores busy (latency>5%)"]
+
+
+def test_figures_that_are_not_valid_have_a_verdict_where_files_took_turns() -> None:
+    base = tuple(0.01 * pace for pace in (1.0, 1.5, 0.9, 2.0, 1.1, 1.0, 1.2))
+    busy = Flag("background_load", "other processes kept 1.0 cores busy")
+    rows = [
+        replace(_row(name, 0.01, turns=tuple(factor * t for t in base), beside=base), flags=(busy,))
+        for name, factor in (("base", 1.0), ("slow", 1.03))
+    ]
+    (pair,) = pairing.within(_report(*rows), "AB.json").pairs
+    assert (pair.verdict, len(pair.not_valid)) == ("slower", 2)
+
+
+def test_a_verdict_allows_for_what_the_machine_reached_beside_each() -> None:
+    """Twice as slow on a machine of half the pace by then, as far as its matrix products tell, is no difference."""
+    rate = Measurement("matmul_rate", 8e10, "flop/s", "m")
+    before, after = _row("a", 0.010), _row("a", 0.020)
+    before = replace(before, measurements=(*before.measurements, rate))
+    slowed = replace(after, measurements=(*after.measurements, replace(rate, value=4e10)))
+    found = pairing.compare(_report(before), _report(slowed), ("A", "B"))
+    assert list(_verdicts(found).values()) == ["no difference shown"]
+    assert found.environment == ("the machine's own pace, by matrix products: 0.50 times as fast after as before",)
+    steady = replace(after, measurements=(*after.measurements, rate))
+    assert list(_verdicts(pairing.compare(_report(before), _report(steady), ("A", "B"))).values()) == ["slower"]
 
 
 # -- limits ---------------------------------------------------------------------------------------------
@@ -132,10 +165,10 @@ def test_a_failed_case_has_no_verdict_and_why_figures_are_not_valid_is_told() ->
     ],
 )
 def test_limits(text: str, before: dict[str, float], after: dict[str, float], is_beyond: bool) -> None:
-    pair = pairing.Pair("a", _row("a", 1.0, **before), _row("a", 1.0, **after), None)
-    found = limits.exceeded([limits.parse(text)], [pair])
-    assert bool(found) == is_beyond
-    assert all(text.strip() in told for told in found)
+    found = pairing.compare(_report(_row("a", 1.0, **before)), _report(_row("a", 1.0, **after)), ("A", "B"))
+    beyond = _judge(found, text).beyond
+    assert bool(beyond) == is_beyond
+    assert all(excess.limit == text.strip() for excess in beyond)
 
 
 @pytest.mark.parametrize(
@@ -153,21 +186,67 @@ def test_limits(text: str, before: dict[str, float], after: dict[str, float], is
 )
 def test_a_latency_is_beyond_its_limit_where_the_difference_is_shown(factor: float, text: str, is_beyond: bool) -> None:
     found = pairing.compare(_report(_row("a", 0.010)), _report(_row("a", 0.010 * factor)), ("A", "B"))
-    assert bool(limits.exceeded([limits.parse(text)], found.pairs)) == is_beyond
+    assert bool(_judge(found, text).beyond) == is_beyond
 
 
-@pytest.mark.parametrize("text", ["", "latency", "latency=5%", "latency>", "latency>five", "size>1 parsec", "a.b.c>1"])
+def test_a_limit_that_is_exceeded_by_what_is_not_shown_is_told() -> None:
+    found = pairing.compare(_report(_row("a", 0.010)), _report(_row("a", 0.011)), ("A", "B"))
+    judged = _judge(found, "latency.p50>5%")
+    assert not judged.beyond
+    (told,) = map(str, judged.not_judged)
+    assert told.endswith("from 10.0 ms to 11.0 ms, but no difference is shown (latency.p50>5%)")
+
+
+def test_the_tail_of_a_latency_is_beyond_its_limit_where_the_median_is_not() -> None:
+    latency = Measurement("latency", 0.0, "s", "a clock", (0.010,) * 85 + (0.020,) * 15)
+    before = _row("a", 0.010)
+    after = replace(before, measurements=(with_statistics(latency), *before.measurements[1:]))
+    found = pairing.compare(_report(before), _report(after), ("A", "B"))
+    assert not _judge(found, "latency.p50>5%").beyond
+    assert _judge(found, "latency.p90>5%").beyond
+
+
+def test_a_case_that_is_gone_or_lost_its_figure_is_beyond_every_limit() -> None:
+    before = _report(_row("a", 1.0, uar=0.8), _row("b", 1.0, uar=0.8), _row("gone", 1.0, uar=0.8))
+    found = pairing.compare(before, _report(_row("a", 1.0), _row("b", 1.0, uar=0.8)), ("A", "B"))
+    assert list(map(str, _judge(found, "uar<-0.02").beyond)) == [
+        "gone, whole, tflite-float32 on host-litert: it is gone",
+        "a: uar is not there any more (uar<-0.02)",
+    ]
+    new = pairing.compare(_report(_row("a", 1.0), _row("b", 1.0)), before, ("A", "B"))
+    assert not _judge(new, "uar<-0.02").beyond
+
+
+def test_there_is_nothing_to_judge_where_all_failed() -> None:
+    failed = _report(replace(_row("a", 1.0), error="it crashed"))
+    with pytest.raises(SpecError, match="every case failed, before and after"):
+        _judge(pairing.compare(failed, failed, ("A", "B")), "size>0")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "latency", "latency=5%", "latency>", "latency>five", "size>1 parsec", "a.b.c>1", "size>1e400", "size>nan"],
+)
 def test_what_is_no_limit_is_refused(text: str) -> None:
     with pytest.raises(SpecError, match="--fail-if: expected METRIC"):
         limits.parse(text)
 
 
 def test_a_limit_on_a_figure_that_is_not_there_is_refused_and_does_not_pass() -> None:
-    pair = pairing.Pair("a", _row("a", 1.0), _row("a", 1.0), None)
-    with pytest.raises(SpecError, match="no case has this figure before and after: latency, size"):
-        limits.exceeded([limits.parse("uar<0")], [pair])
-    with pytest.raises(SpecError, match="size is in bytes, not in ms"):
-        limits.exceeded([limits.parse("size>1ms")], [pair])
+    found = pairing.compare(_report(_row("a", 1.0)), _report(_row("a", 1.0)), ("A", "B"))
+    there = "they have latency, latency.max, latency.mean, latency.p50, latency.p90, latency.p95, size"
+    for text, message in (
+        ("uar<0", rf"no case of these reports has uar \(those of `dslite compress` have UAR\); {there}"),
+        ("latency.p42>5%", f"no case of these reports has latency.p42; {there}"),
+        ("size>1ms", "size is in bytes, not in ms"),
+        ("real_time_factor<-5%", "real_time_factor follows from the latency"),
+        ("latency>-5%", "expected a rise after >"),
+        ("first<2ms", "or a fall after <"),
+        ("latency>5", "expected a unit, % or s or ms or us: latency is in s"),
+        ("size>100", "expected a unit, % or B or kB or MB or GB: size is in bytes"),
+    ):
+        with pytest.raises(SpecError, match=message):
+            _judge(found, text)
 
 
 @given(st.sampled_from("<>"), st.floats(-1e6, 1e6), st.sampled_from(["", "%", "ms", "kB"]))
@@ -196,11 +275,31 @@ def test_the_command_names_differences_first_and_gives_verdicts(
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.split() for line in done.stdout.splitlines() if line.strip()]
     assert lines[0] == ["A.json", "and", "B.json"]
-    assert " ".join(lines[1]) == "not the same: cpus: 2, 4"
+    assert " ".join(lines[1]) == "not the same: cpus: 2 -> 4"
     (row,) = [" ".join(line) for line in lines if line[0] == "a"]
     assert row.startswith("a 10.0 20.0 2.000 (1.5")
     assert row.endswith("slower +10.0% - -0.050")
-    assert "two runs of one file may differ by 25% here" in done.stdout
+    assert "wider by 25%, which two runs of one file may differ by" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+def test_no_figure_is_cut_and_rows_keep_their_names_at_any_width(width: int) -> None:
+    base = tuple(0.01 * pace for pace in (1.0, 1.5, 0.9, 2.0, 1.1, 1.0, 1.2))
+    rows = [
+        _row(name, 0.01, turns=tuple(factor * t for t in base), beside=base, memory_delta=31.4e6 * factor, uar=0.7)
+        for name, factor in (("mobilenet_v2:alpha=1.0", 1.0), ("mobilenet_v2:alpha=0.35", 1.03), ("other", 1.0))
+    ]
+    found = pairing.within(_report(*rows), "report.json")
+    console = Console(file=io.StringIO(), width=width)
+    console.print(compare_table.comparison_table(found, 0.25, width))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    shown = " ".join(text.split())
+    assert "1.030" in shown
+    assert shown.startswith("report.json: each row against mobilenet_v2:alpha=1.0 ")
+    assert sum("mobilenet_v2:alpha=0.35" in line for line in text.splitlines()) == 1
+    assert ("left out for want of width: UAR" in shown) == (width <= 100)
 
 
 def test_the_command_ends_with_3_where_a_limit_is_exceeded(
@@ -225,7 +324,7 @@ def test_the_command_ends_with_3_where_a_limit_is_exceeded(
     ("words", "message"),
     [
         (["--fail-if", "speed"], "--fail-if: expected METRIC"),
-        (["--fail-if", "wattage>0"], "no case has this figure"),
+        (["--fail-if", "wattage>0"], "no case of these reports has wattage; they have latency"),
         (["--run-to-run", "lots"], "expected a share such as 25% or 0.25"),
         (["nowhere.json"], "no such file"),
     ],

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from dslite.deploy.runtime import Session
 from dslite.errors import AudioError, MeasurementError, ModelFileError
-from dslite.measure import bench, inputs
+from dslite.measure import bench, inputs, series, validity
 from dslite.measure.environment import commit, cpu_count, environment
+from dslite.measure.figures import DERIVED
 from dslite.measure.memory import measure_memory
-from dslite.measure.protocol import measure_latency
+from dslite.measure.protocol import measure_latency, measure_together
 from dslite.measure.statistics import summarise
 from dslite.measure.turns import FAILED_BY_TURNS, timed_by_turns
 from dslite.records import Artifact, Device, Flag, Measurement, Options, Outcome, Plan, Progress, Run, Target
@@ -119,6 +120,32 @@ def test_samples_measure_the_run_and_not_the_feeding() -> None:
     assert min(timing.samples_s) < 0.02
 
 
+def test_models_take_turns_forth_and_back_and_each_visit_begins_with_a_run_that_is_not_timed() -> None:
+    order: list[int] = []
+
+    class Named(_Recorder):
+        def __init__(self, k: int) -> None:
+            super().__init__()
+            self.k = k
+
+        def _invoke(self) -> None:
+            super()._invoke()
+            order.append(self.k)
+
+    plan = Plan(1, warmup_runs=2, warmup_s=0.0, runs=12, min_s=0.0)
+    found = measure_together([Named(k).open for k in range(3)], [np.zeros((1, 1))] * 3, plan, _nothing)
+    assert [len(samples) for samples in found] == [12] * 3
+    visits = [k for i in range(6) for k in ((0, 1, 2) if i % 2 == 0 else (2, 1, 0))]
+    assert order == [k for k in range(3) for _ in range(3)] + [k for k in visits for _ in range(1 + 2)]
+
+
+def test_the_cap_ends_turns_too() -> None:
+    models = [_Recorder(0.01), _Recorder(0.01)]
+    plan = Plan(1, 0, 0.0, 10_000, 0.0, max_s=0.3)
+    found = measure_together([model.open for model in models], [np.zeros((1, 1))] * 2, plan, _nothing)
+    assert all(6 <= len(samples) <= 36 for samples in found)  # one a visit at least
+
+
 # -- memory ---------------------------------------------------------------------------------------------
 
 
@@ -184,7 +211,7 @@ def _run(artifact: Artifact, target: str = "host-litert", plan: Plan = QUICK, br
 
 def _codes(run: Run) -> list[str]:
     """Give the flags of a run without those of a short series, and of what else the machine does."""
-    of_time = {*("few_runs", "short", "warming_up", "drift", "bimodal", "outliers", "uncertain", "slow_first")}
+    of_time = series.CODES | {"slow_first"}
     of_machine = {"background_load", "stolen", "frequency_fell"}
     return [flag.code for flag in run.flags if flag.code not in of_time | of_machine]
 
@@ -341,8 +368,9 @@ def test_turns_are_one_series_of_which_each_has_its_median_beside_that_of_anothe
     assert found["latency"].method.endswith("3 runs, wall clock")
     assert (found["turn_latency"].samples, found["turn_latency"].value) == ((5.0, 2.0), 3.5)
     assert found["reference_latency"].samples == (10.0, 8.0)
-    of_turns = ("latency", "turn_latency", "reference_latency", "real_time_factor", "flop_rate", "flop_rate_share")
+    of_turns = {*("latency", "turn_latency", "reference_latency", "matmul_rate"), *DERIVED}
     others = [m for m in run.measurements if m.metric not in of_turns]
+    assert found["matmul_rate"] == _by_metric(run)["matmul_rate"]  # turns that have none leave it
     assert found["real_time_factor"].value == 1 / 3.5
     assert [m for m in together.measurements if m.metric not in of_turns] == others
     killed = timed(90.0, error="killed")
@@ -386,6 +414,12 @@ def test_what_was_seen_in_turns_is_told_with_their_latency(small_system: Any) ->
     together = timed_by_turns(run, [turn, hot], [turn, turn])
     assert _codes(together) == ["throttled_by_turns"]
     assert together.flags[-1].message == "throttled: core 6"
+    disturbed = replace(run, flags=(Flag("background_load", "it was busy"), Flag("threads_exceed_cores", "2 on 1")))
+    left = {flag.code for flag in timed_by_turns(disturbed, [turn], [turn]).flags}
+    assert left == {"threads_exceed_cores", "few_runs"}  # what else there was went with its runs
+    quick = Measurement("matmul_rate", 9e15, "flop/s", "a product")
+    reached = timed_by_turns(run, [turn, replace(turn, measurements=(found, quick))], [turn, turn])
+    assert _by_metric(reached)["matmul_rate"] == quick
     seldom = timed_by_turns(run, [turn] * 5 + [hot], [turn] * 6)
     assert _codes(seldom) == []  # ratios of turns do without one of six
     assert together.conditions == {"cores": [7], "turns": [{"cores": [6]}, {"cores": [6]}]}
@@ -428,10 +462,25 @@ def test_a_target_with_a_defect_is_a_run_with_an_error(small_system: Any, device
     assert message in run.error
 
 
+@pytest.mark.parametrize("figure", [float("nan"), float("inf")])
+def test_a_target_whose_figures_are_none_is_a_run_with_an_error(small_system: Any, figure: float) -> None:
+    def odd(artifact: Artifact, device: Device, plan: Plan, options: Options, progress: Progress) -> list[Measurement]:
+        return [Measurement("latency", 1.0, "s", "clock", (1.0, figure))]
+
+    target = Target("odd", (".tflite",), registry().get("targets", "host-litert").devices, odd, "tests")
+    artifact = small_system.files["whole", "tflite-float32"]
+    run = bench.run(artifact, None, target, {}, QUICK, inputs.prepare(artifact, []), _nothing)
+    assert run.error == f"latency: expected finite figures from the target, got {figure}"
+
+
 def test_a_series_cut_short_is_flagged(small_system: Any) -> None:
     plan = Plan(1, 0, 0.0, 10**9, 0.0, max_s=0.1, memory=False)
-    flags = {flag.code: flag.message for flag in _run(small_system.files["whole", "tflite-float32"], plan=plan).flags}
-    assert f"{10**9} were asked for: the time limit came first" in flags["few_runs"]
+    run = _run(small_system.files["whole", "tflite-float32"], plan=plan)
+    n = len(_by_metric(run)["latency"].samples)
+    flags = {flag.code: flag.message for flag in run.flags}
+    told = flags["few_runs" if n < validity.ENOUGH_RUNS else "time_limit"]  # enough is enough
+    assert f"{n} timed runs where {10**9} were asked for: the time limit came first" in told
+    assert ("few_runs" in flags) == (n < validity.ENOUGH_RUNS)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's peak counter is Linux'")

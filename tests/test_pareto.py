@@ -85,8 +85,8 @@ def test_every_column_can_be_sorted_by_and_no_other() -> None:
 
 def test_names_are_ordered_as_they_are_shown() -> None:
     runs = [
-        replace(_run((1.0, 1.0, 1.0)), artifact=replace(_run((1.0, 1.0, 1.0)).artifact, backbone=name))
-        for name in ("vgg16", "densenet121", "mobilenet")
+        replace(run, artifact=replace(run.artifact, backbone=name, path=f"{name}-whole-tflite-float32.tflite"))
+        for name, run in zip(("vgg16", "densenet121", "mobilenet"), [_run((1.0, 1.0, 1.0))] * 3, strict=True)
     ]
     found = [run.artifact.backbone for run in ordered(runs, "name")]
     assert found == ["densenet121", "mobilenet", "vgg16"]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dslite.measure import series as series_of
 from dslite.measure import validity
+from dslite.measure.figures import with_statistics
 from dslite.measure.statistics import (
     correlation_time,
     count_outliers,
@@ -21,8 +22,8 @@ from dslite.measure.statistics import (
     summarise,
     trend,
 )
-from dslite.measure.verdict import of_series, of_turns
-from dslite.records import Flag
+from dslite.measure.verdict import Ratio, of_series, of_turns
+from dslite.records import Flag, Measurement
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 ONE_HEAP: dict[str, Draw] = {
@@ -237,6 +238,9 @@ def test_a_slow_first_run_and_a_short_series_are_said() -> None:
     (flag,) = _told_by(series, 0.6)
     assert "the first run after opening takes 20.0 times as long" in flag.message
     assert _codes(series_of.enough(49, 0.5)) == ["few_runs", "short"]
+    assert _codes(series_of.enough(49, 1.0, 200)) == ["few_runs"]
+    assert _codes(series_of.enough(120, 1.0, 200)) == ["time_limit"]
+    assert "time_limit" not in validity.RULES
     assert all(code in validity.RULES for code in ("few_runs", "short", "warming_up"))
     assert "drift" not in validity.RULES
 
@@ -295,8 +299,42 @@ def test_what_did_not_take_turns_must_differ_by_more_than_runs_do() -> None:
         (1.2, 0.05, "slower"),
         (1.0, 0.0, "no difference shown"),
     ):
-        ratio = of_series(series.tolist(), (series * factor).tolist(), allowed)
+        ratio = of_series(_latency(series), _latency(series * factor), allowed)
         assert ratio is not None
         assert ratio.verdict == verdict
         assert ratio.value == pytest.approx(factor)
-    assert of_series([], [1.0]) is None
+
+    nothing = Measurement("latency", 0.0, "s", "a coarse clock", (0.0,) * 50)
+    assert of_series(_latency(series), nothing) is None
+
+
+def test_the_machines_own_pace_is_allowed_for_where_it_may_be_the_difference() -> None:
+    """`pace` 2: matrix products took twice as long beside the second series, so that it may have been held back."""
+    series = np.random.default_rng(13).normal(0.030, 0.0002, 100)
+    for factor, pace, verdict in (
+        (2.0, 2.0, "no difference shown"),
+        (2.0, 0.5, "slower"),
+        (0.5, 0.5, "no difference shown"),
+        (0.5, 2.0, "faster"),
+    ):
+        ratio = of_series(_latency(series), _latency(series * factor), 0.25, pace)
+        assert ratio is not None
+        assert ratio.verdict == verdict, (factor, pace)
+
+
+def test_a_ratio_of_few_samples_has_no_interval_and_shows_nothing() -> None:
+    ratio = of_series(_latency(np.array([1.0] * 5)), _latency(np.array([2.0] * 50)))
+    assert (ratio, ratio and ratio.verdict) == (Ratio(2.0, 0.0, math.inf, 0), "no difference shown")
+
+
+def test_a_tool_that_tells_a_median_alone_is_compared_by_it() -> None:
+    told = [Measurement("latency", seconds, "s", "a tool's own") for seconds in (0.010, 0.013, 0.012)]
+    assert of_series(told[0], told[1]) == Ratio(pytest.approx(1.3), pytest.approx(1.04), pytest.approx(1.625), 0)  # type: ignore[arg-type]
+    assert [ratio.verdict for other in told[1:] if (ratio := of_series(told[0], other))] == [
+        "slower",
+        "no difference shown",
+    ]
+
+
+def _latency(samples: np.ndarray) -> Measurement:
+    return with_statistics(Measurement("latency", 0.0, "s", "a clock", tuple(samples.tolist())))

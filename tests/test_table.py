@@ -1,5 +1,6 @@
 import io
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,7 +41,8 @@ def _run(backbone: str | None, error: str | None = None) -> Run:
     """Give a run of the reference system's image model."""
     samples = (0.030, 0.031, 0.040)
     latency = Measurement("latency", 0.031, "s", "clock", samples, summarise(samples))
-    artifact = undescribed("x/m.tflite", backbone, "tflite-float32", "cnn")  # type: ignore[arg-type]
+    path = f"x/{backbone}-cnn-tflite-float32.tflite" if backbone else "x/m.tflite"
+    artifact = undescribed(Path(path), backbone, "tflite-float32", "cnn")
     chunk, frontend = to_json(REFERENCE.chunk), to_json(REFERENCE.frontend)
     artifact = replace(artifact, chunk=chunk, frontend=frontend, params=7_564_358)
     return Run(artifact, "host-litert", None, Plan(2), () if error else (latency,), (), error)
@@ -83,7 +85,7 @@ def test_errors_and_flags_are_told_once_under_the_table() -> None:
     good = replace(_run("densenet121"), flags=(flag,))
     text = _text(_report(good, good, _run("densenet121", "it crashed [with brackets]")))
     assert text.count("8 threads on 2 cores") == 1
-    assert "failed: m.tflite on host-litert: it crashed [with brackets]" in text
+    assert "failed: densenet121-cnn-tflite-float32.tflite (3): it crashed [with brackets]" in text
 
 
 def test_a_note_names_the_rows_that_it_is_true_of() -> None:
@@ -120,7 +122,8 @@ def test_no_figure_is_cut_at_any_width(width: int) -> None:
 
 
 def _whole(run: Run) -> Run:
-    return replace(run, artifact=replace(run.artifact, path="whole.tflite", part="whole"))
+    path = f"{run.artifact.backbone}-whole-tflite-float32.tflite"
+    return replace(run, artifact=replace(run.artifact, path=path, part="whole"))
 
 
 def test_rows_are_the_papers_in_its_table_and_files_otherwise() -> None:
@@ -128,17 +131,38 @@ def test_rows_are_the_papers_in_its_table_and_files_otherwise() -> None:
     whole = _whole(model)
     elsewhere = replace(whole, target="android")
     assert titles([model, whole]) == ["TFLite model", "TFLite, end to end"]
-    assert titles([whole]) == ["whole.tflite"]
+    assert titles([whole]) == [name := "densenet121-whole-tflite-float32.tflite"]
     assert titles([model, other]) == ["densenet121", "mobilenet"]
     assert titles([model, _whole(other)]) == ["densenet121, cnn", "mobilenet, whole"]
-    bare = replace(model.artifact, backbone=None, exporter=None)
-    assert titles([replace(model, artifact=bare)] * 2) == ["m.tflite on host-litert"] * 2
-    assert titles([whole, elsewhere]) == ["whole.tflite on host-litert", "whole.tflite on android"]
+    assert titles([whole, elsewhere]) == [f"{name} on host-litert", f"{name} on android"]
+
+
+def test_files_have_their_own_names_with_folders_and_numbers_where_these_tell_them_apart() -> None:
+    def called(path: str, backbone: str | None = None) -> Run:
+        run = _run(backbone)
+        return replace(run, artifact=replace(run.artifact, path=path))
+
+    assert titles([called("voice.tflite", "densenet121"), called("small.tflite", "mobilenet")]) == [
+        "voice.tflite",
+        "small.tflite",
+    ]
+    assert titles([called("x/old/m.tflite"), called("x/new/m.tflite"), called("x/new/n.tflite")]) == [
+        "old/m.tflite",
+        "new/m.tflite",
+        "n.tflite",
+    ]
+    same, elsewhere = called("x/m.tflite"), replace(called("x/m.tflite"), target="android")
+    assert titles([same, same]) == ["m.tflite", "m.tflite (2)"]
+    assert titles([same, elsewhere, same]) == [
+        "m.tflite on host-litert",
+        "m.tflite on android",
+        "m.tflite on host-litert (2)",
+    ]
 
 
 def test_the_column_that_rows_are_ordered_by_and_the_star_are_never_left_out() -> None:
-    run = _run("densenet121")
-    quick = replace(run, artifact=replace(run.artifact, backbone="a_backbone_with_a_very_long_name:and=options"))
+    run, long = _run("densenet121"), "a_backbone_with_a_very_long_name"
+    quick = replace(run, artifact=replace(run.artifact, path=f"{long}-cnn-tflite-float32.tflite", backbone=long))
     for width in (60, 80):
         console = Console(file=io.StringIO(), width=width)
         console.print(bench_table(_report(quick, _run("vgg16")), width, "std"))

@@ -102,17 +102,19 @@ def _times(runtime: str, plan: Plan, timing: dict[str, Any]) -> list[Measurement
             f"{len(samples)} runs after {timing['warmup_runs']} of warm-up, wall clock, batch 1; {setting}",
             samples,
         ),
-        _matmul_rate(timing, plan),
+        *_matmul_rate(timing, plan),
         *_coverage(timing["coverage"]),
     ]
 
 
-def _matmul_rate(timing: dict[str, Any], plan: Plan) -> Measurement:
+def _matmul_rate(timing: dict[str, Any], plan: Plan) -> list[Measurement]:
+    if timing["matmul_rate"] is None:
+        return []
     method = (
         f"best float32 product of matrices of {N_ROWS} rows and columns, by numpy or LiteRT, {_threads(plan)}, "
         "afterwards in the same process"
     )
-    return Measurement("matmul_rate", timing["matmul_rate"], "flop/s", method)
+    return [Measurement("matmul_rate", timing["matmul_rate"], "flop/s", method)]
 
 
 def _setting(runtime: str, timing: dict[str, Any], plan: Plan) -> str:
@@ -161,7 +163,7 @@ def _together(
             f"wall clock, batch 1; {_setting(runtime, timing, each)}"
         )
         latency = Measurement("latency", statistics.median(samples), "s", method, tuple(samples))
-        found.append(Outcome((latency, _matmul_rate(timing, each)), flags, timing["seen"]))
+        found.append(Outcome((latency, *_matmul_rate(timing, each)), flags, timing["seen"]))
     return found
 
 
@@ -198,12 +200,12 @@ def _follow(mode: str, jobs: Sequence[tuple[Artifact, Plan]], progress: Progress
         "dslite_device.host_child",
         {"mode": mode, "jobs": [[artifact.path, to_json(each)] for artifact, each in jobs]},
         receive,
-        timeout_s=plan.timeout_s,
+        timeout_s=plan.timeout_s * len(jobs),
         label=f"{mode} {', '.join(Path(artifact.path).name for artifact, _ in jobs)}",
         environment=environment,
     )
     if ending.gave_up:
-        raise MeasurementError(f"gave up after {plan.timeout_s:g} s ({mode} pass)")
+        raise MeasurementError(f"gave up after {plan.timeout_s * len(jobs):g} s ({mode} pass)")
     if "error" in result:
         raise MeasurementError(str(result["error"]))
     if ending.code or not result:

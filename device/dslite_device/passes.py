@@ -51,7 +51,8 @@ def with_dslites_runner(session: Session, artifact: Artifact, scratch: Path) -> 
         "delegate": found.get("delegate"),
         "runtime_version": found.get("runtime_version"),
         "backend": found.get("backend"),
-        "samples_began_s": [ns / 1e9 for ns in found.get("starts_ns", [])],
+        "samples_began_s": (began := [ns / 1e9 for ns in found.get("starts_ns", [])]),
+        **({"elapsed_s": began[-1] - began[0]} if began else {}),
         "cores": found.get("cpus"),
         "while_timing": found.get("conditions", []),
     }

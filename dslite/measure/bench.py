@@ -1,5 +1,6 @@
 """Measure files: one run a file and target; a run that fails is a run with an error, and the next one starts."""
 
+import math
 import tempfile
 import traceback
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import numpy as np
 from dslite import files
 from dslite.deploy import manifest, tflite_file
 from dslite.deploy.runtime import LITERT_SUFFIXES
-from dslite.errors import ModelFileError, UnknownNameError, in_words
+from dslite.errors import MeasurementError, ModelFileError, UnknownNameError, in_words
 from dslite.measure import series
 from dslite.measure.figures import derived, find, with_statistics
 from dslite.measure.inputs import Inputs
@@ -123,7 +124,7 @@ def run(
         flags += _thread_flags(plan, device)
         with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
             fed = _fed(plan, inputs, Path(folder) / "inputs.npy")
-            found = _outcome(target.run(artifact, device, fed, options, progress))
+            found = _finite(_outcome(target.run(artifact, device, fed, options, progress)))
         error = None
     except Exception as failure:  # noqa: BLE001 - whatever a target does, the next case is measured
         if debug():
@@ -173,7 +174,7 @@ def run_together(
                 plans = [_fed(shared, given, Path(folder) / f"inputs{i}.npy") for i, given in enumerate(inputs)]
                 jobs = list(zip(artifacts, plans, strict=True))
                 outcomes = target.together(jobs, device, options, progress)
-            return [_timed(*job, target, device, found) for job, found in zip(jobs, outcomes, strict=True)]
+            return [_timed(*job, target, device, _finite(found)) for job, found in zip(jobs, outcomes, strict=True)]
         except Exception as failure:  # noqa: BLE001 - whose fault it is shows when each is alone
             if debug():
                 traceback.print_exc()
@@ -241,6 +242,18 @@ def _outcome(found: Sequence[Measurement] | Outcome) -> Outcome:
     return found if isinstance(found, Outcome) else Outcome(tuple(found))
 
 
+def _finite(found: Outcome) -> Outcome:
+    """Refuse figures that are none: a defect of a target, of which no statistics can be made.
+
+    Raises:
+        MeasurementError: where one is not finite.
+    """
+    for m in found.measurements:
+        if odd := [figure for figure in (m.value, *m.samples) if not math.isfinite(figure)]:
+            raise MeasurementError(f"{m.metric}: expected finite figures from the target, got {odd[0]}")
+    return found
+
+
 def _counted(artifact: Artifact, broken: str | None) -> list[Measurement]:
     """Give what is counted rather than timed, each count with its method."""
     found = [Measurement("size", artifact.size_bytes, "bytes", "bytes on disk")]
@@ -290,10 +303,7 @@ def _series_flags(plan: Plan, measured: Sequence[Measurement], found: Outcome) -
     if found.conditions.get("stopped") == "throttled" or any(flag.code == "few_runs" for flag in found.flags):
         return told  # the target knows better why
     n = len(latency.samples) or int(latency.statistics.get("n", 0))
-    if 0 < n < plan.runs:
-        text = f"{n} timed runs where {plan.runs} were asked for: the time limit came first"
-        return [*told, Flag("few_runs", text)]
-    return [*told, *(series.enough(n, sum(latency.samples) if latency.samples else None) if n else [])]
+    return [*told, *(series.enough(n, series.elapsed_s(latency.samples, found.conditions), plan.runs) if n else [])]
 
 
 def _thread_flags(plan: Plan, device: Device) -> list[Flag]:

@@ -129,16 +129,13 @@ def measure_together(
             n_warmup += 1
     order = list(range(len(sessions)))
     visits = [k for i in range(_N_VISITS) for k in (order[::-1] if i % 2 else order)]
-    n_runs, seconds = math.ceil(plan.runs / _N_VISITS), plan.min_s / _N_VISITS
+    n_runs, seconds, most = math.ceil(plan.runs / _N_VISITS), plan.min_s / _N_VISITS, plan.max_s / _N_VISITS
     with _undisturbed(watch):
-        begin = time.perf_counter()
         for i, k in enumerate(visits):
-            if i >= len(sessions) and time.perf_counter() - begin > plan.max_s * len(sessions):
-                break  # each has had a visit
             run(k)
-            visit, n = time.perf_counter(), 0
-            while n < n_runs or time.perf_counter() - visit < seconds:
+            visit, n, elapsed = time.perf_counter(), 0, 0.0
+            while not n or (elapsed < most and (n < n_runs or elapsed < seconds)):
                 samples[k].append(run(k))
-                n += 1
+                n, elapsed = n + 1, time.perf_counter() - visit
             progress("timing in turn", i / len(visits))
     return [tuple(each) for each in samples]

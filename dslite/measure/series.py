@@ -1,12 +1,13 @@
 """What a series of latencies says of itself: whether it is enough, and what its order and its shape tell."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dslite.measure.statistics import OUTLIER_MADS, modes, slow_start
 from dslite.measure.validity import ENOUGH_RUNS, ENOUGH_S
 from dslite.records import Flag
 
-CODES = frozenset({"few_runs", "short", "warming_up", "drift", "bimodal", "outliers", "uncertain"})
+CODES = frozenset({"few_runs", "time_limit", "short", "warming_up", "drift", "bimodal", "outliers", "uncertain"})
 """Of the flags that are about the timed runs of one process; ``slow_first`` is about the run before them."""
 
 _SURE = 0.01
@@ -16,24 +17,34 @@ _NOTABLE = 0.05
 _MANY_OUTLIERS = 0.02
 _SLOW_FIRST = 2.0
 _MOSTLY = 0.9
-"""Of the seconds, as feeding inputs takes the rest."""
+"""Of the seconds, as the last run may be counted or not."""
 
 
-def enough(n_runs: int, total_s: float | None) -> list[Flag]:
+def enough(n_runs: int, elapsed_s: float | None, n_asked: int = 0) -> list[Flag]:
     """Judge how much was timed.
 
     Args:
         n_runs: timed.
-        total_s: that they took; None: unknown.
+        elapsed_s: from the first of them to the last; None: unknown.
+        n_asked: runs that were asked for.
     """
     found = []
-    if n_runs < ENOUGH_RUNS:
+    if n_runs < n_asked:
+        told = f"{n_runs} timed runs where {n_asked} were asked for: the time limit came first (--max-seconds)"
+        found.append(Flag("few_runs" if n_runs < ENOUGH_RUNS else "time_limit", told))
+    elif n_runs < ENOUGH_RUNS:
         runs = "run was" if n_runs == 1 else "runs were"
         found.append(Flag("few_runs", f"{n_runs} {runs} timed: {ENOUGH_RUNS} or more say what is usual (--runs)"))
-    if total_s is not None and total_s < _MOSTLY * ENOUGH_S:
-        told = f"{total_s:.2g} s were timed: what lasts longer, such as other processes, is not seen (--min-seconds)"
+    if elapsed_s is not None and elapsed_s < _MOSTLY * ENOUGH_S:
+        told = f"timing took {elapsed_s:.2g} s: what lasts longer, such as other processes, is not seen (--min-seconds)"
         found.append(Flag("short", told))
     return found
+
+
+def elapsed_s(samples: Sequence[float], conditions: Mapping[str, Any]) -> float | None:
+    """Give the seconds that a series took, with what was between its runs: as its target tells, else their sum."""
+    elapsed: float | None = conditions.get("elapsed_s")
+    return elapsed or sum(samples) or None
 
 
 def told_by(samples: Sequence[float], statistics: Mapping[str, float], first_s: float | None) -> list[Flag]:

@@ -266,8 +266,9 @@ def modes(samples: Sequence[float]) -> Modes | None:
     """Find two speeds in a series, or None: of fewer than 50 samples, or where there is no valley between two heaps.
 
     Outliers left aside where they are less than a tenth, the series is cut where the variance within both parts is
-    least (Otsu, 1979). Both parts have a tenth of it at the least, and around the middle between their medians there are fewer runs than around either of
-    these, in windows as wide, by a binomial test at 0.001. One heap, however lopsided, has no such valley.
+    least (Otsu, 1979). Both parts have a tenth of it at the least, and around the middle between their medians there
+    are fewer runs than around either of these, in windows as wide, by a binomial test at 0.001. One heap, however
+    lopsided, has no such valley.
     """
     x = np.sort(np.asarray(samples, np.float64))
     if len(x) < _LEAST_FOR_MODES:

@@ -55,15 +55,17 @@ def timed_by_turns(run: Run, turns: Sequence[Run], references: Sequence[Run]) ->
     for metric, there, of in zip(_OF_TURNS, (taken, beside), whose, strict=True):
         if len(there) == len(taken):
             found.append(Measurement(metric, 0.0, "s", f"median latency in {of}", tuple(m.value for m in there)))
-    run = replace(_with_what_was_seen(run, turns, samples), measurements=tuple(map(with_statistics, found)))
+    run = replace(_with_what_was_seen(run, turns, taken), measurements=tuple(map(with_statistics, found)))
     return replace(run, measurements=(*run.measurements, *derived(run)))
 
 
-def _with_what_was_seen(run: Run, turns: Sequence[Run], samples: Sequence[float]) -> Run:
+def _with_what_was_seen(run: Run, turns: Sequence[Run], taken: Sequence[Measurement]) -> Run:
     """Add flags and conditions of the turns, in place of those of earlier turns, and of the series they replace."""
+    n_runs = sum(len(m.samples) for m in taken)
+    elapsed = sum(series.elapsed_s(m.samples, turn.conditions) or 0 for m, turn in zip(taken, turns, strict=True))
     earlier = {flag.code for flag in run.flags if flag.code.endswith(BY_TURNS)} - {FAILED_BY_TURNS}
     gone = earlier | series.CODES | OF_THE_MOMENT
-    kept = [flag for flag in run.flags if flag.code not in gone] + series.enough(len(samples), sum(samples))
+    kept = [flag for flag in run.flags if flag.code not in gone] + series.enough(n_runs, elapsed)
     # Turns are short, each begins anew, and together they are no series.
     told = {flag.code for flag in kept} | series.CODES | {"slow_first"}
     often = Counter(flag.code for turn in turns for flag in turn.flags)

@@ -68,10 +68,11 @@ class Watch:
     def seen(self) -> dict[str, Any]:
         """Give the conditions of the series, JSON-ready.
 
-        ``started``; ``cores_allowed``, this process' affinity; ``load_average_before``, of a minute;
-        ``other_cores_busy``, by other processes, and ``stolen_cores``, by a hypervisor, on average, None of a series
-        too short to tell; ``busiest``, the other processes that took most, with their cores; ``cpu_frequency``, hertz,
-        the mean of the cores before, at its lowest, and after; ``governor``. What the system does not tell is None.
+        ``started``; ``elapsed_s``, from the first timed run to the last; ``cores_allowed``, this process' affinity;
+        ``load_average_before``, of a minute; ``other_cores_busy``, by other processes, and ``stolen_cores``, by a
+        hypervisor, on average, None of a series too short to tell; ``busiest``, the other processes that took most,
+        with their cores; ``cpu_frequency``, hertz, of the fastest core before, at its lowest, and after; ``governor``.
+        What the system does not tell is None.
         """
         before, after = self._moments
         span = after.at - before.at
@@ -79,6 +80,7 @@ class Watch:
         others = max(0.0, (after.busy - before.busy - (after.own - before.own)) / span) if long_enough else None
         return {
             "started": self._started,
+            "elapsed_s": round(span, 3),
             "cores_allowed": cores_allowed(),
             "load_average_before": self._load,
             "other_cores_busy": None if others is None else round(others, 3),
@@ -140,10 +142,9 @@ def _busiest(before: _Moment, after: _Moment, span: float) -> list[dict[str, Any
 
 
 def _frequency() -> float | None:
-    """Give the frequency of the cores just now, hertz, their mean."""
+    """Give the frequency of the fastest core just now, hertz: that of an idle one says nothing of the others."""
     with contextlib.suppress(AttributeError, NotImplementedError, OSError):
-        found = psutil.cpu_freq()
-        return found.current * 1e6 if found and found.current else None
+        return max((core.current for core in psutil.cpu_freq(percpu=True)), default=0.0) * 1e6 or None
     return None
 
 

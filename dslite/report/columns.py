@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dslite.errors import SpecError
+from dslite.files import told_apart
 from dslite.measure import figures
 from dslite.measure.validity import broken, is_rule
 from dslite.records import Measurement, Run
@@ -182,21 +183,36 @@ SORTABLE = ("name", *(column.name.lower() for column in COLUMNS))
 def titles(runs: Sequence[Run]) -> list[str]:
     """Name each run's row.
 
-    As in the paper's table where the report is that table; by backbone, and by what else differs, where all are
-    exports of dslite's; else by file.
+    As in the paper's table where the report is that table; by backbone, and by what else differs, where all are files
+    that dslite named; else by file, with folders, place or number where that alone tells rows apart.
     """
     rows = [paper.row_of(run) for run in runs]
     backbones = {run.artifact.backbone for run in runs} - {None}
     several = len({run.artifact.path for run in runs}) > 1  # one file on several targets is called by its name
-    if several and len(backbones) == 1 and None not in rows and len(set(rows)) == len(rows):
+    ours = all(map(_is_named_by_us, runs))
+    if several and ours and len(backbones) == 1 and None not in rows and len(set(rows)) == len(rows):
         return [row.title for row in rows if row]
-    if len(backbones) > 1 and all(run.artifact.exporter for run in runs):
+    if ours and len(backbones) > 1:
         facts = [(_owner(run), run.artifact.part, run.artifact.exporter or "", run.target) for run in runs]
         differ = [i for i in range(1, 4) if len({fact[i] for fact in facts if fact[0] != "frontend"}) > 1]
         return [", ".join([fact[0], *(fact[i] for i in differ)]) for fact in facts]
-    names, places = [Path(run.artifact.path).name for run in runs], _places(runs)
-    n_named = Counter(names)
-    return [f"{name} on {place}" if n_named[name] > 1 else name for name, place in zip(names, places, strict=True)]
+    names, places = told_apart([run.artifact.path for run in runs]), _places(runs)
+    places_of: dict[str, set[str]] = defaultdict(set)
+    for name, place in zip(names, places, strict=True):
+        places_of[name].add(place)
+    placed = [f"{n} on {place}" if len(places_of[n]) > 1 else n for n, place in zip(names, places, strict=True)]
+    seen: Counter[str] = Counter()
+    numbered = []
+    for name in placed:
+        seen[name] += 1
+        numbered.append(f"{name} ({seen[name]})" if seen[name] > 1 else name)
+    return numbered
+
+
+def _is_named_by_us(run: Run) -> bool:
+    """Tell whether a file has the name that dslite gives exports: with backbone, or part, and exporter in it."""
+    stem, (whose, exporter) = Path(run.artifact.path).stem, (_owner(run), run.artifact.exporter or "")
+    return bool(exporter) and all(name.partition(":")[0] in stem for name in (whose, exporter))
 
 
 def _places(runs: Sequence[Run]) -> list[str]:

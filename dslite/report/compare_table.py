@@ -1,59 +1,87 @@
 """A comparison laid out: for a terminal, and as JSON."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from dslite.measure.validity import broken
 from dslite.measure.verdict import SAME, Ratio
 from dslite.records import BenchReport
-from dslite.report.columns import DASH, find, milliseconds, size, value
-from dslite.report.pairing import Comparison, Pair, within
+from dslite.report.columns import DASH, GAP, find, milliseconds, size, too_wide, value, width_of
+from dslite.report.pairing import Comparison, Pair, Side, pairs_within
 
-_STYLES = {"faster": "green", "slower": "red", "no difference shown": None}
+_STYLES = {"faster": "green", "slower": "red", "not valid": "yellow"}
+_HEADINGS = ("before\np50 ms", "after\np50 ms", "ratio\n(95 % interval)", "verdict", "size", "memory", "UAR")
+_LEFT_OUT_FIRST = ("UAR", "memory", "size", *_HEADINGS[:2])
+_SHORTEST_NAME = 24
 _FIGURES = ("latency", "size", "memory_delta", "memory_process", "parameters", "macs", "uar")
 
 
-def comparison_table(comparison: Comparison, run_to_run: float) -> Group:
+def comparison_table(comparison: Comparison, run_to_run: float, width: int) -> Group:
     """Lay a comparison out: what differs besides the files, a row a case, and how the verdict is made.
 
     Args:
         comparison: to show.
         run_to_run: that it was made with.
+        width: characters a line may have; columns that do not fit are left out, and that is said.
     """
     of_one = comparison.before == comparison.after
-    title = comparison.before if of_one else f"{comparison.before} and {comparison.after}"
+    bases = {pair.against for pair in comparison.pairs}
+    against = f": each row against {comparison.pairs[0].against}" if len(bases) == 1 else ""
+    title = f"{comparison.before}{against}" if of_one else f"{comparison.before} and {comparison.after}"
+    names = [pair.name if len(bases) == 1 else pair.full_name for pair in comparison.pairs]
     above = [Text(title, style="bold")]
-    if comparison.environment:
-        above.append(Text("not the same: " + "; ".join(comparison.environment), style="yellow"))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("case", overflow="fold")
-    for heading in ("before\np50 ms", "after\np50 ms", "ratio\n(95 % interval)"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for heading in ("size", "memory", "UAR"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for pair in comparison.pairs:
-        verdict, style = _verdict(pair)
-        table.add_row(
-            escape(pair.name),
+    above += [Text(f"not the same: {told}", style="yellow") for told in comparison.environment]
+    cells = [
+        (
             milliseconds(value(pair.before, "latency")),
             milliseconds(value(pair.after, "latency")),
             _interval(pair.ratio),
-            Text(verdict, style=style or ""),
+            pair.verdict,
             *(_change(pair, metric) for metric in ("size", "memory_delta", "uar")),
         )
-    return Group(*above, table, *_below(comparison, run_to_run))
+        for pair in comparison.pairs
+    ]
+    room = width - GAP - min(_SHORTEST_NAME, max(map(len, names)))
+    if sum(_widths(cells).values()) + GAP * len(_HEADINGS) > room:
+        cells = [tuple(_in_two_lines(cell) for cell in row) for row in cells]
+    widths = _widths(cells)
+    left_out = too_wide(widths, _LEFT_OUT_FIRST, room)
+    columns = [i for i, heading in enumerate(_HEADINGS) if heading not in left_out]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("case", overflow="fold")
+    for i in columns:
+        justify: Literal["left", "right"] = "left" if _HEADINGS[i] == "verdict" else "right"
+        table.add_column(_HEADINGS[i], justify=justify, no_wrap=True, min_width=widths[_HEADINGS[i]])
+    for name, pair, row in zip(names, comparison.pairs, cells, strict=True):
+        style = "red" if pair.before.error or pair.after.error else _STYLES.get(pair.verdict, "")
+        shown = [Text(row[i], style=style if _HEADINGS[i] == "verdict" else "") for i in columns]
+        table.add_row(Text(name), *shown)
+    below = _below(comparison, run_to_run)
+    if left_out:
+        gone = ", ".join(heading.partition("\n")[0] for heading in left_out)
+        below.append(Text(f"- left out for want of width: {gone}; --json has all", style="dim"))
+    return Group(*above, table, *below)
 
 
-def to_json(comparison: Comparison) -> dict[str, Any]:
-    """Give a comparison JSON-ready; SI units."""
+def _widths(cells: Sequence[Sequence[str]]) -> dict[str, int]:
+    return {heading: max(map(width_of, (heading, *(row[i] for row in cells)))) for i, heading in enumerate(_HEADINGS)}
+
+
+def _in_two_lines(cell: str) -> str:
+    """Break a cell that has two parts: a ratio and its interval, the words of a verdict."""
+    return cell.replace(" (", "\n(", 1).replace("difference shown", "difference\nshown")
+
+
+def to_json(comparison: Comparison, run_to_run: float) -> dict[str, Any]:
+    """Give a comparison JSON-ready; SI units. Of files that did not take turns, ``rounds`` is 0."""
     return {
+        "run_to_run": run_to_run,
         "before": comparison.before,
         "after": comparison.after,
         "environment": list(comparison.environment),
@@ -72,11 +100,13 @@ def _case(pair: Pair) -> dict[str, Any]:
             figures[metric] = {"before": values[0], "after": values[1]}
     return {
         "case": pair.name,
-        "verdict": _verdict(pair)[0],
+        "against": pair.against or None,
+        "verdict": pair.verdict,
+        "sha256": {"before": pair.before.artifact.sha256, "after": pair.after.artifact.sha256},
         "ratio": ratio
         and {
             "value": ratio.value,
-            "low": ratio.low if math.isfinite(ratio.low) else None,
+            "low": ratio.low if math.isfinite(ratio.high) else None,
             "high": ratio.high if math.isfinite(ratio.high) else None,
             "rounds": ratio.n_rounds,
         },
@@ -84,15 +114,6 @@ def _case(pair: Pair) -> dict[str, Any]:
         "not_valid": {"before": broken(pair.before), "after": broken(pair.after)},
         "error": {"before": pair.before.error, "after": pair.after.error},
     }
-
-
-def _verdict(pair: Pair) -> tuple[str, str | None]:
-    for side, run in (("before", pair.before), ("after", pair.after)):
-        if run.error:
-            return f"failed {side}", "red"
-    if pair.ratio is None:
-        return "not timed", None
-    return pair.ratio.verdict, _STYLES[pair.ratio.verdict]
 
 
 def _interval(ratio: Ratio | None) -> str:
@@ -117,13 +138,10 @@ def _change(pair: Pair, metric: str) -> str:
 
 def _below(comparison: Comparison, run_to_run: float) -> list[Text]:
     pairs = comparison.pairs
-    lines = [
-        Text(f"failed {side}: {pair.name}: {run.error}", style="red")
-        for pair in pairs
-        for side, run in (("before", pair.before), ("after", pair.after))
-        if run.error
-    ]
-    lines += [Text(f"not valid: {pair.name}, {told}", style="yellow") for pair in pairs for told in pair.not_valid]
+    sides = [(_whose(pair, side), run) for pair in pairs for side, run in pair.sides]
+    failed = dict.fromkeys(f"failed {whose}: {run.error}" for whose, run in sides if run.error)
+    invalid = dict.fromkeys(f"not valid {whose}: {'; '.join(told)}" for whose, run in sides if (told := broken(run)))
+    lines = [*(Text(told, style="red") for told in failed), *(Text(told, style="yellow") for told in invalid)]
     for cases, where in ((comparison.only_before, comparison.before), (comparison.only_after, comparison.after)):
         if cases:
             lines.append(Text(f"only in {where}: {'; '.join(cases)}", style="yellow"))
@@ -133,7 +151,7 @@ def _below(comparison: Comparison, run_to_run: float) -> list[Text]:
     if any(pair.ratio for pair in pairs):
         notes.append(
             "ratio: median latency after, divided by that before; a verdict takes an interval without 1 in it, and "
-            f"{SAME:.0%} of difference"
+            f"{SAME:.0%} of difference. Size and memory: the change, or the figure where it is the same"
         )
     if rounds:
         spans = " to ".join(map(str, dict.fromkeys((rounds[0], rounds[-1]))))
@@ -142,15 +160,38 @@ def _below(comparison: Comparison, run_to_run: float) -> list[Text]:
         notes.append("fewer than 6 rounds have no such interval, and give no verdict: --rounds 10")
     if any(pair.ratio and not pair.ratio.n_rounds for pair in pairs):
         notes.append(
-            f"not taken in turn: two runs of one file may differ by {run_to_run:.0%} here (--run-to-run), so the "
-            "interval is so much wider; what is less shows in turn: dslite bench A.tflite B.tflite --interleave"
+            f"not taken in turn: the interval is wider by {run_to_run:.0%}, which two runs of one file may differ by "
+            "(--run-to-run), and by what the machine's own pace changed by; less shows in turn: dslite bench A.tflite "
+            "B.tflite --interleave"
         )
+    if any(pair.verdict == "not valid" for pair in pairs):
+        notes.append("not valid: a run breaks a rule, so nothing is shown; files that take turns bear more")
+    same = [pair.name for pair in pairs if _is_one_file(pair)]
+    if same and comparison.before != comparison.after:
+        files = f"{len(same)} cases are" if len(same) > 1 else f"{same[0]} is"
+        notes.append(f"{files} the same bytes before and after: what changed is not the file")
     return [*lines, *(Text(f"- {note}", style="dim") for note in notes)]
+
+
+def _whose(pair: Pair, side: Side) -> str:
+    """Name a run of a pair: of one report by its row alone."""
+    if pair.against:
+        return pair.against if side == "before" else pair.name
+    return f"{side}, {pair.name}"
 
 
 def in_words(report: BenchReport) -> list[str]:
     """Say of rows that took turns how each compares with the first, a line each; nothing of other reports."""
     if not any(find(run, "reference_latency") for run in report.runs):
         return []
-    pairs = [pair for pair in within(report, "").pairs if pair.ratio and pair.ratio.n_rounds]
-    return [f"in turn: {pair.name}: {_interval(pair.ratio)} times its latency: {_verdict(pair)[0]}" for pair in pairs]
+    pairs = [pair for pair in pairs_within(report) if pair.ratio and pair.ratio.n_rounds]
+    few = " (fewer than 6 rounds give none)"
+    return [
+        f"in turn: {pair.full_name}: {_interval(pair.ratio)} times its latency: {pair.verdict}"
+        f"{few if pair.ratio and not math.isfinite(pair.ratio.high) else ''}"
+        for pair in pairs
+    ]
+
+
+def _is_one_file(pair: Pair) -> bool:
+    return bool(pair.before.artifact.sha256) and pair.before.artifact.sha256 == pair.after.artifact.sha256

@@ -1,10 +1,11 @@
 """Cases of two reports, or of one, side by side: ratio of medians, verdict, and what else differs."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dslite.codec import flattened
 from dslite.errors import ReportError
@@ -13,9 +14,14 @@ from dslite.measure.verdict import RUN_TO_RUN, Ratio, of_series, of_turns
 from dslite.records import BenchReport, Run
 from dslite.report.columns import chain, find, titles
 
+Side = Literal["before", "after"]
+
 _ALWAYS_DIFFER = {"load_average_1min"}
 """Of the environment: what no two reports have in common, and says nothing of the figures of either."""
 _OF_PLAN = ("threads", "runs", "min_s", "warmup_runs", "warmup_s", "input")
+_OF_ARTIFACT = ("backbone", "part", "exporter", "weights")
+_SAME_PACE = math.log(1.1)
+"""Products differ by so much from one minute to the next without a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +29,46 @@ class Pair:
     """One case, measured twice.
 
     Attributes:
-        name: of the case; of two files, of both.
+        name: of the case; of two files, of both; of a row of one report, its own.
         before: the run that the other is compared with.
         after: that other one.
         ratio: of its latency to that before; None where one of them has none.
+        against: name of the row of the same report that it is compared with; empty: it is in another report.
     """
 
     name: str
     before: Run
     after: Run
     ratio: Ratio | None
+    against: str = ""
+
+    @property
+    def sides(self) -> tuple[tuple[Side, Run], tuple[Side, Run]]:
+        """Give both runs, each with its side."""
+        return ("before", self.before), ("after", self.after)
+
+    @property
+    def full_name(self) -> str:
+        """Name both runs."""
+        return f"{self.name} against {self.against}" if self.against else self.name
+
+    @property
+    def verdict(self) -> str:
+        """Say what is shown of the second run, or why nothing can be.
+
+        Runs that break a rule have no verdict, unless they took turns: what disturbed one disturbed the other.
+        """
+        for side, run in self.sides:
+            if run.error:
+                return f"failed {side}"
+        if self.ratio is None:
+            return "not timed"
+        return "not valid" if self.not_valid and not self.ratio.n_rounds else self.ratio.verdict
 
     @property
     def not_valid(self) -> list[str]:
         """Give why figures of the pair cannot be trusted, each with the side it is true of."""
-        sides = (("before", self.before), ("after", self.after))
-        return [f"{side}: {'; '.join(found)}" for side, run in sides if (found := broken(run))]
+        return [f"{side}: {'; '.join(found)}" for side, run in self.sides if (found := broken(run))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +130,19 @@ def compare(
 
 
 def within(report: BenchReport, name: str, run_to_run: float = RUN_TO_RUN) -> Comparison:
-    """Compare the rows of one report with the one that they took turns with, or else with the first, by target.
+    """Compare the rows of one report, see `pairs_within`.
 
     Raises:
         ReportError: where there are not two rows of one target.
     """
+    pairs = pairs_within(report, run_to_run)
+    if not pairs:
+        raise ReportError(f"{name}: expected two rows of one target to compare, or two reports")
+    return Comparison(name, name, (), tuple(pairs), (), ())
+
+
+def pairs_within(report: BenchReport, run_to_run: float = RUN_TO_RUN) -> list[Pair]:
+    """Pair the rows of one report with the one that they took turns with, or else with the first, by target."""
     pairs, called = [], titles(report.runs)
     for target in dict.fromkeys(run.target for run in report.runs):
         rows = [(title, run) for title, run in zip(called, report.runs, strict=True) if run.target == target]
@@ -112,12 +150,8 @@ def within(report: BenchReport, name: str, run_to_run: float = RUN_TO_RUN) -> Co
         if not whole:
             continue
         base_title, base = next(((title, run) for title, run in whole if _is_base(run)), whole[0])
-        pairs += [
-            _pair(f"{title} against {base_title}", base, run, run_to_run) for title, run in rows if run is not base
-        ]
-    if not pairs:
-        raise ReportError(f"{name}: expected two rows of one target to compare, or two reports")
-    return Comparison(name, name, (), tuple(pairs), (), ())
+        pairs += [_pair(title, base, run, run_to_run, base_title) for title, run in rows if run is not base]
+    return pairs
 
 
 def _cases(report: BenchReport) -> Iterator[tuple[tuple[object, ...], Run]]:
@@ -138,8 +172,9 @@ def _cases(report: BenchReport) -> Iterator[tuple[tuple[object, ...], Run]]:
         yield (*case, seen[case]), run
 
 
-def _pair(name: str, before: Run, after: Run, run_to_run: float) -> Pair:
-    return Pair(name, before, after, None if before.error or after.error else _ratio(before, after, run_to_run))
+def _pair(name: str, before: Run, after: Run, run_to_run: float, against: str = "") -> Pair:
+    ratio = None if before.error or after.error else _ratio(before, after, run_to_run)
+    return Pair(name, before, after, ratio, against)
 
 
 def _ratio(before: Run, after: Run, run_to_run: float) -> Ratio | None:
@@ -150,12 +185,14 @@ def _ratio(before: Run, after: Run, run_to_run: float) -> Ratio | None:
     first, second = find(before, "latency"), find(after, "latency")
     if first is None or second is None:
         return None
-    if first.samples and second.samples:
-        return of_series(first.samples, second.samples, run_to_run)
-    if not first.value or not second.value:
-        return None
-    value = second.value / first.value  # of a tool that gives no samples
-    return Ratio(value, value / (1 + run_to_run), value * (1 + run_to_run), 0)
+    return of_series(first, second, run_to_run, _pace(before, after) or 1.0)
+
+
+def _pace(before: Run, after: Run) -> float | None:
+    """Give what a machine reached beside the first run, divided by that beside the second; None of two machines."""
+    first, second = find(before, "matmul_rate"), find(after, "matmul_rate")
+    same = before.device == after.device and before.plan.threads == after.plan.threads
+    return first.value / second.value if same and first and second and first.value and second.value else None
 
 
 def _is_base(run: Run) -> bool:
@@ -169,27 +206,53 @@ def _took_turns_with(beside: Sequence[float], own: Sequence[float]) -> bool:
 
 
 def _differences(before: BenchReport, after: BenchReport, pairs: Sequence[Pair]) -> Iterator[str]:
-    """Name what differs besides the files: machine, software, and how was measured."""
+    """Name what differs besides latencies: machine and its pace, software, how was measured, and what."""
     first, second = (
         {"dslite": report.dslite, "commit": report.commit, **flattened(report.environment)}
         for report in (before, after)
     )
     for name in dict.fromkeys([*first, *second]):
         if name not in _ALWAYS_DIFFER and first.get(name) != second.get(name):
-            yield f"{name.removeprefix('packages ')}: {_told(first.get(name))}, {_told(second.get(name))}"
-    told: dict[str, None] = {}
-    for pair in pairs:
-        for name in _OF_PLAN:
-            ours, theirs = getattr(pair.before.plan, name), getattr(pair.after.plan, name)
-            if ours != theirs:
-                told[f"{name}: {_told(ours)}, {_told(theirs)}"] = None
-        devices = [run.device.model for run in (pair.before, pair.after) if run.device]
-        if len(set(devices)) > 1 and devices != [before.environment.get("cpu"), after.environment.get("cpu")]:
-            told[f"device: {devices[0]}, {devices[1]}"] = None
-    yield from told
+            yield _change(name.removeprefix("packages "), first.get(name), second.get(name))
+    paces = [pace for pair in pairs if (pace := _pace(pair.before, pair.after))]
+    farthest = max(paces, key=lambda pace: abs(math.log(pace)), default=1.0)
+    if abs(math.log(farthest)) > _SAME_PACE:
+        yield f"the machine's own pace, by matrix products: {1 / farthest:.2f} times as fast after as before"
+    yield from dict.fromkeys(
+        _change(name, one, other)
+        for pair in pairs
+        for name, one, other in _facts(pair)
+        if one != other and (name != "device" or (one, other) != (first.get("cpu"), second.get("cpu")))
+    )
+
+
+def _facts(pair: Pair) -> Iterator[tuple[str, object, object]]:
+    """Give what may differ between the runs of a pair, and be the reason that their latencies do."""
+    before, after = pair.before, pair.after
+    for name in _OF_PLAN:
+        yield name, getattr(before.plan, name), getattr(after.plan, name)
+    yield "timed", _how_timed(before), _how_timed(after)
+    if before.device and after.device:
+        yield "device", before.device.model, after.device.model
+    yield "target", before.target, after.target
+    for name in _OF_ARTIFACT:
+        yield name, getattr(before.artifact, name), getattr(after.artifact, name)
+    yield "compressors", chain(before.artifact.compressors), chain(after.artifact.compressors)
+    yield "classes", len(before.artifact.labels), len(after.artifact.labels)
+
+
+def _how_timed(run: Run) -> str:
+    return "in turn with other files" if find(run, "turn_latency") else "alone"
+
+
+def _change(name: str, before: object, after: object) -> str:
+    return f"{name}: {_told(before)} -> {_told(after)}"
 
 
 def _told(value: object) -> str:
+    if isinstance(value, list | tuple):  # of files, their names
+        each = [str(item.get("file", item)) if isinstance(item, dict) else str(item) for item in value]
+        return ", ".join(each) or "none"
     return "none" if value is None else str(value)
 
 

@@ -36,15 +36,16 @@ class _Share(click.ParamType[float]):
     "limits",
     multiple=True,
     metavar="LIMIT",
-    help="End with exit code 3 where a change is beyond this: 'latency.p50>5%', 'size>0', 'memory>1MB', 'uar<-0.02'. "
-    "A latency counts where the difference is shown. May be repeated.",
+    help="End with exit code 3 where a change is beyond this: 'latency.p50>5%', 'size>0', 'memory>1MB', or, of "
+    "reports of `dslite compress`, 'uar<-0.02'. A median latency counts where the difference is shown, another time "
+    "where it is beyond --run-to-run too; one that is not valid is not judged, and that is said. May be repeated.",
 )
 @click.option(
     "--run-to-run",
     type=_Share(),
     default=0.25,
     show_default="25%",
-    help="What two runs of one file that did not take turns may differ by on this machine.",
+    help="What is allowed for between two runs of one file that did not take turns.",
 )
 @json_option
 def command(reports: tuple[Path, ...], limits: tuple[str, ...], run_to_run: float, as_json: bool) -> None:
@@ -54,10 +55,12 @@ def command(reports: tuple[Path, ...], limits: tuple[str, ...], run_to_run: floa
     alone, its rows are compared with the first one, which shows small differences where they took turns (`dslite bench
     A B --interleave`).
 
-    Machine, software and settings that differ are named first. Exit codes: 0, whatever the verdict; 3 where a limit
-    (--fail-if) is exceeded, or a case fails that did not; 2 where there is nothing to compare.
+    Machine, software and settings that differ are named first. Exit codes: 0, whatever the verdict, unless there is a
+    limit (--fail-if): 3 where it is exceeded, or a case fails, is gone, or lost that figure; 2 where there is nothing
+    to compare.
     """
     from dslite.cli.reports import read
+    from dslite.codec import to_json
     from dslite.report import compare_table, pairing
     from dslite.report import limits as limited
 
@@ -67,14 +70,17 @@ def command(reports: tuple[Path, ...], limits: tuple[str, ...], run_to_run: floa
         found = [pairing.compare(first, report, (name, other), run_to_run) for other, report in others]
     else:
         found = [pairing.within(first, name, run_to_run)]
-    beyond = limited.exceeded(bounds, [pair for each in found for pair in each.pairs]) if bounds else []
+    judged = limited.judge(bounds, found, run_to_run) if bounds else limited.Judgement()
     if as_json:
-        print_json({"comparisons": [compare_table.to_json(each) for each in found], "beyond": beyond})
+        told = [compare_table.to_json(each, run_to_run) for each in found]
+        print_json({"comparisons": told, **to_json(judged)})
     else:
         console = out()
         for each in found:
-            console.print(compare_table.comparison_table(each, run_to_run))
-        for told in beyond:
-            console.print(f"beyond the limit: {told}", style="red", markup=False)
-    if beyond:
+            console.print(compare_table.comparison_table(each, run_to_run, console.width))
+        for excess in judged.beyond:
+            console.print(f"beyond the limit: {excess}", style="red", markup=False)
+        for excess in judged.not_judged:
+            console.print(f"not judged: {excess}", style="yellow", markup=False)
+    if judged.beyond:
         raise SystemExit(BEYOND)
