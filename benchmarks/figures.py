@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dslite.files import write_text
 from dslite.measure.environment import commit, environment
 from dslite.records import Artifact, Plan
 
@@ -102,9 +103,9 @@ class Results:
         text = "\n\n".join([f"# {self._title}", f"`{self._command}` on {where}.", *self._parts]) + "\n"
         print(text)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{self._name}.md").write_text(text, encoding="utf-8")
+        write_text(folder / f"{self._name}.md", text)
         data = {"environment": machine, "commit": self._commit, "figures": [asdict(f) for f in self._figures]}
-        (folder / f"{self._name}.json").write_text(json.dumps(data | (record or {}), indent=1) + "\n", encoding="utf-8")
+        write_text(folder / f"{self._name}.json", json.dumps(data | (record or {}), indent=1) + "\n")
 
 
 def measure(name: str, title: str, says: str, parts: Mapping[str, Callable[[], list[Figure] | str]]) -> None:

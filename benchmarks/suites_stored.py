@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from dslite.cli.options import share_of
+from dslite.files import write_text
 from dslite.measure.environment import commit
 
 STORED = Path(__file__).parent / "results" / "suites"
@@ -136,14 +138,6 @@ def changed(now: dict[str, Any], before: dict[str, Any]) -> list[str]:
     return [f"{name} {theirs.get(name)} then, {ours[name]} now" for name in ours if ours[name] != theirs.get(name)]
 
 
-def share(text: str) -> float:
-    """Read a share such as 25%."""
-    value = float(text.removesuffix("%")) / 100
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(text)
-    return value
-
-
 def main() -> None:
     """Compare, and store where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -151,7 +145,7 @@ def main() -> None:
     parser.add_argument("--store", action="store_true", help="keep these results for this machine kind")
     parser.add_argument("--fail", action="store_true", help=f"end with exit code {SLOWER} where something is slower")
     said = f"of the ratio, within which two runs count as equally fast; {MARGIN:.0%} by default".replace("%", "%%")
-    parser.add_argument("--margin", type=share, default=MARGIN, metavar="SHARE", help=said)
+    parser.add_argument("--margin", type=share_of, default=MARGIN, metavar="SHARE", help=said)
     parser.add_argument("--stored", type=Path, default=STORED, help="folder of the stored results")
     options = parser.parse_args()
     machine, now = read(options.results)
@@ -189,7 +183,7 @@ def store(path: Path, machine: dict[str, Any], now: Benchmarks, then: dict[str, 
     ours = {name: each | {"commit": state} for name, each in now.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = {"schema": SCHEMA, "machine": machine, "benchmarks": dict(sorted((rest | ours).items()))}
-    path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(kept, indent=1) + "\n")
     print(f"stored as {path.name}")
 
 

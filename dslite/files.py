@@ -83,7 +83,7 @@ def _put_in_place(new: Path, path: Path, old: Path) -> None:
 
 def _write_error(path: Path, error: OSError) -> WriteError:
     if error.errno in _NO_SPACE:
-        return WriteError(f"cannot write {path}: the disk (or the temporary folder's) is full; nothing was left")
+        return WriteError(f"cannot write {path}: the disk (or the temporary folder's) is full; nothing was changed")
     return WriteError(f"cannot write {path}: {error.strerror or error}")
 
 

@@ -432,7 +432,15 @@ class Run:
 class BenchReport:
     """What ``dslite bench -o`` and ``dslite compress`` write.
 
-    `schema` counts up with every change old readers would stumble over.
+    Attributes:
+        schema: version of this form; it counts up with every change old readers would stumble over.
+        created: when, UTC, ISO 8601.
+        dslite: version that made it.
+        commit: of its source, ``+changes`` where that was changed; None: unknown, or not from a repository.
+        command: that made it, as it was typed.
+        environment: of the machine that measured, or drove the phones that did, before the first run.
+        runs: in the order of the table.
+        partial: what was not done yet of what the command asked for; empty: all of it was.
     """
 
     schema: int
@@ -442,6 +450,7 @@ class BenchReport:
     command: str
     environment: dict[str, Any]
     runs: tuple[Run, ...]
+    partial: str = ""
 
 
 def as_typed(value: OptionValue) -> str:

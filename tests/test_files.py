@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dslite.errors import WriteError
-from dslite.files import files_in, remove_half_written, sha256, size_bytes, write_text, written_whole
+from dslite.files import files_in, remove_half_written, sha256, size_bytes, told_apart, write_text, written_whole
 
 
 def _tree(folder: Path) -> dict[str, str]:
@@ -179,7 +181,7 @@ def test_a_write_that_fails_half_way_says_so_and_leaves_nothing(tmp_path: Path, 
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"cannot write {path}: ")
-    assert "full; nothing was left" in done.stdout
+    assert "full; nothing was changed" in done.stdout
     assert _tree(tmp_path) == before
     assert [p.name for p in tmp_path.iterdir()] == (["model"] if there_before else [])
 
@@ -194,6 +196,26 @@ def test_a_new_file_has_the_permissions_of_any_other_new_file(tmp_path: Path) ->
 def test_every_name_the_file_system_takes_can_be_written(tmp_path: Path, name: str) -> None:
     write_text(tmp_path / name, "new")
     assert _tree(tmp_path) == {name: "new"}
+
+
+def test_files_are_told_apart_by_no_more_folders_than_it_takes() -> None:
+    paths = ["/a/old/m.tflite", "/b/old/m.tflite", "/a/new/m.tflite", "n.tflite", "/a/old/m.tflite", "m.tflite"]
+    assert told_apart(paths) == [
+        "a/old/m.tflite",
+        "b/old/m.tflite",
+        "new/m.tflite",
+        "n.tflite",
+        "a/old/m.tflite",
+        "m.tflite",
+    ]
+    assert told_apart([]) == []
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join), max_size=8))
+def test_different_files_have_different_names(paths: list[str]) -> None:
+    names = told_apart(paths)
+    assert len(set(names)) == len(set(paths))
+    assert all(path.endswith(name) for path, name in zip(paths, names, strict=True))
 
 
 def test_text_is_written_as_utf8_without_changed_line_ends(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_markdown_has_table_truths_and_command(report: BenchReport) -> None:
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
     assert "- **busy: not valid because others were busy**" in text
-    assert "no row measured what it did" in text
+    assert "no row here is one of its" in text
     assert "\\<img" in text
     assert text.endswith("```\n")
     assert "| paper |" in markdown(sheet([("v1.json", document.read(VERSION_1))], with_paper=True))
@@ -134,7 +134,10 @@ def test_the_command_writes_by_suffix(report: BenchReport, tmp_path: Path, dslit
     shown = dslite_command("report", str(source), str(VERSION_1), "--title", "mine").stdout
     assert shown.startswith("# mine\n")
     assert "(version\\_1)" in shown
-    assert '"$schema"' in dslite_command("report", "--schema").stdout
+    schema = dslite_command("report", "--schema").stdout
+    assert '"$schema"' in schema
+    assert dslite_command("report", "--schema", "-o", str(tmp_path / "schema.json")).stdout == ""
+    assert (tmp_path / "schema.json").read_text(encoding="utf-8") == schema
 
 
 @pytest.mark.parametrize(
@@ -144,6 +147,8 @@ def test_the_command_writes_by_suffix(report: BenchReport, tmp_path: Path, dslit
         (["gone.json"], "gone.json: no such file"),
         ([str(VERSION_1), "-o", "x.pdf"], "expected a name that ends in .html, .md or .csv"),
         ([str(VERSION_1), "--format", "pdf"], "'pdf' is not one of"),
+        ([str(VERSION_1), "--format", "csv", "--paper"], "--paper: a CSV has figures of runs alone"),
+        ([str(VERSION_1), "--schema"], "--schema goes with -o alone"),
     ],
 )
 def test_wrong_requests_are_one_line(dslite_command: Command, words: list[str], message: str) -> None:
@@ -151,6 +156,62 @@ def test_wrong_requests_are_one_line(dslite_command: Command, words: list[str], 
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_report_without_a_case_is_refused(report: BenchReport, tmp_path: Path, dslite_command: Command) -> None:
+    document.write(replace(report, runs=()), tmp_path / "a.json")
+    done = dslite_command("report", str(tmp_path / "a.json"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a.json: the report has no case" in done.stderr
+
+
+def _in_turn() -> BenchReport:
+    base = tuple(0.01 * pace for pace in (1.0, 1.5, 0.9, 2.0, 1.1, 1.0, 1.2))
+    rows = []
+    for name, factor in (("base", 1.0), ("slow", 1.03)):
+        turns = [
+            Measurement("turn_latency", 0.0, "s", "in turn", tuple(factor * t for t in base)),
+            Measurement("reference_latency", 0.0, "s", "in turn", base),
+        ]
+        row = _row(name, 10.0, 1e6)
+        rows.append(replace(row, measurements=(*row.measurements, *turns)))
+    return replace(_report(*rows), partial="2 of 3 cases were measured")
+
+
+def test_every_form_has_the_verdicts_of_rows_that_took_turns() -> None:
+    found = sheet([("a.json", _in_turn())])
+    told = "in turn: slow against base: 1.030 times its latency (95 % interval of 7 rounds: 1.030 to 1.030): slower"
+    assert told in html(found)
+    assert told in markdown(found)
+    base, slow = csv.DictReader(io.StringIO(as_csv(found), newline=""))
+    assert (slow["against"], slow["rounds"], slow["verdict"]) == ("base", "7", "slower")
+    assert float(slow["ratio"]) == pytest.approx(1.03)
+    assert (base["against"], base["verdict"], base["report"]) == ("", "", "a.json")
+
+
+def test_every_page_says_what_is_missing_of_a_report() -> None:
+    found = sheet([("a.json", _in_turn()), ("b.json", _report(_row("b", 1.0, 1e6)))])
+    for text in (html(found), markdown(found)):
+        assert "a.json is partial: 2 of 3 cases were measured" in text
+        assert "a.json: in turn: slow against base" in text
+
+
+def test_what_is_true_of_a_row_is_told_of_the_row_as_it_stands_in_the_table(report: BenchReport) -> None:
+    """Rows of several reports have the report in their names, and so have the sentences about them."""
+    found = sheet([("a.json", report), ("b.json", replace(report, runs=report.runs[:1]))])
+    assert "busy (a): not valid because others were busy" in found.invalid()
+    assert any(text.startswith("busy (a): ") for text in found.flags())
+
+
+def test_a_figure_that_was_made_in_two_ways_has_both() -> None:
+    one, two, three = _row("a", 1.0, 1e6), _row("b", 1.0, 1e6), _row("c", 1.0, 1e6)
+    counted = [Measurement("macs", 1e6, "count", f"counted from {what}") for what in ("48 nodes", "51 nodes", "memory")]
+    rows = [replace(row, measurements=(m,)) for row, m in zip((one, two, three), counted, strict=True)]
+    assert sheet([("a.json", _report(*rows))]).methods() == [
+        ("macs", "a, b: counted from 48 nodes (a; of others, figures in it differ)"),
+        ("macs", "c: counted from memory"),
+    ]
+    assert sheet([("a.json", _report(rows[0], rows[0]))]).methods() == [("macs", "counted from 48 nodes")]
 
 
 @pytest.fixture

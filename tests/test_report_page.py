@@ -13,7 +13,7 @@ from dslite.records import BenchReport, Flag, Measurement, Run
 from dslite.report import page
 from dslite.report.documents import as_csv, markdown
 from dslite.report.plots import Axis, scatter, shortened
-from dslite.report.sheet import sheet
+from dslite.report.sheet import Least, sheet
 
 LONG = "first-prune_sparsity_0.7_epochs_2_qat_epochs_1-tflite-float16-{}.tflite"
 BUSY = (Flag("background_load", "others were busy"),)
@@ -41,8 +41,9 @@ def _probed(text: str, script: str, folder: Path, width: int = 1200) -> str:
 def test_the_quickest_is_one_that_is_valid_and_a_size_stays_a_size() -> None:
     busy = replace(_row("busy", 1.0, 1e6), flags=BUSY)
     found = sheet([("a.json", _report(busy, _row("slow", 9.0, 3e6), _row("as_slow", 9.0, 3e6)))])
-    assert found.least("latency") == ("slow and 1 more", found.runs[1].measurements[0].value)
-    assert found.least("size") == ("busy", 1e6)
+    assert found.least("latency") == Least("slow and 1 more", found.runs[1].measurements[0].value, "valid")
+    assert found.least("size") == Least("busy", 1e6, "")
+    assert "lowest median latency of the valid ones: slow and 1 more" in page.html(found)
     assert sheet([("a.json", _report(busy))]).least("latency") is not None
     assert "3</b><span>cases, 2 of them valid" in page.html(found)
 

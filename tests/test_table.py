@@ -32,7 +32,10 @@ def test_sizes_are_powers_of_ten(value: float | None, text: str) -> None:
     assert size(value) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(None, "-"), (0.00131, "1.31"), (0.0327, "32.7"), (4.286, "4286")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "-"), (0.00131, "1.31"), (0.0327, "32.7"), (4.286, "4286"), (4.6e-7, "0.000460"), (0.0, "0.00")],
+)
 def test_milliseconds(value: float | None, text: str) -> None:
     assert milliseconds(value) == text
 
@@ -88,6 +91,50 @@ def test_errors_and_flags_are_told_once_under_the_table() -> None:
     assert "failed: densenet121-cnn-tflite-float32.tflite (3): it crashed [with brackets]" in text
 
 
+def test_rows_that_are_not_valid_are_marked_where_they_stand() -> None:
+    flag = Flag("background_load", "others were busy")
+    text = _text(_report(_run("vgg16"), replace(_run("vgg19"), flags=(flag,))))
+    lines = [line.strip() for line in text.splitlines()]
+    assert any(line.startswith("! vgg19 ") for line in lines)
+    assert "! vgg19: not valid because others were busy" in lines
+    assert any(line.startswith("vgg16 ") for line in lines)
+
+
+def test_a_report_that_is_not_whole_says_so() -> None:
+    part = document.report([_run("vgg16")], "dslite bench", environment(), "1 of 2 cases were measured")
+    assert "partial: 1 of 2 cases were measured" in _text(part)
+    assert document.from_text(document.to_text(part)).partial == "1 of 2 cases were measured"
+    assert "partial" not in _text(_report(_run("vgg16")))
+
+
+def test_files_of_one_name_keep_the_folders_that_tell_them_apart_in_a_report() -> None:
+    runs = [
+        replace(_run(None), artifact=replace(_run(None).artifact, path=f"/home/me/{folder}/m.tflite"))
+        for folder in ("old", "new")
+    ]
+    assert titles(_report(*runs).runs) == ["old/m.tflite", "new/m.tflite"]
+    assert titles(_report(runs[0]).runs) == ["m.tflite"]
+
+
+def test_what_took_turns_says_in_which_processes() -> None:
+    turns = Measurement("turn_latency", 0.03, "s", "m", (0.03,) * 6)
+    run = _run("vgg16")
+    text = _text(_report(run, replace(_run("vgg19"), measurements=(*run.measurements, turns))))
+    (alone, in_turn) = [line for line in text.splitlines() if "batch 1" in line]
+    assert "a fresh process each" in alone
+    assert "in turn with other files; first, init and memory in a fresh process each" in in_turn
+
+
+def test_shares_of_peaks_that_differ_are_not_compared() -> None:
+    def run(name: str, rate: float) -> Run:
+        found = [Measurement("matmul_rate", rate, "flop/s", "m"), Measurement("flop_rate_share", 0.5, "ratio", "m")]
+        return replace(_run(name), measurements=(*_run(name).measurements, *found))
+
+    told = "they reached 80 to 160 GFLOP/s, so shares of different rows do not compare"
+    assert told in _text(_report(run("vgg16", 8e10), run("vgg19", 1.6e11)))
+    assert "do not compare" not in _text(_report(run("vgg16", 8e10), run("vgg19", 9e10)))
+
+
 def test_a_note_names_the_rows_that_it_is_true_of() -> None:
     def run(name: str, cores: str, *messages: str) -> Run:
         artifact = replace(_run(None).artifact, path=f"x/{name}.tflite")
@@ -96,12 +143,12 @@ def test_a_note_names_the_rows_that_it_is_true_of() -> None:
         return replace(_run(None), artifact=artifact, target=f"android:cores={cores}", device=phone, flags=flags)
 
     runs = [run("m", "0", "busy"), run("m", "1", "busy", "hot"), *(run(f"n{i}", "0", "busy", "cold") for i in range(4))]
-    assert flag_messages(runs) == [
+    assert flag_messages(runs, titles(runs)) == [
         "busy",
         "m.tflite on android:cores=1: hot",
         "n0.tflite, n1.tflite, n2.tflite and 1 more: cold",
     ]
-    assert flag_messages(runs[1:2]) == ["busy", "hot"]
+    assert flag_messages(runs[1:2], titles(runs[1:2])) == ["busy", "hot"]
 
 
 @pytest.mark.parametrize("width", [60, 72, 80, 90, 100, 120, 200])

@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import importlib
+import io
 import signal
 import sys
 import traceback
@@ -97,6 +98,8 @@ def end_by_unwinding(*signals: str) -> None:
 def main() -> None:
     """Run the command line; every expected failure is one line on standard error."""
     end_by_unwinding("SIGTERM", "SIGHUP")  # asked to end, or the terminal was closed; Windows has no SIGHUP
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without a ± shows the rest all the same
     sys.exit(_run())
 
 

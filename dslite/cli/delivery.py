@@ -57,7 +57,7 @@ class Delivery:
     as_json: bool
     problems: list[WriteError] = field(default_factory=list)
 
-    def add(self, runs: Sequence[Run], new: Sequence[Run]) -> None:
+    def add(self, runs: Sequence[Run], new: Sequence[Run], missing: str = "") -> None:
         """Write down what there is after new runs."""
         try:
             for run in new:
@@ -67,15 +67,15 @@ class Delivery:
             self.problems.append(error)
         if self.output:
             with contextlib.suppress(WriteError):  # tried again at the end
-                document.write(self._report(runs), self.output)
+                document.write(self._report(runs, missing), self.output)
 
-    def give(self, runs: Sequence[Run]) -> None:
+    def give(self, runs: Sequence[Run], missing: str = "") -> None:
         """Write the report and show it.
 
         Raises:
             WriteError: where the report or a file to keep could not be written; the report is shown all the same.
         """
-        report = self._report(runs)
+        report = self._report(runs, missing)
         if self.output:
             try:
                 document.write(report, self.output)
@@ -85,6 +85,6 @@ class Delivery:
         if self.problems:
             raise self.problems[0]
 
-    def _report(self, runs: Sequence[Run]) -> BenchReport:
+    def _report(self, runs: Sequence[Run], missing: str) -> BenchReport:
         rows = ordered(runs, self.sort, descending=self.descending) if self.sort else runs
-        return document.report(rows, command_line(), self.environment)
+        return document.report(rows, command_line(), self.environment, missing)

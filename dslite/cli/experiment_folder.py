@@ -71,7 +71,7 @@ class Folder:
     said: set[str] = field(default_factory=set)
     differences: dict[tuple[str, str], Difference] = field(default_factory=dict)
 
-    def add(self, runs: Sequence[Run], new: Sequence[Run]) -> None:
+    def add(self, runs: Sequence[Run], new: Sequence[Run], missing: str = "") -> None:
         """Keep the files of new runs with their predictions, and write down what there is."""
         self._take(new)
         if left := self._left_of_earlier(runs):
@@ -79,7 +79,7 @@ class Folder:
                 "earlier", f"{self.path} has {len(left)} rows of an earlier experiment: each stays until measured anew"
             )
         with contextlib.suppress(WriteError):  # they are written again at the end: measuring goes on
-            self._write(self._report(runs))
+            self._write(self._report(runs, missing))
 
     def _write(self, report: BenchReport) -> None:
         document.write(report, self.path / _REPORT)
@@ -113,7 +113,7 @@ class Folder:
             with files.written_whole(self.path / _PREDICTIONS / source.name) as place:
                 shutil.copyfile(source, place)
 
-    def give(self, runs: Sequence[Run]) -> None:
+    def give(self, runs: Sequence[Run], missing: str = "") -> None:
         """Write report, tables and plots, and show the table, or the report as JSON.
 
         Raises:
@@ -121,7 +121,7 @@ class Folder:
         """
         self._take([run for run in runs if _row(run) in self.unwritten])  # there may be room by now
         problems = list(self.unwritten.values())
-        report = self._report(runs)
+        report = self._report(runs, missing)
         try:
             self._write(report)
             made = draw(report, self.path, self.split)
@@ -136,7 +136,7 @@ class Folder:
         if problems:
             raise problems[0]
 
-    def _report(self, runs: Sequence[Run]) -> BenchReport:
+    def _report(self, runs: Sequence[Run], missing: str) -> BenchReport:
         new = [  # others are compared with a file that could not be written, as it was measured all the same
             replace(run, error=str(error), measurements=(), flags=())
             if (error := self.unwritten.get(_row(run)))
@@ -147,7 +147,11 @@ class Folder:
         for run in new:
             rows.setdefault(_row(run), run)
         ordered = [rows[row] for row in sorted(rows, key=self.order.__getitem__)]
-        return document.report(ordered, command_line(), self.environment)
+        named = [
+            replace(run, artifact=replace(run.artifact, path=Path(run.artifact.path).name))  # all are in the folder
+            for run in ordered
+        ]
+        return document.report(named, command_line(), self.environment, missing)
 
     def _left_of_earlier(self, runs: Sequence[Run]) -> list[Run]:
         """Give the earlier rows that no run has measured anew.

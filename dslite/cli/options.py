@@ -1,5 +1,6 @@
 """Options that several commands share, and what they stand for."""
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -76,6 +77,20 @@ class OutputPath(click.Path):
 
 
 OUTPUT = OutputPath()
+
+
+def share_of(text: str) -> float:
+    """Read a share, such as ``25%`` or ``0.25``.
+
+    Raises:
+        ValueError: where it is none, or ten times and more.
+    """
+    number = text.strip()
+    with contextlib.suppress(ValueError):
+        share = float(number.removesuffix("%")) * (0.01 if number.endswith("%") else 1.0)
+        if 0 <= share < 10:  # noqa: PLR2004 - ten times is no share any more
+            return share
+    raise ValueError(f"expected a share such as 25% or 0.25, got {number!r}")
 
 
 class PluginName(click.types.StringParamType):

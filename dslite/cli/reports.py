@@ -3,9 +3,23 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from dslite.errors import ReportError, SpecError
 from dslite.files import told_apart
 from dslite.records import BenchReport
 from dslite.report import document
+
+
+def may_replace(path: Path) -> None:
+    """Refuse to write a report over what is none: a model, a recording, JSON of others.
+
+    Raises:
+        SpecError: where it is.
+    """
+    if path.is_file() and path.stat().st_size:
+        try:
+            document.read(path)
+        except ReportError:
+            raise SpecError(f"-o: {path} is there and is no report: name another file, or remove it") from None
 
 
 def read(paths: Sequence[Path]) -> list[tuple[str, BenchReport]]:

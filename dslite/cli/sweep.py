@@ -27,11 +27,11 @@ _TOLD_FROM = 5
 class Results(Protocol):
     """Where the runs of a bench go."""
 
-    def add(self, runs: Sequence[Run], new: Sequence[Run]) -> None:
-        """Write down what there is: all runs so far, and those among them that are new."""
+    def add(self, runs: Sequence[Run], new: Sequence[Run], missing: str) -> None:
+        """Write down what there is: all runs so far, those among them that are new, and in words what is not done."""
 
-    def give(self, runs: Sequence[Run]) -> None:
-        """Write and show the whole."""
+    def give(self, runs: Sequence[Run], missing: str) -> None:
+        """Write and show the whole, or what there is of it."""
 
 
 @dataclass(slots=True)
@@ -44,6 +44,7 @@ class Sweep:
         audio: files they are fed with; empty for the synthetic chunk.
         n_rounds: in which files are timed by turns when all are there; 0: they are not.
         interleaved: whether these are of a bench, in which files are compared with the first, not of an experiment.
+        in_turn: whether the rounds are over.
         done: each case's run under its number, as they come.
         kept: what the next bench can take over if this one is stopped.
     """
@@ -53,6 +54,7 @@ class Sweep:
     audio: Sequence[Path]
     n_rounds: int = 0
     interleaved: bool = False
+    in_turn: bool = False
     done: dict[int, Run] = field(default_factory=dict)
     kept: Kept | None = None
 
@@ -75,12 +77,12 @@ class Sweep:
         except BaseException:  # an interruption, a signal, a defect: what was measured is not lost
             if self.done:
                 try:
-                    results.give(self.runs())
+                    results.give(self.runs(), self._missing())
                 except WriteError as error:  # not in place of why it ended
                     click.echo(f"error: {error}", err=True)
                 click.echo(self._how_far(), err=True)
             raise
-        results.give(self.runs())
+        results.give(self.runs(), self._missing())
         if self.kept:
             self.kept.forget()  # all is done, and delivered
 
@@ -99,7 +101,7 @@ class Sweep:
             if self.done:
                 told = f"{len(self.done)} of {len(self.cases)} cases were measured before this command was stopped"
                 click.echo(f"{told}, and are taken over (--fresh measures them again)", err=True)
-                results.add(self.runs(), self.runs())
+                results.add(self.runs(), self.runs(), self._missing())
             left = {i: case for i, case in enumerate(self.cases) if i not in self.done}
             has_rounds = bool(self.n_rounds)
             is_experiment = has_rounds and not self.interleaved
@@ -126,7 +128,7 @@ class Sweep:
                         self.kept.keep(number, new)
                     if is_experiment or len(self.cases) >= _TOLD_FROM:
                         steps.tell(f"{self.cases[number].title}: {in_short(new)}")
-                    results.add(self.runs(), [new])
+                    results.add(self.runs(), [new], self._missing())
 
                 workers.measure(groups, self.plan, self.audio, start, finished)
                 if has_rounds:
@@ -134,16 +136,25 @@ class Sweep:
                     self.done |= rounds.time_in_rounds(
                         self.done, self.plan, self.n_rounds, report, self._bases(), self.audio
                     )
+                    self.in_turn = True
                 if is_experiment:
                     steps.tell(f"latencies: timed by turns, {self.n_rounds} rounds")
+
+    def _missing(self) -> str:
+        """Say what is not done yet; empty where nothing is missing."""
+        if len(self.done) < len(self.cases):
+            return f"{len(self.done)} of {len(self.cases)} cases were measured"
+        if self.n_rounds and not self.in_turn:
+            return f"all {len(self.cases)} cases were measured, but not in turn yet"
+        return ""
 
     def _how_far(self) -> str:
         """Say of a bench that was stopped what it has, and where the same command goes on."""
         n_kept = self.kept.among(self.done) if self.kept else 0
-        if self.n_rounds and n_kept == len(self.cases):
-            return f"all {n_kept} cases were measured, but not in turn yet; the same command goes on with that"
+        if n_kept == len(self.cases):
+            return f"{self._missing()}; the same command goes on with that"
         goes_on = f"; the same command goes on after {n_kept} of them" if n_kept else ""
-        return f"{len(self.done)} of {len(self.cases)} cases were measured{goes_on}"
+        return f"{self._missing()}{goes_on}"
 
     def _bases(self) -> dict[str, Run] | None:
         """Give the first run of each target, which others are compared with; None: an experiment has its own."""

@@ -300,4 +300,6 @@ def _otsu(x: Floats) -> int:
 
 def _at_most(k: int, n: int) -> float:
     """Give the probability of so many heads or fewer among n coins."""
-    return sum(math.comb(n, i) for i in range(k + 1)) / 2**n if n else 1.0
+    from scipy.special import bdtr
+
+    return float(bdtr(k, n, 0.5)) if n else 1.0

@@ -1,5 +1,6 @@
 """The columns of a bench table: what each shows, how it is written, and how rows are ordered by it."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,10 +42,12 @@ def size(value: float | None) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Write seconds as milliseconds with three significant digits where they are small: ``1.33``, ``32.8``."""
+    """Write seconds as milliseconds with three significant digits where they are small: ``0.00123``, ``32.8``."""
     if value is None:
         return DASH
     scaled = value * 1e3
+    if 0 < abs(scaled) < 1:
+        return f"{scaled:.{2 - math.floor(math.log10(abs(scaled)))}f}"
     digits = 2 if scaled < 10 else 1 if scaled < 1000 else 0  # noqa: PLR2004 - three significant digits
     return f"{scaled:.{digits}f}"
 
@@ -278,27 +281,30 @@ def width_of(cell: str) -> int:
     return max(map(len, cell.splitlines()), default=0)
 
 
-def flag_messages(runs: Sequence[Run]) -> list[str]:
+def flag_messages(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
     """Give what a reader must know of the runs, each once, with the rows that it is true of where these are not all.
 
     Why a run is not valid is no such: see `not_valid`.
+
+    Args:
+        runs: in the order of their rows.
+        names: of these rows, such as `titles` gives.
     """
-    named = titles(runs)
     rows: dict[str, dict[str, None]] = {}
-    for title, run in zip(named, runs, strict=True):
+    for name, run in zip(names, runs, strict=True):
         for flag in (flag for flag in run.flags if not is_rule(flag)):
-            rows.setdefault(_without_names(run, flag.message), {})[title] = None
-    everywhere = len(set(named))
-    return [text if len(names) == everywhere else f"{_some([*names])}: {text}" for text, names in rows.items()]
+            rows.setdefault(_without_names(run, flag.message), {})[name] = None
+    everywhere = len(set(names))
+    return [text if len(those) == everywhere else f"{some([*those])}: {text}" for text, those in rows.items()]
 
 
-def not_valid(runs: Sequence[Run]) -> list[str]:
-    """Say of each row that is not valid why, rows with the same reasons together."""
+def not_valid(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
+    """Say of each row that is not valid why, rows with the same reasons together; arguments as of `flag_messages`."""
     rows: dict[str, list[str]] = {}
-    for title, run in zip(titles(runs), runs, strict=True):
+    for name, run in zip(names, runs, strict=True):
         if found := [_without_names(run, message) for message in broken(run)]:
-            rows.setdefault("; ".join(dict.fromkeys(found)), []).append(title)
-    return [f"{_some(names)}: not valid because {reasons}" for reasons, names in rows.items()]
+            rows.setdefault("; ".join(dict.fromkeys(found)), []).append(name)
+    return [f"{some(those)}: not valid because {reasons}" for reasons, those in rows.items()]
 
 
 def _without_names(run: Run, message: str) -> str:
@@ -307,7 +313,8 @@ def _without_names(run: Run, message: str) -> str:
     return message.removeprefix(f"{file} on {run.device.id if run.device else ''}: ").removeprefix(f"{file}: ")
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """Name rows: the first few of many, and how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 

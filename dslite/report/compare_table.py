@@ -12,8 +12,8 @@ from rich.text import Text
 from dslite.measure.validity import broken
 from dslite.measure.verdict import SAME, Ratio
 from dslite.records import BenchReport
-from dslite.report.columns import DASH, GAP, find, milliseconds, size, too_wide, value, width_of
-from dslite.report.pairing import Comparison, Pair, Side, pairs_within
+from dslite.report.columns import DASH, GAP, milliseconds, size, too_wide, value, width_of
+from dslite.report.pairing import Comparison, Pair, Side, pairs_in_turn
 
 _STYLES = {"faster": "green", "slower": "red", "not valid": "yellow"}
 _HEADINGS = ("before\np50 ms", "after\np50 ms", "ratio\n(95 % interval)", "verdict", "size", "memory", "UAR")
@@ -182,15 +182,18 @@ def _whose(pair: Pair, side: Side) -> str:
 
 def in_words(report: BenchReport) -> list[str]:
     """Say of rows that took turns how each compares with the first, a line each; nothing of other reports."""
-    if not any(find(run, "reference_latency") for run in report.runs):
-        return []
-    pairs = [pair for pair in pairs_within(report) if pair.ratio and pair.ratio.n_rounds]
-    few = " (fewer than 6 rounds give none)"
     return [
-        f"in turn: {pair.full_name}: {_interval(pair.ratio)} times its latency: {pair.verdict}"
-        f"{few if pair.ratio and not math.isfinite(pair.ratio.high) else ''}"
-        for pair in pairs
+        f"in turn: {pair.full_name}: {ratio.value:.3f} times its latency ({_told_of(ratio)}): {pair.verdict}"
+        for pair in pairs_in_turn(report)
+        if (ratio := pair.ratio)
     ]
+
+
+def _told_of(ratio: Ratio) -> str:
+    if not math.isfinite(ratio.high):
+        rounds = "round has" if ratio.n_rounds == 1 else "rounds have"
+        return f"{ratio.n_rounds} {rounds} no interval, 6 have"
+    return f"95 % interval of {ratio.n_rounds} rounds: {ratio.low:.3f} to {ratio.high:.3f}"
 
 
 def _is_one_file(pair: Pair) -> bool:

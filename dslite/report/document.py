@@ -16,14 +16,16 @@ from dslite.records import BenchReport, Run
 SCHEMA = 1
 
 
-def report(runs: Sequence[Run], command: str, environment: dict[str, Any]) -> BenchReport:
-    """Make a report of runs; files go by their bare names.
+def report(runs: Sequence[Run], command: str, environment: dict[str, Any], partial: str = "") -> BenchReport:
+    """Make a report of runs; files go by their bare names, with no more folders than tell them apart.
 
     Args:
         runs: in the order of the table.
         command: as it was typed.
         environment: from `dslite.measure.environment`, taken before the first run: its load is not ours.
+        partial: what was not done yet; empty: nothing is missing.
     """
+    names = files.told_apart([run.artifact.path for run in runs])
     return BenchReport(
         schema=SCHEMA,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -31,7 +33,8 @@ def report(runs: Sequence[Run], command: str, environment: dict[str, Any]) -> Be
         commit=commit(),
         command=command,
         environment=environment,
-        runs=tuple(_without_folders(r) for r in runs),
+        runs=tuple(_without_folders(run, name) for run, name in zip(runs, names, strict=True)),
+        partial=partial,
     )
 
 
@@ -46,8 +49,8 @@ def _bare(option: str) -> str:
     return key + equals + (Path(value).name if "/" in value or "\\" in value else value)
 
 
-def _without_folders(run: Run) -> Run:
-    artifact = replace(run.artifact, path=Path(run.artifact.path).name)
+def _without_folders(run: Run, name: str) -> Run:
+    artifact = replace(run.artifact, path=name)
     plan = replace(run.plan, input_path="")
     return replace(run, artifact=artifact, plan=plan, target=without_folders(run.target))
 
@@ -72,8 +75,10 @@ def read(path: Path) -> BenchReport:
         return from_text(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ReportError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise ReportError(f"{path}: expected a report written by `dslite bench -o`: {error}") from None
+    except OSError as error:
+        raise ReportError(f"{path}: expected a report written by `dslite bench -o`: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise ReportError(f"{path}: expected a report written by `dslite bench -o`, got no JSON") from None
     except ReportError as error:
         raise ReportError(f"{path}: {error}") from None
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 from collections.abc import Callable
 
@@ -9,11 +10,11 @@ from dslite.measure.validity import broken
 from dslite.records import Run
 from dslite.report import paper
 from dslite.report.columns import chain, find
+from dslite.report.pairing import Pair
 from dslite.report.sheet import Sheet, facts_in_words
-from dslite.report.table import notes
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How cells begin that spreadsheets compute."""
+_FORMULA = ("=", "+", "-", "@")
+"""How cells begin that spreadsheets compute, after blanks too."""
 _STATISTICS = ("p50", "low", "high", "p5", "p90", "p95", "p99", "mean", "std", "min", "max", "mad")
 _COUNTS = ("n", "outliers", "trend")
 """Statistics without a unit."""
@@ -48,18 +49,17 @@ def markdown(sheet: Sheet) -> str:
     lines.append("")
     named = zip(sheet.names, sheet.runs, strict=True)
     lines += [f"- **failed**: {_text(f'{name}: {run.error}')}" for name, run in named if run.error]
-    lines += [f"- **{_text(text)}**" for text in sheet.invalid()]
+    lines += [f"- **{_text(text)}**" for text in (*sheet.partial(), *sheet.invalid())]
+    lines += [f"- {_text(text)}" for text in sheet.in_turn()]
     lines += [f"- {_text(text)}" for text in sheet.flags()]
     if sheet.with_paper and not any(map(paper.figures_for, sheet.runs)):
         lines.append(f"- {paper.NO_ROW}")
+    lines += [f"- {_text(note)}" for note in sheet.notes()]
     for name, report in sheet.reports:
-        several = f"{name}: " if len(sheet.reports) > 1 else ""
-        lines += [f"- {_text(several + note)}" for note in notes(report)]
-    for name, report in sheet.reports:
-        code = f", commit {report.commit}" if report.commit else ""
+        code = f", commit {_text(report.commit)}" if report.commit else ""
         machine = "; ".join(f"{fact} {value}" for fact, value in facts_in_words(report.environment))
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", report.command)), default=0))
-        lines += ["", f"{_text(name)}: {report.created}, dslite {report.dslite}{code}"]
+        lines += ["", f"{_text(name)}: {_text(report.created)}, dslite {_text(report.dslite)}{code}"]
         lines += ["", f"environment: {_text(machine)}"] if machine else []
         lines += ["", f"{fence}sh", report.command, fence]
     return "\n".join([*lines, ""])
@@ -88,10 +88,14 @@ def as_csv(sheet: Sheet) -> str:
             *(f"latency_{name}_s" for name in _STATISTICS),
             *(f"latency_{name}" for name in _COUNTS),
             *_VALUES.values(),
+            *("against", "rounds", "ratio", "ratio_low", "ratio_high", "verdict"),
             *("valid", "flags", "error"),
+            *("sha256", "input", "report", "created"),
         ]
     )
-    for name, run in zip(sheet.names, sheet.runs, strict=True):
+    pairs = sheet.turns()
+    origins = [(name, report.created) for name, report in sheet.reports for _ in report.runs]
+    for i, (name, run) in enumerate(zip(sheet.names, sheet.runs, strict=True)):
         latency = find(run, "latency")
         statistics = latency.statistics if latency else {}
         found = [find(run, metric) for metric in _VALUES]
@@ -100,23 +104,35 @@ def as_csv(sheet: Sheet) -> str:
                 *(_harmless(value(name, run)) for value in columns.values()),
                 *(statistics.get(each, "") for each in (*_STATISTICS, *_COUNTS)),
                 *("" if each is None else each.value for each in found),
+                *_of_turns(pairs.get(i)),
                 "false" if run.error or broken(run) else "true",
                 _harmless(";".join(flag.code for flag in run.flags)),
                 _harmless(run.error),
+                run.artifact.sha256,
+                *map(_harmless, (run.conditions.get("input", run.plan.input), *origins[i])),
             ]
         )
     return text.getvalue()
 
 
+def _of_turns(pair: Pair | None) -> list[object]:
+    """Give how a run compares with the one that it took turns with."""
+    if pair is None or pair.ratio is None:
+        return [""] * 6
+    ratio = pair.ratio
+    ends = (ratio.low, ratio.high) if math.isfinite(ratio.high) else ("", "")
+    return [_harmless(pair.against), ratio.n_rounds, ratio.value, *ends, pair.verdict]
+
+
 def _harmless(value: object) -> object:
     if not isinstance(value, str):
         return "" if value is None else value
-    return f"'{value}" if value.startswith(_FORMULA) else value
+    return f"'{value}" if value.lstrip().startswith(_FORMULA) else value
 
 
 def _text(words: str) -> str:
     """Write words so that Markdown takes none of them for its own."""
     plain = " ".join(words.split())
-    for mark in ("\\", "|", "<", "*", "_", "`", "["):
+    for mark in ("\\", "&", "|", "<", "*", "_", "`", "[", "~"):
         plain = plain.replace(mark, f"\\{mark}")
     return plain

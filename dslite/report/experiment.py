@@ -8,7 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich import box
 from rich.console import Group
@@ -16,9 +16,24 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from dslite.records import BenchReport, Measurement, Run
+from dslite.measure import series
+from dslite.measure.validity import BY_TURNS, is_rule
+from dslite.records import BenchReport, Flag, Measurement, Run
 from dslite.report import columns
-from dslite.report.columns import DASH, GAP, Column, chain, find, metric, size, too_wide, value, width_of
+from dslite.report.columns import (
+    DASH,
+    GAP,
+    Column,
+    chain,
+    find,
+    flag_messages,
+    metric,
+    not_valid,
+    size,
+    too_wide,
+    value,
+    width_of,
+)
 from dslite.report.comparison import (
     ENOUGH_TURNS,
     SAME_SPEED,
@@ -178,6 +193,8 @@ def experiment_table(report: BenchReport, width: int) -> Group:
             style="red" if run.error else None,
         )
     below = [Text(f"failed: {told}", style="red") for told in _failures(report.runs)]
+    below += [Text(f"partial: {report.partial}", style="red")] if report.partial else []
+    below += [Text(f"! {told}", style="red") for told in not_valid(report.runs, names)]
     below += [Text(f"note: {message}", style="yellow") for message in _truths(report.runs)]
     below += [Text(f"- {note}", style="dim") for note in notes(report)]
     if left_out:
@@ -226,6 +243,8 @@ def markdown(report: BenchReport) -> str:
         title = f"{'`*` ' if i in optimal else ''}{name(run, report.runs)}"
         lines.append(f"| {' | '.join([title, *(column.cell(run) for column in COLUMNS)])} |")
     lines += ["", *(f"- failed: {told}" for told in _failures(report.runs))]
+    lines += [f"- partial: {report.partial}"] if report.partial else []
+    lines += [f"- {told}" for told in not_valid(report.runs, [name(run, report.runs) for run in report.runs])]
     lines += [f"- {message}" for message in (*_truths(report.runs), *notes(report, "`*`"))]
     return "\n".join([*lines, "", "```sh", report.command, "```", ""])
 
@@ -302,8 +321,10 @@ def _truths(runs: Sequence[Run]) -> list[str]:
     Of what is true of many, one is told in words; the others are named with their figures.
     """
     rows: dict[str, dict[str, Run]] = {}
+    of_timing: list[Run] = []
     for run in runs:
-        for flag in run.flags:
+        of_timing.append(replace(run, flags=tuple(filter(_is_of_timing, run.flags))))
+        for flag in (flag for flag in run.flags if not _is_of_timing(flag)):
             rows.setdefault(flag.code, {}).setdefault(flag.message, run)
     found: list[str] = []
     for code, messages in rows.items():
@@ -313,7 +334,12 @@ def _truths(runs: Sequence[Run]) -> list[str]:
         else:
             named = (f"{name(messages[other], runs)} ({_FIGURES[code](messages[other])})" for other in others)
             found.append(f"{first}; likewise {'; '.join(named)}")
-    return found
+    return [*found, *flag_messages(of_timing, [name(run, runs) for run in runs])]
+
+
+def _is_of_timing(flag: Flag) -> bool:
+    """Tell whether a flag is of any bench, about time and machine, with no name of a row in it."""
+    return is_rule(flag) or flag.code.removesuffix(BY_TURNS) in {*series.CODES, "slow_first"}
 
 
 def notes(report: BenchReport, mark: str = "*") -> list[str]:

@@ -11,9 +11,8 @@ from dslite.measure.validity import broken
 from dslite.records import HOST, BenchReport, Run
 from dslite.report import paper, plots
 from dslite.report.columns import Column, count, find, milliseconds, size
-from dslite.report.pareto import Objective, front
+from dslite.report.pareto import lowest
 from dslite.report.sheet import SPOILED, Sheet, facts_in_words, other_flags
-from dslite.report.table import notes
 
 MOST_DRAWN = 50
 """Runs whose samples are drawn; a page of thousands of them would not open."""
@@ -73,7 +72,8 @@ def _summary(sheet: Sheet) -> str:
         ("uar", "highest UAR", lambda v: f"{v:.3f}", True),
     ):
         if found := sheet.least(metric, highest=highest):
-            cards.append((write(found[1]), f"{told}: {found[0]}", ""))
+            among = f" of the {found.among} ones" if found.among else ""
+            cards.append((write(found.value), f"{told}{among}: {found.name}", ""))
     for n, told, kind in ((sheet.n_not_valid, "not valid, see below", "warn"), (sheet.n_failed, "failed", "bad")):
         if n:
             cards.append((str(n), told, kind))
@@ -125,7 +125,10 @@ def _table(sheet: Sheet) -> str:
         else ""
     )
     table = f'<table id="runs"><thead><tr>{"".join(headings)}</tr></thead>{rows}</table>'
-    dash = '<p class="quiet">-: not measured, or too few runs to tell. A click on a heading sorts.</p>'
+    dash = (
+        '<p class="quiet">-: not measured, or too few runs to tell. A click on a heading sorts; a wide table scrolls '
+        "sideways.</p>"
+    )
     return f'<div class="wide" tabindex="0" role="region" aria-label="table of all cases">{table}</div>{dash}{star}'
 
 
@@ -154,12 +157,11 @@ def _row(sheet: Sheet, i: int) -> str:
 def _told(sheet: Sheet) -> str:
     named = zip(sheet.names, sheet.runs, strict=True)
     lines = [("bad", f"{name}: failed: {run.error}") for name, run in named if run.error]
-    lines += [("warn", text) for text in sheet.invalid()]
-    lines += [("", text) for text in sheet.flags()]
+    lines += [("warn", text) for text in (*sheet.partial(), *sheet.invalid())]
+    lines += [("", text) for text in (*sheet.in_turn(), *sheet.flags())]
     if sheet.with_paper and not any(map(paper.figures_for, sheet.runs)):
         lines.append(("", paper.NO_ROW))
-    said = dict.fromkeys(note for _, report in sheet.reports for note in notes(report) if not note.startswith("*"))
-    lines += [("quiet", note) for note in said]
+    lines += [("quiet", note) for note in sheet.notes() if "* Pareto-optimal" not in note]
     items = (f'<li class="{kind}">{escape(text)}</li>' for kind, text in lines)
     return f"<ul>{''.join(items)}</ul>"
 
@@ -176,12 +178,12 @@ def _scatters(sheet: Sheet) -> str:
     drawn = [(group, text) for group, among in groups.items() if (text := _plots(sheet, among))]
     if not drawn:
         return ""
-    told = (
-        "Dashed: no other row is better in both; where no UAR is known, accuracy is not in it. Rings: not valid, so "
-        "not judged by latency."
-    )
-    if any(find(run, "uar") for run in sheet.runs):
-        told += " Upright lines: 95 % intervals of the UAR."
+    text_of_all = "".join(text for _, text in drawn[:_MOST_GROUPS])
+    has_uar = any(find(run, "uar") for run in sheet.runs)
+    told = f"Orange: no other row is better in both{'' if has_uar else '; accuracy is not in it'}."
+    told += " Dashed: the line through these." if 'class="front"' in text_of_all else ""
+    told += " Rings: not valid, so not judged by latency." if 'hollow"' in text_of_all else ""
+    told += " Upright lines: 95 % intervals of the UAR." if 'class="reach"' in text_of_all else ""
     more = f" Of {len(drawn)} targets and parts, the first {_MOST_GROUPS} are drawn." if drawn[_MOST_GROUPS:] else ""
     shown = (
         f'{f"<h3>{escape(part)} on {escape(target)}</h3>" if len(groups) > 1 else ""}<div class="plots">{text}</div>'
@@ -204,9 +206,8 @@ def _scatter(sheet: Sheet, among: Sequence[int], metric: str, up: str) -> str:
     }
     if len(known) < 2:  # noqa: PLR2004 - a plot of one point says nothing
         return ""
-    beats = [Objective(metric).beats, Objective(up, higher=up == "uar").beats]
-    judged = (i for i in known if not (SPOILED & {metric, up} and broken(sheet.runs[i])))
-    best = front({i: sheet.runs[i] for i in judged}, beats)
+    judged = [i for i in known if not (SPOILED & {metric, up} and broken(sheet.runs[i]))]
+    best = lowest({i: (known[i][0], known[i][1].value * (-1 if up == "uar" else 1)) for i in judged})
     shown = sorted(known, key=lambda i: i not in best)[:MOST_POINTS]
     title, write, tick = _OBJECTIVES[metric]
     y_title, y_write, y_tick = _OBJECTIVES[up]
@@ -281,7 +282,7 @@ def _meanings(sheet: Sheet) -> str:
 
 
 def _methods(sheet: Sheet) -> str:
-    return _definitions(sheet.methods().items())
+    return _definitions(sheet.methods())
 
 
 def _environment(name: str, report: BenchReport) -> str:

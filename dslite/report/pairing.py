@@ -154,6 +154,13 @@ def pairs_within(report: BenchReport, run_to_run: float = RUN_TO_RUN) -> list[Pa
     return pairs
 
 
+def pairs_in_turn(report: BenchReport) -> list[Pair]:
+    """Give those of `pairs_within` that took turns; none of other reports."""
+    if not any(find(run, "reference_latency") for run in report.runs):
+        return []
+    return [pair for pair in pairs_within(report) if pair.ratio and pair.ratio.n_rounds]
+
+
 def _cases(report: BenchReport) -> Iterator[tuple[tuple[object, ...], Run]]:
     """Give the runs, each with what makes it the same case in another report."""
     devices: dict[str, set[str]] = defaultdict(set)

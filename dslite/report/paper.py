@@ -75,11 +75,15 @@ TABLE_5_PHONE = (
 )
 """The right-hand column: a Motorola moto e7 plus. The paper measures the TFLite model alone there."""
 
-NOTE = (
-    f"paper: means of 50 runs with {DEFAULT_THREADS} threads on a 2.3 GHz quad-core Intel Core i5; its phone (moto e7 "
-    "plus, four cores of 1.8 GHz and four of 1.6) took 242.0 ms and 292.8 MB for DenseNet121's TFLite model"
+NOTE = f"paper: means of 50 runs with {DEFAULT_THREADS} threads on a 2.3 GHz quad-core Intel Core i5"
+ITS_PHONE = (
+    "; its phone (moto e7 plus, four cores of 1.8 GHz and four of 1.6) took 242.0 ms and 292.8 MB for DenseNet121's "
+    "TFLite model"
 )
-NO_ROW = "the paper's Table 5: no row measured what it did (DenseNet121, 3 s chunks, its front end)"
+NO_ROW = (
+    "the paper's Table 5: no row here is one of its: front end alone, or DenseNet121 alone, with its front end and 3 s "
+    "chunks (dslite bench --backbone densenet121); it measured no model end to end"
+)
 NOTE_ON_FLOPS = (
     "the paper's FLOPs: DenseNet121 has 2.83 G multiply-accumulates, which is 5.67 G FLOPs at 2 each; the 3.1 G "
     "printed there is nearer the former. Its HDF5 file holds optimizer state, ours does not"

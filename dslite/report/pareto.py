@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from dslite.measure.validity import broken
 from dslite.records import Run
 from dslite.report.columns import value
@@ -55,12 +57,32 @@ def optimal(runs: Sequence[Run]) -> tuple[set[int], tuple[Objective, ...]]:
         return set(), ()
     marked: set[int] = set()
     for group in compared:
-        marked |= front({i: runs[i] for i in group}, [o.beats for o in measured])
+        marked |= lowest({i: [value(runs[i], o.metric) or 0.0 for o in measured] for i in group})
     return marked, measured
 
 
+def lowest(points: Mapping[int, Sequence[float]]) -> set[int]:
+    """Find the points that no other one dominates: is lower in something, and in nothing higher.
+
+    Args:
+        points: coordinates, finite, by any number; of each as many.
+    """
+    if not points:
+        return set()
+    numbers = list(points)
+    coordinates = np.array([points[number] for number in numbers], np.float64)
+    found: list[int] = []
+    kept = np.empty_like(coordinates)
+    for i in np.lexsort(coordinates.T[::-1]):  # who comes later dominates nobody before
+        point, before = coordinates[i], kept[: len(found)]
+        if not np.any(np.all(before <= point, axis=1) & np.any(before < point, axis=1)):
+            kept[len(found)] = point
+            found.append(int(i))
+    return {numbers[i] for i in found}
+
+
 def front(runs: Mapping[int, Run], beats: Sequence[Callable[[Run, Run], bool]]) -> set[int]:
-    """Find the runs that no other one dominates: is better in something, and in nothing worse.
+    """Find the runs that no other one dominates, by any relation: is better in something, and in nothing worse.
 
     Args:
         runs: by any number.

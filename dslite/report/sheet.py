@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -21,9 +22,13 @@ from dslite.report.columns import (
     milliseconds,
     not_valid,
     size,
+    some,
     titles,
 )
+from dslite.report.compare_table import in_words
+from dslite.report.pairing import Pair, pairs_in_turn
 from dslite.report.pareto import optimal
+from dslite.report.table import notes
 
 _UAR = Column(
     *("UAR", metric("uar"), lambda v: DASH if v is None else f"{v:.3f}"),
@@ -36,8 +41,24 @@ _MORE_PERCENTILES = tuple(
 )
 _FIRST = ("p50", "±", "size", "memory", "MACs", "params")
 """What models are chosen by stands on the left: a narrow window, or the eye, may see no more."""
+_FIGURES = re.compile(r"\d+(?:[.,]\d+)*")
 SPOILED = frozenset({"latency"})
 """What a run that is not valid says too much or too little of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Least:
+    """The lowest, or highest, figure of a sheet.
+
+    Attributes:
+        name: of the run that has it, and how many more do.
+        value: the figure.
+        among: what it was looked for among, ``whole`` files or ``valid`` runs; empty: all.
+    """
+
+    name: str
+    value: float
+    among: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,37 +95,73 @@ class Sheet:
 
     def invalid(self) -> list[str]:
         """Say which runs are not valid, and why."""
-        return not_valid(self.runs)
+        return not_valid(self.runs, self.names)
 
     def flags(self) -> list[str]:
         """Give what a reader must know besides."""
-        return flag_messages(self.runs)
+        return flag_messages(self.runs, self.names)
 
-    def least(self, metric: str, *, highest: bool = False) -> tuple[str, float] | None:
-        """Give the name of the run with the lowest, or highest, figure, and that; of whole files if there are any.
+    def partial(self) -> list[str]:
+        """Say of the reports that are not whole what is missing."""
+        return [f"{name} is partial: {report.partial}" for name, report in self.reports if report.partial]
+
+    def in_turn(self) -> list[str]:
+        """Say of rows that took turns how each compares with the first of its report."""
+        return self._of_reports(in_words)
+
+    def turns(self) -> dict[int, Pair]:
+        """Give of each run, by its position, how it compares with the one that it took turns with."""
+        positions = {id(run): i for i, run in enumerate(self.runs)}
+        pairs = (pair for _, report in self.reports for pair in pairs_in_turn(report))
+        return {positions[id(pair.after)]: pair for pair in pairs}
+
+    def notes(self) -> list[str]:
+        """Say what the figures stand for, each sentence once, with the reports it is true of where not of all."""
+        return self._of_reports(notes)
+
+    def _of_reports(self, told: Callable[[BenchReport], list[str]]) -> list[str]:
+        of: dict[str, list[str]] = {}
+        for name, report in self.reports:
+            for text in told(report):
+                of.setdefault(text, []).append(name)
+        return [text if len(names) == len(self.reports) else f"{some(names)}: {text}" for text, names in of.items()]
+
+    def least(self, metric: str, *, highest: bool = False) -> Least | None:
+        """Find the run with the lowest, or highest, figure: among whole files if there are any.
 
         Runs that are not valid count only where none is, and for what they cannot spoil: a size stays a size.
         """
-        whole = [i for i, run in enumerate(self.runs) if run.artifact.part == "whole"]
-        found = [
-            (m.value, i)
-            for i in whole or range(len(self.runs))
-            if (m := find(self.runs[i], metric)) and math.isfinite(m.value) and not self.runs[i].error
+        measured = [
+            (i, m.value)
+            for i, run in enumerate(self.runs)
+            if (m := find(run, metric)) and math.isfinite(m.value) and not run.error
         ]
-        if metric in SPOILED:
-            found = [(value, i) for value, i in found if not broken(self.runs[i])] or found
-        if not found:
+        whole = [(i, value) for i, value in measured if self.runs[i].artifact.part == "whole"] or measured
+        valid = [(i, value) for i, value in whole if metric not in SPOILED or not broken(self.runs[i])] or whole
+        if not valid:
             return None
-        value = (max if highest else min)(value for value, _ in found)
-        first, *others = [i for each, i in found if each == value]
-        return self.names[first] + (f" and {len(others)} more" if others else ""), value
+        value = (max if highest else min)(value for _, value in valid)
+        first, *others = [i for i, each in valid if each == value]
+        among = [*(["valid"] if len(valid) < len(whole) else []), *(["whole"] if len(whole) < len(measured) else [])]
+        return Least(self.names[first] + (f" and {len(others)} more" if others else ""), value, " and ".join(among))
 
-    def methods(self) -> dict[str, str]:
-        """Give of each metric how it was measured: the first run's words for it, as others differ in figures alone."""
-        found: dict[str, str] = {}
-        for run in self.runs:
-            for measurement in run.measurements:
-                found.setdefault(measurement.metric, measurement.method)
+    def methods(self) -> list[tuple[str, str]]:
+        """Give of each metric how it was measured: one text where all agree, or differ in figures alone, else several.
+
+        Returns:
+            Metrics with texts; where one has several, these begin with the rows that they are true of.
+        """
+        texts: dict[str, dict[str, list[tuple[str, str]]]] = {}
+        for name, run in zip(self.names, self.runs, strict=True):
+            for m in run.measurements:
+                texts.setdefault(m.metric, {}).setdefault(_FIGURES.sub("", m.method), []).append((name, m.method))
+        found = []
+        for measured, kinds in texts.items():
+            for rows in kinds.values():
+                names, methods = list(dict.fromkeys(name for name, _ in rows)), {method for _, method in rows}
+                whose = f"{some(names)}: " if len(kinds) > 1 else ""
+                others = f" ({names[0]}; of others, figures in it differ)" if len(methods) > 1 else ""
+                found.append((measured, f"{whose}{rows[0][1]}{others}"))
         return found
 
 

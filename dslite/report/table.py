@@ -1,6 +1,7 @@
 """The table of a bench report, for a terminal or a pipe."""
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from dslite.measure.validity import broken
 from dslite.records import DEFAULT_THREADS, HOST, BenchReport, Run
 from dslite.report import paper
 from dslite.report.columns import COLUMNS, GAP, find, flag_messages, not_valid, titles, too_wide, width_of
@@ -22,6 +24,8 @@ _LEFT_OUT_FIRST = (
 """In a narrow terminal whole columns go, in this order."""
 _SHORTEST_NAME = 24
 _MOST_NOTES = 12
+_NOT_VALID = "!"
+_SAME_PEAK = 1.2
 _DSLITE = "dslite"
 """The runner, where conditions name none."""
 
@@ -47,10 +51,12 @@ def bench_table(report: BenchReport, width: int, sort: str | None = None) -> Gro
         table.add_column(COLUMNS[index].title, justify="right", no_wrap=True, min_width=widths[index])
     for line in lines:
         table.add_row(escape(line.name), *(line.cells[index] for index in columns), style=line.style)
-    named = zip(titles(report.runs), report.runs, strict=True)
-    below = [Text(f"failed: {title}: {run.error}", style="red") for title, run in named if run.error]
-    below += [Text(text, style="red") for text in not_valid(report.runs)]
-    messages = flag_messages(report.runs)
+    names = titles(report.runs)
+    named = zip(names, report.runs, strict=True)
+    below = [Text(f"failed: {name}: {run.error}", style="red") for name, run in named if run.error]
+    below += [Text(f"partial: {report.partial}", style="red")] if report.partial else []
+    below += [Text(f"{_NOT_VALID} {text}", style="red") for text in not_valid(report.runs, names)]
+    messages = flag_messages(report.runs, names)
     below += [Text(f"note: {message}", style="yellow") for message in messages[:_MOST_NOTES]]
     if len(messages) > _MOST_NOTES:
         below.append(Text(f"{len(messages) - _MOST_NOTES} notes more: a report (-o) has all, `dslite report` shows it"))
@@ -73,8 +79,11 @@ class _Line:
 def _lines(report: BenchReport) -> list[_Line]:
     lines = []
     best, _ = optimal(report.runs)
-    for i, (title, run) in enumerate(zip(titles(report.runs), report.runs, strict=True)):
-        name = f"{'*' if i in best else ' '} {title}" if best else title
+    marks = [
+        "*" if i in best else _NOT_VALID if broken(run) and not run.error else " " for i, run in enumerate(report.runs)
+    ]
+    for mark, title, run in zip(marks, titles(report.runs), report.runs, strict=True):
+        name = f"{mark} {title}" if {*marks} != {" "} else title
         lines.append(_Line(name, tuple(c.cell(run) for c in COLUMNS), "red" if run.error else None))
         figures = paper.figures_for(run)
         if figures:
@@ -93,6 +102,7 @@ def _fitting(
     first_to_go = [name for name in _LEFT_OUT_FIRST if name.lower() != sort and name in named]
     left_out = too_wide({name: widths[index] for name, index in named.items()}, first_to_go, room)
     columns = [index for name, index in named.items() if name not in left_out]
+    left_out = [name for name in named if name in left_out]
     return columns, left_out, width - GAP - sum(widths[index] + GAP for index in columns)
 
 
@@ -107,7 +117,7 @@ def _elsewhere(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         alike.setdefault(_conditions(run), []).append(run)
     return [
-        f"{conditions}; batch 1, a fresh process each{_n_timed(group)}{_agreement(group)}"
+        f"{conditions}; batch 1, {_processes(group)}{_n_timed(group)}{_agreement(group)}"
         for conditions, group in alike.items()
     ]
 
@@ -124,6 +134,31 @@ def _agreement(runs: Sequence[Run]) -> str:
         return f"; outputs{of} as on this host"
     digit = 10.0 ** math.floor(math.log10(largest))
     return f"; outputs{of} as on this host within {math.ceil(largest / digit - 1e-9) * digit:.0e}"
+
+
+def _about_peak(runs: Sequence[Run]) -> list[str]:
+    """Say where the rates that ``peak`` is a share of differ, as on a machine that others use too."""
+    rates: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for run in runs:
+        if (rate := find(run, "matmul_rate")) and find(run, "flop_rate_share"):
+            rates[run.target, run.plan.threads].append(rate.value)
+    return [
+        f"peak: beside each row its own matrix products; they reached {min(found) / 1e9:.0f} to {max(found) / 1e9:.0f} "
+        "GFLOP/s, so shares of different rows do not compare"
+        for found in rates.values()
+        if max(found) > _SAME_PEAK * min(found)
+    ]
+
+
+def _is_of_turns(run: Run) -> bool:
+    return find(run, "turn_latency") is not None
+
+
+def _processes(runs: Sequence[Run]) -> str:
+    """Say in which processes latencies were taken."""
+    if all(map(_is_of_turns, runs)):
+        return "in turn with other files; first, init and memory in a fresh process each"
+    return "a fresh process each"
 
 
 def _n_timed(runs: Sequence[Run]) -> str:
@@ -160,20 +195,17 @@ def notes(report: BenchReport) -> list[str]:
     machine = report.environment
     figures = [found for run in report.runs if (found := paper.figures_for(run))]
     measured = [run for run in report.runs if find(run, "latency")]
-    here: list[Run] = []
-    elsewhere: list[Run] = []
-    for run in measured:
-        (here if run.device is None or run.device.id == HOST else elsewhere).append(run)
+    here = [run for run in measured if run.device is None or run.device.id == HOST]
     lines = []
-    if here:
-        threads = sorted({run.plan.threads for run in here})
+    for group in filter(None, ([r for r in here if not _is_of_turns(r)], [r for r in here if _is_of_turns(r)])):
+        threads = sorted({run.plan.threads for run in group})
         lines.append(
             f"{machine.get('cpu', 'unknown processor')}, {machine.get('cpus', '?')} cores, "
             f"{machine.get('system', 'unknown system')}; "
             f"{'/'.join(map(str, threads))} thread{'s' if threads != [1] else ''}"
-            f"{f' (the paper: {DEFAULT_THREADS})' if figures else ''}, batch 1, a fresh process each{_n_timed(here)}"
+            f"{f' (the paper: {DEFAULT_THREADS})' if figures else ''}, batch 1, {_processes(group)}{_n_timed(group)}"
         )
-    lines += _elsewhere(elsewhere)
+    lines += _elsewhere([run for run in measured if run.device is not None and run.device.id != HOST])
     if measured:
         fed = [str(run.conditions.get("input", run.plan.input)) for run in measured]  # a target may have its own
         inputs = dict.fromkeys(text.removeprefix("pictures of ") for text in fed)
@@ -184,7 +216,8 @@ def notes(report: BenchReport) -> list[str]:
         low = ", ".join("p50" if metric == "latency" else metric.removesuffix("_delta") for metric in metrics)
         lines.append(
             f"* Pareto-optimal: no other row of this part and target is as low in {low}, and lower in one of them; "
-            f"accuracy is not in it{'; rows that are not valid are not judged' if not_valid(report.runs) else ''}"
+            f"{'UAR' if any(find(run, 'uar') for run in report.runs) else 'accuracy'} is not in it"
+            f"{'; rows that are not valid are not judged' if any(map(broken, report.runs)) else ''}"
         )
     counters = {_runner(run): None for run in report.runs if find(run, "memory_delta")}
     for counter in counters:
@@ -196,8 +229,9 @@ def notes(report: BenchReport) -> list[str]:
         lines.append(f"{how}; process: peak of the whole process. MB = 10^6 bytes")
     if any(find(run, "macs") for run in report.runs):
         lines.append("MACs: multiply-accumulates of convolutions and matrix products; 1 MAC = 2 FLOPs")
+    lines += _about_peak(measured)
     if figures:
-        lines.append(paper.NOTE)
+        lines.append(f"{paper.NOTE}{paper.ITS_PHONE if any(found.params for found in figures) else ''}")
     if any(found.flops for found in figures):
         lines.append(paper.NOTE_ON_FLOPS)
     return lines

@@ -1,5 +1,6 @@
 """``dslite bench``."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -21,7 +22,7 @@ from dslite.cli.options import (
     recipe_options,
     refuse_options,
 )
-from dslite.cli.plans import plan_options
+from dslite.cli.plans import MOST_ROUNDS, plan_options
 from dslite.cli.selection import select
 from dslite.errors import SpecError
 from dslite.files import sha256
@@ -67,7 +68,7 @@ _PARTS = get_args(Part)
     help="File or folder to measure with, instead of the synthetic chunk: its first 32 chunks. May be repeated.",
 )
 @calibration_option
-@click.option("-o", "--output", type=OUTPUT, help="Write the report, JSON, with every sample; replaced if it exists.")
+@click.option("-o", "--output", type=OUTPUT, help="Write the report, JSON, with every sample; a report is replaced.")
 @click.option("--keep", type=PATH, help="Copy the exported files into this folder.")
 @click.option("--sort", type=click.Choice(SORTABLE), help="Order the rows by this column, lowest first.")
 @click.option("--descending", is_flag=True, help="Highest first.")
@@ -78,7 +79,7 @@ _PARTS = get_args(Part)
 )
 @click.option(
     "--rounds",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST_ROUNDS),
     default=10,
     show_default=True,
     help="Of --interleave, each in a process of its own; --runs and --min-seconds are divided among them. It takes 6 "
@@ -127,6 +128,7 @@ def command(
     from dslite.cli import cases, sweep
     from dslite.cli.delivery import Delivery
     from dslite.cli.places import check_devices, with_runner
+    from dslite.cli.reports import may_replace
     from dslite.measure.bench import describe_file
     from dslite.measure.environment import environment
     from dslite.measure.inputs import MAX_CHUNKS, check
@@ -142,8 +144,8 @@ def command(
     if systems:
         heard = _calibration(calibration, systems) or [sound for path in audio for sound in audio_files(path)]
         wanted += cases.exported_cases(systems, select("exporters", exporters), parts, named, heard)
-    if interleave and len(wanted) == 1:
-        raise SpecError("--interleave: expected two files or more that take turns, got one")
+    if interleave and wanted and all(n == 1 for n in Counter(case.target for case in wanted).values()):
+        raise SpecError("--interleave: expected two files or more of one target, which take turns, got one")
     if not wanted:
         raise SpecError(
             "nothing to measure: name a --backbone (`dslite list backbones`) or FILES, on a --target that runs them"
@@ -154,6 +156,8 @@ def command(
         load_chunks(sounds, chunk, frontend.sample_rate_hz, MAX_CHUNKS)  # bad audio is told at once
     for path in files:  # and so are wrong files
         check(describe_file(path)[0], sounds)
+    if output:
+        may_replace(output)
     if keep:
         _make(keep)
     fed = [{"file": path.name, "sha256": sha256(path)} for path in sounds]

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from dslite.cli.console import json_option, out, print_json
-from dslite.cli.options import PATH
+from dslite.cli.options import PATH, share_of
 
 BEYOND = 3
 """Exit code where a case goes beyond a limit."""
@@ -19,14 +19,10 @@ class _Share(click.ParamType[float]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
             return value
-        text = str(value).strip()
         try:
-            share = float(text.removesuffix("%")) * (0.01 if text.endswith("%") else 1.0)
-        except ValueError:
-            share = -1.0
-        if not 0 <= share < 10:  # noqa: PLR2004 - ten times is no share any more
-            self.fail(f"expected a share such as 25% or 0.25, got {text!r}", param, ctx)
-        return share
+            return share_of(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command(epilog="Example: dslite compare before.json after.json --fail-if 'latency.p50>5%' --fail-if 'size>0'")

@@ -1,10 +1,10 @@
 """``dslite report``."""
 
+import json
 from pathlib import Path
 
 import click
 
-from dslite.cli.console import print_json
 from dslite.cli.options import OUTPUT, PATH
 from dslite.errors import SpecError
 
@@ -20,9 +20,9 @@ _SUFFIXES = {".html": "html", ".htm": "html", ".md": "markdown", ".markdown": "m
     help="Else by the suffix of -o (.html, .md, .csv), and without that Markdown.",
 )
 @click.option("-o", "--output", type=OUTPUT, help="Write it there, not to standard output; replaced if it exists.")
-@click.option("--title", metavar="TEXT", help="Of the document.")
+@click.option("--title", metavar="TEXT", help="Of the page, or of the Markdown.")
 @click.option("--paper", is_flag=True, help="Put the figures of the paper's Table 5 beside ours.")
-@click.option("--schema", is_flag=True, help="Write the JSON Schema of reports instead, and nothing else.")
+@click.option("--schema", is_flag=True, help="Write the JSON Schema of reports instead.")
 def command(
     reports: tuple[Path, ...], form: str | None, output: Path | None, title: str | None, paper: bool, schema: bool
 ) -> None:
@@ -31,13 +31,14 @@ def command(
     REPORTS are files of `dslite bench -o`, or the report.json of `dslite compress`; several make one document. The page
     is one HTML file that needs no network: table to sort, plots, distributions, flags, environment, command.
     """
-    from dslite import files
     from dslite.cli.reports import read
 
     if schema:
         from dslite.report.schema import json_schema
 
-        print_json(json_schema())
+        if reports or form or title or paper:
+            raise SpecError("--schema goes with -o alone: it writes the form of reports, not one of them")
+        _deliver(json.dumps(json_schema(), indent=2) + "\n", output)
         return
     if not reports:
         raise SpecError("expected a report: a file that `dslite bench -o` wrote")
@@ -45,6 +46,8 @@ def command(
     chosen = form or _SUFFIXES.get(suffix)
     if chosen is None:
         raise SpecError(f"-o: expected a name that ends in .html, .md or .csv, got {output}; or say --format")
+    if chosen == "csv" and (title or paper):
+        raise SpecError(f"{'--title' if title else '--paper'}: a CSV has figures of runs alone: choose .html or .md")
     places = [path.resolve() for path in reports]
     if output and output.resolve() in places:
         raise SpecError(f"-o: {output} is a report that is to be read, with every sample: name another file")
@@ -56,7 +59,15 @@ def command(
     from dslite.report.sheet import sheet
 
     writers = {"html": html, "markdown": markdown, "csv": as_csv}
-    text = writers[chosen](sheet(read(reports), title, with_paper=paper))
+    found = read(reports)
+    if not any(report.runs for _, report in found):
+        raise SpecError(f"{reports[0]}: the report has no case: measure one with `dslite bench ... -o {reports[0]}`")
+    _deliver(writers[chosen](sheet(found, title, with_paper=paper)), output)
+
+
+def _deliver(text: str, output: Path | None) -> None:
+    from dslite import files
+
     if output:
         files.write_text(output, text)
     else:
