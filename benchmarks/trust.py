@@ -15,7 +15,9 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -66,9 +68,9 @@ def in_turn(paths: Sequence[Path], n_rounds: int, plan: Plan) -> list[list[Run]]
     return found
 
 
-def compared(first: Path, second: Path, n_rounds: int = ROUNDS) -> verdict.Ratio:
+def compared(first: Path, second: Path, plan: Plan) -> verdict.Ratio:
     """Compare two files, as `dslite bench --interleave` and `dslite compare` do."""
-    rounds = in_turn([first, second], n_rounds, SHORT)
+    rounds = in_turn([first, second], ROUNDS, plan)
     before, after = ([latency(runs[i]) for runs in rounds] for i in (0, 1))
     ratio = verdict.of_turns(after, before)
     assert ratio is not None
@@ -88,11 +90,11 @@ def told(done: int, n: int) -> None:
         print(f"  {done} of {n}", file=sys.stderr, flush=True)
 
 
-def many(first: Path, second: Path, n: int) -> list[verdict.Ratio]:
+def many(first: Path, second: Path, n: int, plan: Plan = SHORT) -> list[verdict.Ratio]:
     """Compare two files so many times."""
     found = []
     for i in range(n):
-        found.append(compared(first, second))
+        found.append(compared(first, second, plan))
         told(i + 1, n)
     return found
 
@@ -115,6 +117,47 @@ def same() -> list[Figure]:
             f"{wrong} of {N_SAME} ({wrong / N_SAME:.1%}); {spread(ratios)}",
             wrong <= 0.05 * N_SAME,
             f"{ROUNDS} rounds each, of at least {SHORT.runs} runs and {SHORT.min_s} s a file, 1 thread",
+        )
+    ]
+
+
+@contextmanager
+def bursts(n_processes: int) -> Iterator[None]:
+    """Keep cores busy meanwhile, each process by itself for a tenth to two seconds, and idle as long."""
+    busy = [subprocess.Popen([sys.executable, "-c", _BURSTS, str(seed)]) for seed in range(n_processes)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+_BURSTS = """
+import random, sys, time
+chance = random.Random(int(sys.argv[1]))
+while True:
+    end = time.monotonic() + chance.uniform(0.1, 2)
+    while time.monotonic() < end:
+        sum(range(1000))
+    time.sleep(chance.uniform(0.1, 2))
+"""
+
+
+def disturbed() -> list[Figure]:
+    """A file against itself, while others take cores that it needs."""
+    n_cores = os.cpu_count() or 1
+    with bursts(n_cores):
+        ratios = many(file(10, "one"), file(10, "other"), N_SAME, replace(SHORT, threads=n_cores))
+    n = Counter(ratio.verdict for ratio in ratios)
+    wrong = n["faster"] + n["slower"]
+    return [
+        Figure(
+            "a file against itself, in turn, on a busy machine",
+            "faster or slower in at most 5 %",
+            f"{wrong} of {N_SAME} ({wrong / N_SAME:.1%}); {spread(ratios)}",
+            wrong <= 0.05 * N_SAME,
+            f"likewise, {n_cores} threads, beside {n_cores} processes that keep a core busy for 0.1 to 2 s, and idle",
         )
     ]
 
@@ -273,5 +316,5 @@ if __name__ == "__main__":
         "trust",
         "Whether verdicts can be trusted",
         __doc__.splitlines()[0],
-        {"same": same, "different": different, "apart": apart, "litert": litert},
+        {"same": same, "disturbed": disturbed, "different": different, "apart": apart, "litert": litert},
     )

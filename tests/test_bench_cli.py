@@ -124,6 +124,19 @@ def test_what_cannot_be_measured_is_one_line_and_exit_code_two(
         assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
+def test_a_terminal_that_knows_no_more_than_ascii_gets_the_table_too(foreign: Path) -> None:
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "dslite", "bench", *map(str, (foreign, *QUICK, "--no-memory"))],
+        env=ascii_only,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert foreign.name.encode() in done.stdout
+
+
 def test_interrupting_ends_the_child_keeps_what_was_measured_and_cleans_up(
     small_system: Any, foreign: Path, tmp_path: Path
 ) -> None:

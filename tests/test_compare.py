@@ -106,8 +106,18 @@ def test_rows_that_took_turns_are_compared_by_their_rounds() -> None:
     assert (ratio.value, ratio.n_rounds, ratio.verdict) == (pytest.approx(1.03), 7, "slower")
     assert other is not None
     assert other.n_rounds == 0
-    with pytest.raises(ReportError, match="expected two rows of one target"):
+    with pytest.raises(ReportError, match="expected two rows of one part and target"):
         pairing.within(_report(base_row := _row("a", 1.0), replace(base_row, target="android")), "x.json")
+
+
+def test_rows_of_one_report_that_do_something_else_are_not_compared() -> None:
+    """As in the paper's Table 5: a front end is no slower or faster model."""
+    frontend = _row("a", 0.001)
+    frontend = replace(frontend, artifact=replace(frontend.artifact, part="frontend"))
+    found = pairing.within(_report(_row("a", 0.010), frontend, _row("b", 0.020)), "x.json")
+    assert [(pair.name, pair.against) for pair in found.pairs] == [("b, whole", "a, whole")]
+    assert found.only_before == ("a, frontend",)
+    assert not _judge(found, "size>0").beyond
 
 
 def test_a_failed_case_has_no_verdict_and_why_figures_are_not_valid_is_told() -> None:

@@ -1,6 +1,8 @@
 import contextlib
+import json
 import mmap
 import statistics as reference
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +24,8 @@ from dslite.measure.memory import measure_memory
 from dslite.measure.protocol import measure_latency, measure_together
 from dslite.measure.statistics import summarise
 from dslite.measure.turns import FAILED_BY_TURNS, timed_by_turns
+from dslite.measure.watch import Watch
+from dslite.measure.watch import flags as watch_flags
 from dslite.records import Artifact, Device, Flag, Measurement, Options, Outcome, Plan, Progress, Run, Target
 from dslite.registry import registry
 
@@ -554,6 +558,49 @@ def test_memory_of_two_runs_agrees_within_two_percent(small_system: Any) -> None
     artifact = small_system.files["whole", "tflite-float32"]
     first, second = (_by_metric(_run(artifact))["memory_process"].value for _ in range(2))
     assert first == pytest.approx(second, rel=0.02)
+
+
+# -- what else the machine does -------------------------------------------------------------------------
+
+_BUSY = "import time; end = time.monotonic() + 60\nwhile time.monotonic() < end: sum(range(1000))"
+
+
+def test_what_other_processes_take_is_seen_and_named() -> None:
+    with subprocess.Popen([sys.executable, "-c", _BUSY]) as other:
+        time.sleep(0.3)  # until it is at work
+        watch = Watch()
+        watch.begin()
+        time.sleep(1.0)
+        watch.end()
+        other.kill()
+    seen = watch.seen()
+    assert 0.9 < seen["elapsed_s"] < 30
+    assert seen["other_cores_busy"] > 0.3  # all of a core, where nobody else wants it
+    assert any(each["name"].startswith("python") and each["cores"] > 0.3 for each in seen["busiest"])
+    assert json.loads(json.dumps(seen)) == seen
+
+
+@pytest.mark.parametrize(
+    ("changes", "threads", "told"),
+    [
+        ({}, 1, {}),
+        ({"other_cores_busy": 1.5}, 1, {"background_load": "kept 1.5 cores busy meanwhile (among them python 0.4)"}),
+        ({"other_cores_busy": 0.04}, 1, {}),
+        ({"stolen_cores": 2.0}, 1, {"stolen": "the hypervisor kept 2.00 of"}),
+        ({"cpu_frequency": {"before": 3e9, "lowest": 2e9, "after": 3e9}}, 1, {"frequency_fell": "3.00 down to 2.00"}),
+        ({"cpu_frequency": {"before": 3e9, "lowest": 2.9e9, "after": 3e9}}, 1, {}),
+    ],
+)
+def test_what_disturbs_a_run_is_a_flag(changes: dict[str, Any], threads: int, told: dict[str, str]) -> None:
+    quiet = {
+        "other_cores_busy": 0.0,
+        "stolen_cores": 0.0,
+        "busiest": [{"name": "python", "cores": 0.4}],
+        "cpu_frequency": None,
+    }
+    found = {flag.code: flag.message for flag in watch_flags(quiet | changes, threads)}
+    assert found.keys() == told.keys()
+    assert all(words in found[code] for code, words in told.items())
 
 
 # -- environment ----------------------------------------------------------------------------------------

@@ -50,9 +50,15 @@ def cpu_model() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+_CODE = ("dslite", "plugins", "device", "pyproject.toml", "constraints.txt")
+
+
 @cache
 def commit() -> str | None:
-    """Give the commit of the checkout dslite runs from, with ``+changes`` where it has any; None if installed."""
+    """Give the commit of the checkout dslite runs from; None if installed.
+
+    ``+changes`` follows where its code, what figures depend on, has any: a file measured beside it is none.
+    """
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
@@ -62,7 +68,7 @@ def commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
 
     try:
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--", *_CODE) else "")
     except (OSError, subprocess.SubprocessError):
         return None
 

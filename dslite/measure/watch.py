@@ -107,7 +107,7 @@ def flags(seen: dict[str, Any], threads: int) -> list[Flag]:
         "stolen": validity.stolen(seen["stolen_cores"] or 0.0, n_cores),
     }
     if told["background_load"] and busiest:
-        told["background_load"] += f" ({busiest})"
+        told["background_load"] += f" (among them {busiest})"
     if hz := seen["cpu_frequency"]:
         told["frequency_fell"] = validity.frequency_fell(hz["before"], hz["lowest"])
     return [Flag(code, message) for code, message in told.items() if message]

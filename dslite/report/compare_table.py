@@ -30,7 +30,7 @@ def comparison_table(comparison: Comparison, run_to_run: float, width: int) -> G
         run_to_run: that it was made with.
         width: characters a line may have; columns that do not fit are left out, and that is said.
     """
-    of_one = comparison.before == comparison.after
+    of_one = comparison.is_within
     bases = {pair.against for pair in comparison.pairs}
     against = f": each row against {comparison.pairs[0].against}" if len(bases) == 1 else ""
     title = f"{comparison.before}{against}" if of_one else f"{comparison.before} and {comparison.after}"
@@ -142,9 +142,13 @@ def _below(comparison: Comparison, run_to_run: float) -> list[Text]:
     failed = dict.fromkeys(f"failed {whose}: {run.error}" for whose, run in sides if run.error)
     invalid = dict.fromkeys(f"not valid {whose}: {'; '.join(told)}" for whose, run in sides if (told := broken(run)))
     lines = [*(Text(told, style="red") for told in failed), *(Text(told, style="yellow") for told in invalid)]
-    for cases, where in ((comparison.only_before, comparison.before), (comparison.only_after, comparison.after)):
+    alone = "no row to compare with"
+    for cases, where in (
+        (comparison.only_before, alone if comparison.is_within else f"only in {comparison.before}"),
+        (comparison.only_after, f"only in {comparison.after}"),
+    ):
         if cases:
-            lines.append(Text(f"only in {where}: {'; '.join(cases)}", style="yellow"))
+            lines.append(Text(f"{where}: {'; '.join(cases)}", style="yellow"))
     rounds = sorted({pair.ratio.n_rounds for pair in pairs if pair.ratio and pair.ratio.n_rounds})
     few = [pair for pair in pairs if pair.ratio and pair.ratio.n_rounds and not math.isfinite(pair.ratio.high)]
     notes = []
@@ -167,7 +171,7 @@ def _below(comparison: Comparison, run_to_run: float) -> list[Text]:
     if any(pair.verdict == "not valid" for pair in pairs):
         notes.append("not valid: a run breaks a rule, so nothing is shown; files that take turns bear more")
     same = [pair.name for pair in pairs if _is_one_file(pair)]
-    if same and comparison.before != comparison.after:
+    if same and not comparison.is_within:
         files = f"{len(same)} cases are" if len(same) > 1 else f"{same[0]} is"
         notes.append(f"{files} the same bytes before and after: what changed is not the file")
     return [*lines, *(Text(f"- {note}", style="dim") for note in notes)]

@@ -125,7 +125,8 @@ def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison], run_to_run
         SpecError: where no pair has a figure that a limit is on, or it is in another unit.
     """
     pairs = [pair for each in comparisons for pair in each.pairs]
-    found = Judgement([Excess(case, "", "it is gone") for each in comparisons for case in each.only_before])
+    two = (each for each in comparisons if not each.is_within)
+    found = Judgement([Excess(case, "", "it is gone") for each in two for case in each.only_before])
     found.beyond += [
         Excess(pair.name, "", f"it failed: {pair.after.error}")
         for pair in pairs

@@ -80,7 +80,7 @@ class Comparison:
         after: of that other one; the same name: rows of one report.
         environment: what differs between them besides the files, each as ``name: one, other``.
         pairs: the cases that both have.
-        only_before: names of the cases that the second has not.
+        only_before: names of the cases that the second has not; of one report, rows that have none to compare with.
         only_after: that the first has not.
     """
 
@@ -90,6 +90,11 @@ class Comparison:
     pairs: tuple[Pair, ...]
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
+
+    @property
+    def is_within(self) -> bool:
+        """Tell whether these are the rows of one report."""
+        return all(pair.against for pair in self.pairs)
 
 
 def compare(
@@ -137,15 +142,23 @@ def within(report: BenchReport, name: str, run_to_run: float = RUN_TO_RUN) -> Co
     """
     pairs = pairs_within(report, run_to_run)
     if not pairs:
-        raise ReportError(f"{name}: expected two rows of one target to compare, or two reports")
-    return Comparison(name, name, (), tuple(pairs), (), ())
+        raise ReportError(f"{name}: expected two rows of one part and target to compare, or two reports")
+    compared = {id(run) for pair in pairs for run in (pair.before, pair.after)}
+    alone = [title for title, run in zip(titles(report.runs), report.runs, strict=True) if id(run) not in compared]
+    return Comparison(name, name, (), tuple(pairs), tuple(alone), ())
 
 
 def pairs_within(report: BenchReport, run_to_run: float = RUN_TO_RUN) -> list[Pair]:
-    """Pair the rows of one report with the one that they took turns with, or else with the first, by target."""
-    pairs, called = [], titles(report.runs)
-    for target in dict.fromkeys(run.target for run in report.runs):
-        rows = [(title, run) for title, run in zip(called, report.runs, strict=True) if run.target == target]
+    """Pair the rows of one report with the one of their target that they took turns with.
+
+    Where none did, rows that do the same, of one part and target, are paired with the first of them.
+    """
+    in_turn = {run.target for run in report.runs if _is_base(run)}
+    groups: dict[tuple[str, str], list[tuple[str, Run]]] = defaultdict(list)
+    for title, run in zip(titles(report.runs), report.runs, strict=True):
+        groups[run.target, "" if run.target in in_turn else run.artifact.part].append((title, run))
+    pairs = []
+    for rows in groups.values():
         whole = [(title, run) for title, run in rows if not run.error]
         if not whole:
             continue
