@@ -380,7 +380,13 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """Something a reader of a figure must know."""
+    """Something a reader of a figure must know.
+
+    Attributes:
+        code: what it is about, the same in every language and version, such as ``drift``; those of
+            `dslite.measure.validity.RULES` say that the figures are not valid.
+        message: a sentence without a full stop.
+    """
 
     code: str
     message: str

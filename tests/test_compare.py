@@ -9,15 +9,18 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from dslite.cli.commands.compare import command
 from dslite.errors import ReportError, SpecError
 from dslite.measure.bench import undescribed
 from dslite.measure.figures import with_statistics
+from dslite.measure.verdict import RUN_TO_RUN
 from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
 from dslite.report import compare_table, document, limits, pairing
 
@@ -93,6 +96,13 @@ def test_what_differs_besides_the_files_is_named() -> None:
         "threads: 1 -> 2",
         "runs: 50 -> 10",
     )
+
+
+def test_what_is_allowed_from_run_to_run_is_one_figure() -> None:
+    (option,) = [each for each in command.params if each.name == "run_to_run"]
+    assert option.default == RUN_TO_RUN
+    assert isinstance(option, click.Option)
+    assert option.show_default == f"{RUN_TO_RUN:.0%}"
 
 
 def test_rows_that_took_turns_are_compared_by_their_rounds() -> None:
@@ -377,6 +387,10 @@ def test_interleaving_takes_two_files(small_system: Any, dslite_command: Callabl
         2,
         "error: --interleave: expected two files or more of one target, which take turns, got one\n",
     )
+    other = str(small_system.path("cnn", "hdf5"))
+    done = dslite_command("bench", path, other, "--interleave")  # each runs on a target of its own
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "expected two files or more of one target" in done.stderr
     done = dslite_command("bench", path, "--rounds", "6")
     assert done.returncode == 2
     assert "--rounds goes with --interleave" in done.stderr

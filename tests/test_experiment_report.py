@@ -508,3 +508,18 @@ def test_nothing_is_drawn_of_rows_that_all_failed(tmp_path: Path) -> None:
     assert draw(_report(FAILED), tmp_path, "test") == []
     assert list(tmp_path.iterdir()) == []
     assert "failed: prune:sparsity=1" in _text(_report(FAILED))
+
+
+def test_what_is_said_of_time_and_machine_names_the_rows_that_it_is_true_of() -> None:
+    busy, drift = Flag("background_load", "others were busy"), Flag("drift", "it became 9% slower")
+    rows = [_run(), replace(_run(["qat"]), flags=(busy,)), replace(_run(["prune"]), flags=(busy, drift))]
+    for text in (_text(_report(*rows)), markdown(_report(*rows))):
+        assert "qat, tflite-float32, prune, tflite-float32: not valid because others were busy" in text
+        assert "prune, tflite-float32: it became 9% slower" in text
+
+
+def test_an_experiment_that_was_stopped_says_what_is_missing() -> None:
+    part = replace(_report(_run()), partial="1 of 4 cases were measured")
+    for text in (_text(part), markdown(part)):
+        assert "partial: 1 of 4 cases were measured" in text
+    assert "partial" not in markdown(_report(_run()))

@@ -68,6 +68,8 @@ def test_the_schema_is_a_schema_and_describes_what_is_written(small_system: Any,
         document.from_text(json.dumps(data | {"surprise": 1}))
     assert "samples" in schema["$defs"]["Measurement"]["properties"]
     assert schema["$defs"]["Measurement"]["properties"]["value"]["description"] == "of a series, its median."
+    for record in (schema, *schema["$defs"].values()):
+        assert all(field.get("description") for field in record["properties"].values())
 
 
 @pytest.mark.parametrize(
