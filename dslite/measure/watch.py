@@ -18,7 +18,7 @@ _LEAST_SPAN_S = 0.5
 """Kernels count in steps of 10 ms a core: over less time these are as large as what is judged."""
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _BUSIEST = 3
-_WORTH_NAMING = 0.02
+_WORTH_NAMING = 0.05
 """Cores that a process keeps busy."""
 
 

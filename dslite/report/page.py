@@ -180,7 +180,8 @@ def _scatters(sheet: Sheet) -> str:
         return ""
     text_of_all = "".join(text for _, text in drawn[:_MOST_GROUPS])
     has_uar = any(find(run, "uar") for run in sheet.runs)
-    told = f"Orange: no other row is better in both{'' if has_uar else '; accuracy is not in it'}."
+    is_marked = re.search('class="[^"]*best', text_of_all)
+    told = f"Orange: no other row is better in both{'' if has_uar else '; accuracy is not in it'}." if is_marked else ""
     told += " Dashed: the line through these." if 'class="front"' in text_of_all else ""
     told += " Rings: not valid, so not judged by latency." if 'hollow"' in text_of_all else ""
     told += " Upright lines: 95 % intervals of the UAR." if 'class="reach"' in text_of_all else ""
