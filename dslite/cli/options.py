@@ -83,12 +83,13 @@ def share_of(text: str) -> float:
     """Read a share, such as ``25%`` or ``0.25``.
 
     Raises:
-        ValueError: where it is none, or ten times and more.
+        ValueError: where it is none; a bare number is below 1.
     """
     number = text.strip()
     with contextlib.suppress(ValueError):
-        share = float(number.removesuffix("%")) * (0.01 if number.endswith("%") else 1.0)
-        if 0 <= share < 10:  # noqa: PLR2004 - ten times is no share any more
+        is_percent = number.endswith("%")
+        share = float(number.removesuffix("%")) * (0.01 if is_percent else 1.0)
+        if 0 <= share < (10 if is_percent else 1):  # a bare 5 was meant to be 5 %
             return share
     raise ValueError(f"expected a share such as 25% or 0.25, got {number!r}")
 

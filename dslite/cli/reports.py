@@ -18,8 +18,8 @@ def may_replace(path: Path) -> None:
     if path.is_file() and path.stat().st_size:
         try:
             document.read(path)
-        except ReportError:
-            raise SpecError(f"-o: {path} is there and is no report: name another file, or remove it") from None
+        except ReportError as error:
+            raise SpecError(f"-o: a file is there that is not ours: name another, or remove it: {error}") from None
 
 
 def read(paths: Sequence[Path]) -> list[tuple[str, BenchReport]]:
@@ -28,5 +28,5 @@ def read(paths: Sequence[Path]) -> list[tuple[str, BenchReport]]:
     Raises:
         ReportError: where one is missing, no report, or of a schema this version does not read.
     """
-    names = told_apart([str(path.resolve()) for path in paths])
+    names = told_apart([str(path.absolute()) for path in paths])
     return [(name, document.read(path)) for name, path in zip(names, paths, strict=True)]

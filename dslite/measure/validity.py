@@ -7,6 +7,12 @@ loaded, so it imports nothing that takes long.
 
 from dslite.records import Flag, Run
 
+RUN_TO_RUN = 0.25
+"""Share by which two runs of one file, a process each, may differ.
+
+Chosen with room: right after each other on a quiet machine they differ by a few per cent
+(`benchmarks/results/trust.md`), days apart, or beside the work of others, by more than such a benchmark shows.
+"""
 ENOUGH_RUNS = 50
 ENOUGH_S = 1.0
 """Timed runs and seconds, as in LiteRT's ``benchmark_model``."""

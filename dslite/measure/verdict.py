@@ -13,18 +13,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dslite.measure.statistics import median_interval, signed_rank_interval
+from dslite.measure.validity import RUN_TO_RUN
 from dslite.records import Measurement
 
 Verdict = Literal["faster", "slower", "no difference shown"]
 
 SAME = 0.01
 """Medians closer than this are called the same in any case: where a file lies in memory makes as much."""
-RUN_TO_RUN = 0.25
-"""What two runs of one file, a process each, may differ by.
-
-Chosen with room: right after each other on a quiet machine they differ by a few per cent
-(`benchmarks/results/trust.md`), days apart, or beside the work of others, by more than such a benchmark shows.
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,15 @@ from rich.text import Text
 from dslite.measure.validity import broken
 from dslite.measure.verdict import SAME, Ratio
 from dslite.records import BenchReport
-from dslite.report.columns import DASH, GAP, milliseconds, size, too_wide, value, width_of
+from dslite.report.columns import DASH, GAP, find, milliseconds, size, some, too_wide, value, width_of
 from dslite.report.pairing import Comparison, Pair, Side, pairs_in_turn
 
-_STYLES = {"faster": "green", "slower": "red", "not valid": "yellow"}
+_STYLES = {"faster": "green", "slower": "red"} | dict.fromkeys(
+    ("not valid", "too few rounds", "too few runs"), "yellow"
+)
 _HEADINGS = ("before\np50 ms", "after\np50 ms", "ratio\n(95 % interval)", "verdict", "size", "memory", "UAR")
+_OF_ROWS = {"before\np50 ms": "other\np50 ms", "after\np50 ms": "row\np50 ms"}
+"""Headings where rows of one report are compared."""
 _LEFT_OUT_FIRST = ("UAR", "memory", "size", *_HEADINGS[:2])
 _SHORTEST_NAME = 24
 _FIGURES = ("latency", "size", "memory_delta", "memory_process", "parameters", "macs", "uar")
@@ -35,7 +39,7 @@ def comparison_table(comparison: Comparison, run_to_run: float, width: int) -> G
     against = f": each row against {comparison.pairs[0].against}" if len(bases) == 1 else ""
     title = f"{comparison.before}{against}" if of_one else f"{comparison.before} and {comparison.after}"
     names = [pair.name if len(bases) == 1 else pair.full_name for pair in comparison.pairs]
-    above = [Text(title, style="bold")]
+    above = [Text(title, style="bold"), *(Text(told, style="red") for told in comparison.partial)]
     above += [Text(f"not the same: {told}", style="yellow") for told in comparison.environment]
     cells = [
         (
@@ -47,17 +51,19 @@ def comparison_table(comparison: Comparison, run_to_run: float, width: int) -> G
         )
         for pair in comparison.pairs
     ]
+    used = [i for i in range(len(_HEADINGS)) if any(row[i] != DASH for row in cells) or _HEADINGS[i] != "UAR"]
     room = width - GAP - min(_SHORTEST_NAME, max(map(len, names)))
-    if sum(_widths(cells).values()) + GAP * len(_HEADINGS) > room:
+    if sum(width + GAP for width in _widths(cells, used).values()) > room:
         cells = [tuple(_in_two_lines(cell) for cell in row) for row in cells]
-    widths = _widths(cells)
-    left_out = too_wide(widths, _LEFT_OUT_FIRST, room)
-    columns = [i for i, heading in enumerate(_HEADINGS) if heading not in left_out]
+    widths = _widths(cells, used)
+    left_out = too_wide(widths, [heading for heading in _LEFT_OUT_FIRST if heading in widths], room)
+    columns = [i for i in used if _HEADINGS[i] not in left_out]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("case", overflow="fold")
     for i in columns:
         justify: Literal["left", "right"] = "left" if _HEADINGS[i] == "verdict" else "right"
-        table.add_column(_HEADINGS[i], justify=justify, no_wrap=True, min_width=widths[_HEADINGS[i]])
+        heading = _OF_ROWS.get(_HEADINGS[i], _HEADINGS[i]) if of_one else _HEADINGS[i]
+        table.add_column(heading, justify=justify, no_wrap=True, min_width=widths[_HEADINGS[i]])
     for name, pair, row in zip(names, comparison.pairs, cells, strict=True):
         style = "red" if pair.before.error or pair.after.error else _STYLES.get(pair.verdict, "")
         shown = [Text(row[i], style=style if _HEADINGS[i] == "verdict" else "") for i in columns]
@@ -69,8 +75,8 @@ def comparison_table(comparison: Comparison, run_to_run: float, width: int) -> G
     return Group(*above, table, *below)
 
 
-def _widths(cells: Sequence[Sequence[str]]) -> dict[str, int]:
-    return {heading: max(map(width_of, (heading, *(row[i] for row in cells)))) for i, heading in enumerate(_HEADINGS)}
+def _widths(cells: Sequence[Sequence[str]], columns: Sequence[int]) -> dict[str, int]:
+    return {_HEADINGS[i]: max(map(width_of, (_HEADINGS[i], *(row[i] for row in cells)))) for i in columns}
 
 
 def _in_two_lines(cell: str) -> str:
@@ -86,8 +92,9 @@ def to_json(comparison: Comparison, run_to_run: float) -> dict[str, Any]:
         "after": comparison.after,
         "environment": list(comparison.environment),
         "cases": [_case(pair) for pair in comparison.pairs],
-        "only_before": list(comparison.only_before),
-        "only_after": list(comparison.only_after),
+        "only_before": [name for name, _ in comparison.only_before],
+        "only_after": [name for name, _ in comparison.only_after],
+        "partial": list(comparison.partial),
     }
 
 
@@ -148,9 +155,13 @@ def _below(comparison: Comparison, run_to_run: float) -> list[Text]:
         (comparison.only_after, f"only in {comparison.after}"),
     ):
         if cases:
-            lines.append(Text(f"{where}: {'; '.join(cases)}", style="yellow"))
+            lines.append(Text(f"{where}: {'; '.join(name for name, _ in cases)}", style="yellow"))
+            lines += [Text(f"failed {name}: {run.error}", style="red") for name, run in cases if run.error]
+    if repeated := [pair.name for pair in pairs if not pair.against and _is_one_series(pair)]:
+        handed_on = "the very same runs before and after, as a stopped bench hands them on to the next"
+        lines.append(Text(f"{some(repeated)}: {handed_on}", style="yellow"))
     rounds = sorted({pair.ratio.n_rounds for pair in pairs if pair.ratio and pair.ratio.n_rounds})
-    few = [pair for pair in pairs if pair.ratio and pair.ratio.n_rounds and not math.isfinite(pair.ratio.high)]
+    few = any(pair.verdict.startswith("too few") for pair in pairs)
     notes = []
     if any(pair.ratio for pair in pairs):
         notes.append(
@@ -161,7 +172,7 @@ def _below(comparison: Comparison, run_to_run: float) -> list[Text]:
         spans = " to ".join(map(str, dict.fromkeys((rounds[0], rounds[-1]))))
         notes.append(f"taken in turn, {spans} rounds: median of the ratios of rounds, Wilcoxon's interval")
     if few:
-        notes.append("fewer than 6 rounds have no such interval, and give no verdict: --rounds 10")
+        notes.append("fewer than 6 rounds, or runs, have no interval, and give no verdict: --rounds 10, --runs 50")
     if any(pair.ratio and not pair.ratio.n_rounds for pair in pairs):
         notes.append(
             f"not taken in turn: the interval is wider by {run_to_run:.0%}, which two runs of one file may differ by "
@@ -195,9 +206,13 @@ def in_words(report: BenchReport) -> list[str]:
 
 def _told_of(ratio: Ratio) -> str:
     if not math.isfinite(ratio.high):
-        rounds = "round has" if ratio.n_rounds == 1 else "rounds have"
-        return f"{ratio.n_rounds} {rounds} no interval, 6 have"
+        return f"{ratio.n_rounds} round{'s' if ratio.n_rounds > 1 else ''}, it takes 6"
     return f"95 % interval of {ratio.n_rounds} rounds: {ratio.low:.3f} to {ratio.high:.3f}"
+
+
+def _is_one_series(pair: Pair) -> bool:
+    one, other = (find(run, "latency") for _, run in pair.sides)
+    return one is not None and other is not None and len(one.samples) > 1 and one.samples == other.samples
 
 
 def _is_one_file(pair: Pair) -> bool:

@@ -30,6 +30,13 @@ _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "B": 1.0, "kB": 1e3, "MB": 
 _TIMES = ("latency", "first_latency", "init_time", "turn_latency", "reference_latency")
 _NAMED = ("p50", "p90", "p95", "p99", "mean", "max")
 """Statistics that a message names; others can be asked for too."""
+_NO_TIMES = ("n", "outliers", "trend", "trend_p")
+"""Statistics of latencies that are in no unit of time."""
+_REFUSED = {
+    **dict.fromkeys(DERIVED, "it follows from the latency: put the limit there, latency.p50>5%"),
+    **dict.fromkeys(("speed_up",), "it follows from latencies: put the limit there, latency.p50>5%"),
+    **dict.fromkeys(("matmul_rate",), "it is the machine's, not a file's"),
+}
 _UNITS_OF = {"s": ("s", "ms", "us"), "bytes": ("B", "kB", "MB", "GB")}
 
 
@@ -79,11 +86,16 @@ class Judgement:
 
     Attributes:
         beyond: the cases that go beyond one.
-        not_judged: latencies that are not valid, or beyond a limit while no difference is shown.
+        not_judged: those of which that cannot be told: they are not valid, of too few runs, or beyond a limit as
+            measured, which is not shown; and reports that are not whole.
+        judged: of each limit, as it was typed, how many cases were judged by it.
+        blind: limits that no case could be judged by, though there are some with the figure.
     """
 
     beyond: list[Excess] = field(default_factory=list)
     not_judged: list[Excess] = field(default_factory=list)
+    judged: dict[str, int] = field(default_factory=dict)
+    blind: list[str] = field(default_factory=list)
 
 
 def parse(text: str) -> Limit:
@@ -99,12 +111,12 @@ def parse(text: str) -> Limit:
         )
     name, statistic, sign, number, unit = match.groups()
     metric, bound = _COLUMNS.get(name, name), float(number) * (0.01 if unit == "%" else _UNITS[unit])
-    if metric in DERIVED:
-        raise SpecError(f"--fail-if {text}: {metric} follows from the latency: put the limit there, latency.p50>5%")
+    if metric in _REFUSED:
+        raise SpecError(f"--fail-if {text}: no limit can be on {metric}: {_REFUSED[metric]}")
     if metric in _TIMES and bound and (sign == ">") != (bound > 0):
         raise SpecError(
-            f"--fail-if {text}: expected a rise after >, 0 or more, or a fall after <, 0 or less: what a time must at "
-            "least improve by, no measurement shows"
+            f"--fail-if {text}: expected {metric}>X, which fails where it rises by more than X, 0 or more, or "
+            f"{metric}<-X, where it falls by more"
         )
     return Limit(text.strip(), metric, statistic or "", sign == ">", bound, unit)
 
@@ -112,9 +124,9 @@ def parse(text: str) -> Limit:
 def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison], run_to_run: float) -> Judgement:
     """Tell which cases go beyond which limits.
 
-    One that failed, is gone, or lost a figure that it had goes beyond them too. A median of latencies counts where the
-    difference is shown, by the verdict of the pair; any other time, which has no verdict, where it changed by more than
-    ``run_to_run`` besides. Sizes and counts count as they are.
+    One that failed, is gone, or lost a figure that it had goes beyond them too. Sizes and counts count as they are. A
+    time must be shown to be beyond: by the interval of a median's ratio; any other time, which has none, by as much as
+    two runs of one file may differ by besides.
 
     Args:
         limits: to be kept.
@@ -122,51 +134,90 @@ def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison], run_to_run
         run_to_run: what two runs of one file may differ by.
 
     Raises:
-        SpecError: where no pair has a figure that a limit is on, or it is in another unit.
+        SpecError: where no pair has a figure that a limit is on, it is in another unit, or every case failed.
     """
-    pairs = [pair for each in comparisons for pair in each.pairs]
-    two = (each for each in comparisons if not each.is_within)
-    found = Judgement([Excess(case, "", "it is gone") for each in two for case in each.only_before])
-    found.beyond += [
-        Excess(pair.name, "", f"it failed: {pair.after.error}")
-        for pair in pairs
-        if pair.after.error and not pair.before.error
-    ]
-    whole = [pair for pair in pairs if not pair.before.error and not pair.after.error]
-    if pairs and not whole and not found.beyond:
+    several = len(comparisons) > 1
+    found, cases = Judgement(), []
+    for each in comparisons:
+        of = f" in {each.after}" if several else ""
+        cases += [(pair.name + of, pair) for pair in each.pairs]
+        found.not_judged += [Excess(told, "", "what is missing is not judged") for told in each.partial]
+        lost = [(name, run) for name, run in each.only_before if run.error or not each.is_within]
+        found.beyond += [Excess(name + of, "", _lost(run, each)) for name, run in lost]
+    failed = [(name, pair) for name, pair in cases if pair.after.error and not pair.before.error]
+    found.beyond += [Excess(name, "", f"it failed: {pair.after.error}") for name, pair in failed]
+    whole = [(name, pair) for name, pair in cases if not pair.before.error and not pair.after.error]
+    if all(pair.after.error for _, pair in cases) and not found.beyond:
         raise SpecError("--fail-if: every case failed, before and after: there is nothing to judge")
     for limit in limits:
-        if whole and not any(_value(run, limit) is not None for pair in whole for run in (pair.before, pair.after)):
-            hint = " (those of `dslite compress` have UAR)" if limit.metric == "uar" else ""
-            there = ", ".join(_there(whole))
-            raise SpecError(
-                f"--fail-if {limit.text}: no case of these reports has {_name(limit)}{hint}; they have {there}"
-            )
-        for pair in whole:
-            _judge(limit, pair, run_to_run, found)
+        _check_is_there(limit, [pair for _, pair in whole])
+        told = [_judge(limit, name, pair, run_to_run, found) for name, pair in whole]
+        found.judged[limit.text] = told.count("judged")
+        if "not judged" in told and "judged" not in told:
+            found.blind.append(limit.text)
     return found
 
 
-def _judge(limit: Limit, pair: Pair, run_to_run: float, found: Judgement) -> None:
+def _lost(run: Run, comparison: Comparison) -> str:
+    if comparison.is_within:
+        return f"it failed: {run.error}"
+    return "it is not there" if comparison.partial else "it is gone"
+
+
+def _check_is_there(limit: Limit, pairs: Sequence[Pair]) -> None:
+    if pairs and not any(_value(run, limit) is not None for pair in pairs for _, run in pair.sides):
+        hint = " (those of `dslite compress` have UAR)" if limit.metric == "uar" else ""
+        there = ", ".join(_there(pairs))
+        raise SpecError(f"--fail-if {limit.text}: no case of these reports has {_name(limit)}{hint}; they have {there}")
+
+
+def _judge(limit: Limit, name: str, pair: Pair, run_to_run: float, found: Judgement) -> str:
+    """Judge a pair by a limit, and say whether it could be."""
     before, after = _value(pair.before, limit), _value(pair.after, limit)
-    if before is None:
-        return  # what is new is no change
-    if after is None:
-        found.beyond.append(Excess(pair.name, limit.text, f"{_name(limit)} is not there any more"))
-    elif limit.metric in _TIMES and pair.verdict == "not valid":
-        found.not_judged.append(Excess(pair.name, limit.text, f"not valid {'; '.join(pair.not_valid)}"))
-    elif told := _beyond(limit, pair, before, after):
-        if limit.metric not in _TIMES or _is_shown(limit, pair, before, after, run_to_run):
-            found.beyond.append(Excess(pair.name, limit.text, told))
+    if find(pair.before, limit.metric) is None or (before is None and after is None):
+        return "not there"  # what is new is no change
+    if find(pair.after, limit.metric) is None:
+        found.beyond.append(Excess(name, limit.text, f"{_name(limit)} is not there any more"))
+    elif before is None or after is None:
+        side = "before" if before is None else "after"
+        found.not_judged.append(Excess(name, limit.text, f"too few runs {side} for {_name(limit)}"))
+        return "not judged"
+    elif limit.metric in _TIMES and (reason := _why_not(limit, pair)):
+        found.not_judged.append(Excess(name, limit.text, reason))
+        return "not judged"
+    elif limit.metric in _TIMES:
+        _judge_time(limit, name, pair, (before, after), run_to_run, found)
+    elif _is_beyond(limit, before, after):
+        found.beyond.append(Excess(name, limit.text, _told(limit, pair, before, after)))
+    return "judged"
+
+
+def _judge_time(
+    limit: Limit, name: str, pair: Pair, values: tuple[float, float], run_to_run: float, found: Judgement
+) -> None:
+    before, after = values
+    nearest = after / (1 + run_to_run) if limit.above else after * (1 + run_to_run)
+    is_shown, told = True, _told(limit, pair, before, after)
+    if _is_median(limit) and pair.ratio:
+        ratio = pair.ratio
+        after, nearest = before * ratio.value, before * (ratio.low if limit.above else ratio.high)
+        is_shown = ratio.verdict == ("slower" if limit.above else "faster")
+        if ratio.n_rounds:  # medians of whole series are not paired
+            told = f"{_name(limit)} {ratio.value - 1:+.1%} of {milliseconds(before)} ms, in turn"
+    if _is_beyond(limit, before, after):
+        if is_shown and _is_beyond(limit, before, nearest):
+            found.beyond.append(Excess(name, limit.text, told))
         else:
-            found.not_judged.append(Excess(pair.name, limit.text, f"{told}, but no difference is shown"))
+            found.not_judged.append(Excess(name, limit.text, f"{told}, which is not shown to be beyond it"))
 
 
-def _is_shown(limit: Limit, pair: Pair, before: float, after: float, run_to_run: float) -> bool:
-    """Tell whether a time changed by more than chance: a median by the verdict, any other by more than runs differ."""
-    if _is_median(limit):
-        return pair.verdict == ("slower" if limit.above else "faster")
-    return abs(math.log1p(max(_share(before, after), -0.999))) > math.log1p(run_to_run)
+def _why_not(limit: Limit, pair: Pair) -> str:
+    """Say why a time cannot be judged; empty where it can. Of files that took turns, medians can in any case."""
+    if not _is_median(limit):
+        return f"not valid {'; '.join(pair.not_valid)}" if pair.not_valid else ""
+    if pair.verdict == "not valid":
+        return f"not valid {'; '.join(pair.not_valid)}"
+    return pair.verdict if pair.verdict.startswith("too few") else ""
 
 
 def _is_median(limit: Limit) -> bool:
@@ -178,17 +229,16 @@ def _share(before: float, after: float) -> float:
     return change / abs(before) if before else (0.0 if not change else math.inf * change)
 
 
-def _beyond(limit: Limit, pair: Pair, before: float, after: float) -> str:
-    """Say how a pair goes beyond a limit, whether or not that is shown; empty where it does not."""
-    change, share = after - before, _share(before, after)
-    if _is_median(limit) and pair.ratio:
-        share = pair.ratio.value - 1  # of turns, where there are: medians of whole series are not paired
-    judged = share if limit.unit == "%" else change
-    if judged <= limit.bound if limit.above else judged >= limit.bound:
-        return ""
+def _is_beyond(limit: Limit, before: float, after: float) -> bool:
+    change = _share(before, after) if limit.unit == "%" else after - before
+    return change > limit.bound if limit.above else change < limit.bound
+
+
+def _told(limit: Limit, pair: Pair, before: float, after: float) -> str:
     unit = next(m.unit for m in pair.after.measurements if m.metric == limit.metric)
-    told = f"{share:+.1%}" if limit.unit == "%" else ("+" if change > 0 else "-") + _written(abs(change), unit)
-    return f"{_name(limit)} {told}, from {_written(before, unit)} to {_written(after, unit)}"
+    sign = "+" if after > before else "-"
+    change = f"{_share(before, after):+.1%}" if limit.unit == "%" else f"{sign}{_written(abs(after - before), unit)}"
+    return f"{_name(limit)} {change}, from {_written(before, unit)} to {_written(after, unit)}"
 
 
 def _value(run: Run, limit: Limit) -> float | None:
@@ -200,6 +250,8 @@ def _value(run: Run, limit: Limit) -> float | None:
     if not limit.unit and limit.bound and measurement.unit in _UNITS_OF:
         units = " or ".join(("%", *_UNITS_OF[measurement.unit]))
         raise SpecError(f"--fail-if {limit.text}: expected a unit, {units}: {limit.metric} is in {measurement.unit}")
+    if limit.statistic in _NO_TIMES:
+        return None
     return measurement.statistics.get(limit.statistic) if limit.statistic else measurement.value
 
 
@@ -213,7 +265,7 @@ def _there(pairs: Sequence[Pair]) -> list[str]:
     def names() -> Iterator[str]:
         for pair in pairs:
             for m in (*pair.before.measurements, *pair.after.measurements):
-                if m.metric not in DERIVED:
+                if m.metric not in _REFUSED:
                     yield m.metric
                     yield from (f"{m.metric}.{name}" for name in m.statistics if name in _NAMED)
 

@@ -1,16 +1,16 @@
 """Cases of two reports, or of one, side by side: ratio of medians, verdict, and what else differs."""
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from dslite.codec import flattened
 from dslite.errors import ReportError
-from dslite.measure.validity import broken
-from dslite.measure.verdict import RUN_TO_RUN, Ratio, of_series, of_turns
+from dslite.measure.validity import RUN_TO_RUN, broken, is_rule
+from dslite.measure.verdict import Ratio, of_series, of_turns
 from dslite.records import BenchReport, Run
 from dslite.report.columns import chain, find, titles
 
@@ -56,14 +56,20 @@ class Pair:
     def verdict(self) -> str:
         """Say what is shown of the second run, or why nothing can be.
 
-        Runs that break a rule have no verdict, unless they took turns: what disturbed one disturbed the other.
+        Runs that break a rule have no verdict, unless they took turns, as what disturbed one disturbed the other, or
+        had few runs, as the interval knows how many there are.
         """
         for side, run in self.sides:
             if run.error:
                 return f"failed {side}"
         if self.ratio is None:
             return "not timed"
-        return "not valid" if self.not_valid and not self.ratio.n_rounds else self.ratio.verdict
+        is_spoiled = any(is_rule(flag) and flag.code != "few_runs" for _, run in self.sides for flag in run.flags)
+        if is_spoiled and not self.ratio.n_rounds:
+            return "not valid"
+        if not math.isfinite(self.ratio.high):
+            return "too few rounds" if self.ratio.n_rounds else "too few runs"
+        return self.ratio.verdict
 
     @property
     def not_valid(self) -> list[str]:
@@ -80,21 +86,21 @@ class Comparison:
         after: of that other one; the same name: rows of one report.
         environment: what differs between them besides the files, each as ``name: one, other``.
         pairs: the cases that both have.
-        only_before: names of the cases that the second has not; of one report, rows that have none to compare with.
+        only_before: the cases that the second has not, with their names; of one report, rows that have none to compare
+            with.
         only_after: that the first has not.
+        is_within: whether these are the rows of one report.
+        partial: what is missing of a report, a sentence each.
     """
 
     before: str
     after: str
     environment: tuple[str, ...]
     pairs: tuple[Pair, ...]
-    only_before: tuple[str, ...]
-    only_after: tuple[str, ...]
-
-    @property
-    def is_within(self) -> bool:
-        """Tell whether these are the rows of one report."""
-        return all(pair.against for pair in self.pairs)
+    only_before: tuple[tuple[str, Run], ...]
+    only_after: tuple[tuple[str, Run], ...]
+    is_within: bool = False
+    partial: tuple[str, ...] = ()
 
 
 def compare(
@@ -102,7 +108,8 @@ def compare(
 ) -> Comparison:
     """Pair the cases of two reports: the same model, or file, on the same target.
 
-    Where each has one case alone, these are a pair, whatever they are called.
+    Of several that are alike, the same bytes are a pair, or else files of one name, or else those of one place in their
+    reports. Where each report has one case alone, these are a pair, whatever they are called.
 
     Args:
         before: what is compared with.
@@ -113,24 +120,30 @@ def compare(
     Raises:
         ReportError: where they have no case in common.
     """
-    first, second = dict(_cases(before)), dict(_cases(after))
-    if len(first) == len(second) == 1 and first.keys() != second.keys():
-        (one,), (other,) = first.values(), second.values()
-        pairs = [_pair(f"{Path(one.artifact.path).name} and {Path(other.artifact.path).name}", one, other, run_to_run)]
-        return Comparison(*names, tuple(_differences(before, after, pairs)), tuple(pairs), (), ())
-    common = [case for case in first if case in second]
-    if not common:
+    matched, only_before, only_after = _matched(before.runs, after.runs)
+    if not matched and len(before.runs) == len(after.runs) == 1:
+        ((one,), (other,)) = before.runs, after.runs
+        name = f"{Path(one.artifact.path).name} and {Path(other.artifact.path).name}"
+        pairs, only_before, only_after = [_pair(name, one, other, run_to_run)], [], []
+    elif not matched:
         raise ReportError(
-            f"{names[0]} and {names[1]} have no case in common: one has {_some(first)}, the other {_some(second)}"
+            f"{names[0]} and {names[1]} have no case in common: one has {_some(before.runs)}, the other "
+            f"{_some(after.runs)}"
         )
-    called = dict(zip(common, titles([first[case] for case in common]), strict=True))
-    pairs = [_pair(called[case], first[case], second[case], run_to_run) for case in common]
+    else:
+        called = titles([one for one, _ in matched])
+        pairs = [_pair(name, *both, run_to_run) for name, both in zip(called, matched, strict=True)]
     return Comparison(
         *names,
-        tuple(_differences(before, after, pairs)),
-        tuple(pairs),
-        tuple(_short(run) for case, run in first.items() if case not in second),
-        tuple(_short(run) for case, run in second.items() if case not in first),
+        environment=tuple(_differences(before, after, pairs)),
+        pairs=tuple(pairs),
+        only_before=tuple((_short(run), run) for run in only_before),
+        only_after=tuple((_short(run), run) for run in only_after),
+        partial=tuple(
+            f"{name} is partial: {report.partial}"
+            for name, report in zip(names, (before, after), strict=True)
+            if report.partial
+        ),
     )
 
 
@@ -138,14 +151,17 @@ def within(report: BenchReport, name: str, run_to_run: float = RUN_TO_RUN) -> Co
     """Compare the rows of one report, see `pairs_within`.
 
     Raises:
-        ReportError: where there are not two rows of one target.
+        ReportError: where there are not two rows that do the same, and at least one of them was measured.
     """
     pairs = pairs_within(report, run_to_run)
     if not pairs:
-        raise ReportError(f"{name}: expected two rows of one part and target to compare, or two reports")
+        failed = f"; {n} of its rows failed" if (n := sum(bool(run.error) for run in report.runs)) else ""
+        raise ReportError(f"{name}: expected two rows of one part and target to compare, or two reports{failed}")
     compared = {id(run) for pair in pairs for run in (pair.before, pair.after)}
-    alone = [title for title, run in zip(titles(report.runs), report.runs, strict=True) if id(run) not in compared]
-    return Comparison(name, name, (), tuple(pairs), tuple(alone), ())
+    named = zip(titles(report.runs), report.runs, strict=True)
+    alone = tuple((title, run) for title, run in named if id(run) not in compared)
+    partial = (f"{name} is partial: {report.partial}",) if report.partial else ()
+    return Comparison(name, name, (), tuple(pairs), alone, (), is_within=True, partial=partial)
 
 
 def pairs_within(report: BenchReport, run_to_run: float = RUN_TO_RUN) -> list[Pair]:
@@ -174,22 +190,45 @@ def pairs_in_turn(report: BenchReport) -> list[Pair]:
     return [pair for pair in pairs_within(report) if pair.ratio and pair.ratio.n_rounds]
 
 
-def _cases(report: BenchReport) -> Iterator[tuple[tuple[object, ...], Run]]:
-    """Give the runs, each with what makes it the same case in another report."""
-    devices: dict[str, set[str]] = defaultdict(set)
-    for run in report.runs:
-        if run.device:
-            devices[run.target].add(run.device.id)
-    seen: Counter[tuple[object, ...]] = Counter()
-    for run in report.runs:
-        artifact = run.artifact
-        name: object = artifact.backbone or artifact.part
-        if artifact.exporter is None:
-            name = Path(artifact.path).name
-        device = run.device.id if run.device and len(devices[run.target]) > 1 else ""
-        case = (name, artifact.part, artifact.compressors, artifact.exporter, run.target, device)
-        seen[case] += 1
-        yield (*case, seen[case]), run
+def _matched(before: Sequence[Run], after: Sequence[Run]) -> tuple[list[tuple[Run, Run]], list[Run], list[Run]]:
+    """Give the runs that are pairs, in the order of the first report, and what is left of either."""
+    partners: dict[int, int] = {}
+    for facts in ((_device, _bytes), (_device, _name), (_bytes,), (_name,), (_device,), ()):
+        taken = set(partners.values())
+        waiting: dict[tuple[object, ...], deque[int]] = defaultdict(deque)
+        for j, run in enumerate(after):
+            if j not in taken:
+                waiting[_case(run), *(fact(run) for fact in facts)].append(j)
+        for i, run in enumerate(before):
+            if i not in partners and (found := waiting[_case(run), *(fact(run) for fact in facts)]):
+                partners[i] = found.popleft()
+    taken = set(partners.values())
+    return (
+        [(run, after[partners[i]]) for i, run in enumerate(before) if i in partners],
+        [run for i, run in enumerate(before) if i not in partners],
+        [run for j, run in enumerate(after) if j not in taken],
+    )
+
+
+def _case(run: Run) -> tuple[object, ...]:
+    """Give what makes a run the same case in another report; a foreign file has its name alone."""
+    artifact = run.artifact
+    name = (artifact.backbone or artifact.part) if artifact.exporter else _name(run)
+    target, _, options = run.target.partition(":")
+    others = tuple(option for option in options.split(",") if not option.startswith("device="))
+    return name, artifact.part, artifact.compressors, artifact.exporter, target, others
+
+
+def _device(run: Run) -> object:
+    return run.device and run.device.id
+
+
+def _bytes(run: Run) -> object:
+    return run.artifact.sha256 or id(run)  # without a hash, none is known to be the same
+
+
+def _name(run: Run) -> str:
+    return Path(run.artifact.path).name
 
 
 def _pair(name: str, before: Run, after: Run, run_to_run: float, against: str = "") -> Pair:
@@ -277,13 +316,9 @@ def _told(value: object) -> str:
 
 
 def _short(run: Run) -> str:
-    if run.artifact.exporter is None:
-        return f"{Path(run.artifact.path).name} on {run.target}"
-    parts = [run.artifact.backbone or run.artifact.part, run.artifact.part, run.artifact.exporter]
-    links = [chain(run.artifact.compressors)] if run.artifact.compressors else []
-    return ", ".join([*dict.fromkeys(parts), *links]) + f" on {run.target}"
+    return f"{_name(run)} on {run.target}"
 
 
-def _some(cases: Mapping[Any, Run]) -> str:
-    named = [_short(run) for run in cases.values()]
+def _some(runs: Sequence[Run]) -> str:
+    named = [_short(run) for run in runs]
     return f"{named[0]} and {len(named) - 1} more" if len(named) > 1 else "".join(named) or "none"

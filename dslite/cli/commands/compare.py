@@ -6,6 +6,8 @@ import click
 
 from dslite.cli.console import json_option, out, print_json
 from dslite.cli.options import PATH, share_of
+from dslite.errors import SpecError
+from dslite.measure.validity import RUN_TO_RUN
 
 BEYOND = 3
 """Exit code where a case goes beyond a limit."""
@@ -33,14 +35,15 @@ class _Share(click.ParamType[float]):
     multiple=True,
     metavar="LIMIT",
     help="End with exit code 3 where a change is beyond this: 'latency.p50>5%', 'size>0', 'memory>1MB', or, of "
-    "reports of `dslite compress`, 'uar<-0.02'. A median latency counts where the difference is shown, another time "
-    "where it is beyond --run-to-run too; one that is not valid is not judged, and that is said. May be repeated.",
+    "reports of `dslite compress`, 'uar<-0.02'. A time must be shown to be beyond it: the end of the interval of the "
+    "ratio is, or, of first, init and percentiles, the figure less --run-to-run. What cannot be judged is told. May be "
+    "repeated.",
 )
 @click.option(
     "--run-to-run",
     type=_Share(),
-    default=0.25,
-    show_default="25%",
+    default=RUN_TO_RUN,
+    show_default=f"{RUN_TO_RUN:.0%}",
     help="What is allowed for between two runs of one file that did not take turns.",
 )
 @json_option
@@ -53,7 +56,7 @@ def command(reports: tuple[Path, ...], limits: tuple[str, ...], run_to_run: floa
 
     Machine, software and settings that differ are named first. Exit codes: 0, whatever the verdict, unless there is a
     limit (--fail-if): 3 where it is exceeded, or a case fails, is gone, or lost that figure; 2 where there is nothing
-    to compare.
+    to compare, or no case could be judged by a limit: none is valid, or has runs enough.
     """
     from dslite.cli.reports import read
     from dslite.codec import to_json
@@ -78,5 +81,13 @@ def command(reports: tuple[Path, ...], limits: tuple[str, ...], run_to_run: floa
             console.print(f"beyond the limit: {excess}", style="red", markup=False)
         for excess in judged.not_judged:
             console.print(f"not judged: {excess}", style="yellow", markup=False)
+        for text, n in judged.judged.items():
+            if n and not any(excess.limit == text for excess in (*judged.beyond, *judged.not_judged)):
+                console.print(f"within: {text}, {n} case{'s' if n > 1 else ''}", style="green", markup=False)
     if judged.beyond:
         raise SystemExit(BEYOND)
+    if judged.blind:
+        raise SpecError(
+            f"--fail-if {', '.join(judged.blind)}: no case could be judged: measure again, on a quiet machine, for "
+            "longer, or in turn, dslite bench A.tflite B.tflite --interleave"
+        )
