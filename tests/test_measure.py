@@ -24,7 +24,7 @@ from dslite.measure.memory import measure_memory
 from dslite.measure.protocol import measure_latency, measure_together
 from dslite.measure.statistics import summarise
 from dslite.measure.turns import FAILED_BY_TURNS, timed_by_turns
-from dslite.measure.watch import Watch
+from dslite.measure.watch import Watch, conditions, over_turns
 from dslite.measure.watch import flags as watch_flags
 from dslite.records import Artifact, Device, Flag, Measurement, Options, Outcome, Plan, Progress, Run, Target
 from dslite.registry import registry
@@ -138,7 +138,8 @@ def test_models_take_turns_forth_and_back_and_each_visit_begins_with_a_run_that_
 
     plan = Plan(1, warmup_runs=2, warmup_s=0.0, runs=12, min_s=0.0)
     found = measure_together([Named(k).open for k in range(3)], [np.zeros((1, 1))] * 3, plan, _nothing)
-    assert [len(samples) for samples in found] == [12] * 3
+    assert [len(turn.samples_s) for turn in found] == [12] * 3
+    assert all(turn.elapsed_s >= sum(turn.samples_s) for turn in found)
     visits = [k for i in range(6) for k in ((0, 1, 2) if i % 2 == 0 else (2, 1, 0))]
     assert order == [k for k in range(3) for _ in range(3)] + [k for k in visits for _ in range(1 + 2)]
 
@@ -147,7 +148,8 @@ def test_the_cap_ends_turns_too() -> None:
     models = [_Recorder(0.01), _Recorder(0.01)]
     plan = Plan(1, 0, 0.0, 10_000, 0.0, max_s=0.3)
     found = measure_together([model.open for model in models], [np.zeros((1, 1))] * 2, plan, _nothing)
-    assert all(6 <= len(samples) <= 36 for samples in found)  # one a visit at least
+    assert all(6 <= len(turn.samples_s) <= 36 for turn in found)  # one a visit at least
+    assert all(0.06 <= turn.elapsed_s < 10 for turn in found)
 
 
 # -- memory ---------------------------------------------------------------------------------------------
@@ -580,11 +582,44 @@ def test_what_other_processes_take_is_seen_and_named() -> None:
     assert json.loads(json.dumps(seen)) == seen
 
 
+def _turn(others_s: float, lowest_hz: float = 3e9, **processes_s: float) -> dict[str, Any]:
+    """What a `Watch` has seen of a turn of 0.2 s, too short to tell anything by itself, of which a file had half."""
+    hz = {"before": 3e9, "lowest": lowest_hz, "after": 3e9}
+    clocks = {"span_s": 0.2, "others_s": others_s, "stolen_s": 0.0, "processes_s": processes_s}
+    return conditions("2026-01-01T00:00:00Z", 0.1, "performance", hz, clocks) | {"elapsed_s": 0.1}
+
+
+def test_turns_too_short_to_tell_by_themselves_tell_together_what_others_took() -> None:
+    turns = [_turn(0.19, python=0.1), _turn(0.2, 2.5e9, python=0.06, make=0.02), _turn(0.21)]
+    assert all(turn["other_cores_busy"] is None and turn["busiest"] == [] for turn in turns)
+    seen = over_turns(turns)
+    assert seen["other_cores_busy"] == pytest.approx(1.0)
+    assert seen["busiest"] == [{"name": "python", "cores": 0.27}]
+    assert seen["elapsed_s"] == pytest.approx(0.3)
+    assert seen["cpu_frequency"]["lowest"] == 2.5e9
+    assert "background_load" in {flag.code for flag in watch_flags(seen, cpu_count())}
+    assert over_turns([]) == over_turns([turns[0], {}]) == {}
+
+
+def test_what_others_took_of_short_turns_makes_their_row_invalid(small_system: Any) -> None:
+    run = _run(small_system.files["whole", "tflite-float32"])
+    samples = Measurement("latency", 0.1, "s", "m", (0.1,) * 20)
+    busy, quiet = (
+        [replace(run, measurements=(samples,), flags=(), conditions=_turn(others)) for _ in range(6)]
+        for others in (0.2 * cpu_count(), 0.0)
+    )
+    for turns, is_told in ((busy, True), (quiet, False)):
+        assert ("background_load" in {flag.code for flag in timed_by_turns(run, turns, []).flags}) == is_told
+    found = timed_by_turns(run, busy, [])
+    assert found.conditions["other_cores_busy"] == pytest.approx(cpu_count())
+    assert len(found.conditions["turns"]) == 6
+
+
 @pytest.mark.parametrize(
     ("changes", "threads", "told"),
     [
         ({}, 1, {}),
-        ({"other_cores_busy": 1.5}, 1, {"background_load": "kept 1.5 cores busy meanwhile (among them python 0.4)"}),
+        ({"other_cores_busy": 1.5}, 1, {"background_load": " cores busy meanwhile, where"}),
         ({"other_cores_busy": 0.04}, 1, {}),
         ({"stolen_cores": 2.0}, 1, {"stolen": "the hypervisor kept 2.00 of"}),
         ({"cpu_frequency": {"before": 3e9, "lowest": 2e9, "after": 3e9}}, 1, {"frequency_fell": "3.00 down to 2.00"}),

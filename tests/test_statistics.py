@@ -60,7 +60,9 @@ def test_the_interval_of_the_median_has_it_about_95_times_in_100(family: str, n:
     assert 0.88 <= share <= 0.995
 
 
-@pytest.mark.parametrize(("n", "neighbours", "least"), [(50, 0.5, 0.8), (200, 0.5, 0.85), (1000, 0.9, 0.88)])
+@pytest.mark.parametrize(
+    ("n", "neighbours", "least"), [(50, 0.5, 0.88), (50, 0.8, 0.83), (200, 0.5, 0.9), (1000, 0.9, 0.91)]
+)
 def test_the_interval_holds_also_where_neighbours_are_alike(n: int, neighbours: float, least: float) -> None:
     """Series of a shared machine are so: half of those in `benchmarks/results` have a correlation above 0.4."""
     random = np.random.default_rng(14)
@@ -74,18 +76,18 @@ def test_the_correlation_time_is_that_of_theory() -> None:
     for neighbours in (0.0, 0.5, 0.9):
         theory = 1 + 2 * sum(2 / math.pi * math.asin(neighbours**k) for k in range(1, 200))
         found = np.mean([correlation_time(_correlated(random, 5000, neighbours)) for _ in range(20)])
-        assert found == pytest.approx(theory, rel=0.1)
+        assert 0.95 * theory < found < 1.2 * theory  # the larger one of two estimates
     assert correlation_time([1.0] * 20) == 1
     assert correlation_time([1.0]) == 1
 
 
-@pytest.mark.parametrize("neighbours", [0.0, 0.5])
-def test_chance_alone_seldom_makes_a_trend_or_a_slow_start(neighbours: float) -> None:
+@pytest.mark.parametrize(("n", "neighbours"), [(50, 0.5), (50, 0.9), (200, 0.0), (200, 0.5), (200, 0.9)])
+def test_chance_alone_seldom_makes_a_trend_or_a_slow_start(n: int, neighbours: float) -> None:
     random = np.random.default_rng(16)
-    drawn = [_correlated(random, 200, neighbours) for _ in range(200)]
+    drawn = [_correlated(random, n, neighbours) for _ in range(200)]
     trends, starts = map(trend, drawn), map(slow_start, drawn)
-    assert sum(each is not None and each.p < 0.01 for each in trends) <= 14
-    assert sum(each is not None and each.p < 0.01 for each in starts) <= 14
+    assert sum(each is not None and each.p < 0.01 for each in trends) <= 20
+    assert sum(each is not None and each.p < 0.01 for each in starts) <= 10
 
 
 def test_neighbours_that_are_alike_widen_the_interval() -> None:
@@ -348,3 +350,17 @@ def test_two_speeds_are_found_in_a_series_of_a_million_too() -> None:
     assert found is not None
     assert found.share == pytest.approx(0.3, abs=0.01)
     assert (found.lower, found.upper) == (pytest.approx(2e-6, rel=0.01), pytest.approx(3e-6, rel=0.01))
+
+
+def test_the_ticks_of_a_coarse_clock_are_not_two_speeds() -> None:
+    random = np.random.default_rng(18)
+    ticks = np.round(random.normal(5.5, 0.3, 500)) * 1e-6
+    assert modes(ticks.tolist()) is None
+    apart = np.round(np.where(random.random(500) < 0.4, 5.5, 50.5) + random.normal(0, 0.3, 500)) * 1e-6
+    assert modes(apart.tolist()) is not None
+
+
+def test_values_of_a_coarse_clock_are_as_independent_as_they_are() -> None:
+    """Equal values have one rank: ranks by their places would be a trend."""
+    random = np.random.default_rng(19)
+    assert correlation_time(random.integers(5, 7, 2000) * 1e-6) < 1.3

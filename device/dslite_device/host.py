@@ -157,13 +157,15 @@ def _together(
     timing = _follow("together", jobs, progress)
     flags = tuple(watch.flags(timing["seen"], jobs[0][1].threads))
     found = []
-    for (_, each), samples in zip(jobs, timing["samples_s"], strict=True):
+    for (_, each), turn in zip(jobs, timing["turns"], strict=True):
+        samples = turn["samples_s"]
         method = (
-            f"{len(samples)} runs, in turn with {len(jobs) - 1} other files in one process, a few at a time, "
+            f"{len(samples)} runs, one of {len(jobs)} files in turn in one process, a few at a time, "
             f"wall clock, batch 1; {_setting(runtime, timing, each)}"
         )
         latency = Measurement("latency", statistics.median(samples), "s", method, tuple(samples))
-        found.append(Outcome((latency, *_matmul_rate(timing, each)), flags, timing["seen"]))
+        seen = timing["seen"] | {"elapsed_s": round(turn["elapsed_s"], 3)}
+        found.append(Outcome((latency, *_matmul_rate(timing, each)), flags, seen))
     return found
 
 

@@ -88,7 +88,7 @@ def _measure_together(jobs: Sequence[tuple[Path, Plan]]) -> dict[str, Any]:
     from dslite.measure.watch import Watch
 
     watch, plan = Watch(), jobs[0][1]
-    samples = measure_together(
+    turns = measure_together(
         [partial(open_session, path, plan.threads) for path, plan in jobs],
         [np.load(plan.input_path) for _, plan in jobs],
         plan,
@@ -96,7 +96,7 @@ def _measure_together(jobs: Sequence[tuple[Path, Plan]]) -> dict[str, Any]:
         watch,
     )
     rate = _matmul_rate(plan, _PRODUCTS_OF_A_TURN_S)
-    return {"samples_s": samples, "seen": watch.seen(), "matmul_rate": rate}
+    return {"turns": [dataclasses.asdict(turn) for turn in turns], "seen": watch.seen(), "matmul_rate": rate}
 
 
 def _matmul_rate(plan: Plan, seconds: float) -> float | None:

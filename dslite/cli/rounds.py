@@ -84,7 +84,7 @@ def time_in_rounds(
 
 
 def n_turns(n_files: int, n_rounds: int) -> int:
-    """Estimate how many turns `time_in_rounds` takes: on one target, half as many again as the files have."""
+    """Estimate how many turns `time_in_rounds` takes: a quarter more than files have, or, alone, twice as many."""
     return 3 * n_files * n_rounds // 2
 
 
@@ -137,12 +137,16 @@ def _side_by_side(base: int | None, others: Sequence[int], n_rounds: int) -> lis
 
 
 def _one_by_one(base: int | None, others: Sequence[int], n_rounds: int) -> list[_Group]:
-    """Give files alone: the one that others are compared with comes first and after every two of them."""
+    """Give files alone, each next to a turn of the one that it is compared with, before it and after it by turns.
+
+    No two of them share such a turn: their ratios would not be independent, which the interval of a verdict takes them
+    for.
+    """
     turns = [turn for i in range(n_rounds) for turn in (reversed(others) if i % 2 else others)]
     if base is None:
         return [[(turn, None)] for turn in turns]
     found: _Group = []
     for i, turn in enumerate(turns):
-        found += [(turn, +1)] if i % 2 else [(base, 0), (turn, -1)]
-    found += [(base, 0)] * (1 if turns else n_rounds)
+        found += [(turn, +1), (base, 0)] if i % 2 else [(base, 0), (turn, -1)]
+    found += [] if turns else [(base, 0)] * n_rounds
     return [[each] for each in found]

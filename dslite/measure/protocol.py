@@ -91,13 +91,26 @@ def _undisturbed(watch: Watch | None) -> Iterator[None]:
         watch.end()
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a file took of a turn that several had together.
+
+    Attributes:
+        samples_s: of each timed run.
+        elapsed_s: of all of them, with what was between.
+    """
+
+    samples_s: tuple[float, ...]
+    elapsed_s: float
+
+
 def measure_together(
     openers: Sequence[Callable[[], Session]],
     inputs: Sequence[Array],
     plan: Plan,
     progress: Progress,
     watch: Watch | None = None,
-) -> list[tuple[float, ...]]:
+) -> list[Turn]:
     """Open several models, warm each up, then time them in turn, a few runs at a time: A B B A A B B A ...
 
     What disturbs one disturbs the others, so ratios of their medians are steadier than any of these. Before the first
@@ -111,10 +124,11 @@ def measure_together(
         watch: as in `measure_latency`.
 
     Returns:
-        Seconds of the timed runs of each.
+        The turn of each.
     """
     sessions = [open_() for open_ in openers]
     samples: list[list[float]] = [[] for _ in sessions]
+    seconds_of = [0.0] * len(sessions)
 
     def run(k: int) -> float:
         sessions[k].feed(inputs[k][len(samples[k]) % len(inputs[k])])
@@ -137,5 +151,6 @@ def measure_together(
             while not n or (elapsed < most and (n < n_runs or elapsed < seconds)):
                 samples[k].append(run(k))
                 n, elapsed = n + 1, time.perf_counter() - visit
+            seconds_of[k] += elapsed
             progress("timing in turn", i / len(visits))
-    return [tuple(each) for each in samples]
+    return [Turn(tuple(each), seconds) for each, seconds in zip(samples, seconds_of, strict=True)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dslite.measure import series
+from dslite.measure import series, watch
 from dslite.measure.figures import DERIVED, derived, find, with_statistics
 from dslite.measure.validity import BY_TURNS, OF_THE_MOMENT
 from dslite.records import Flag, Measurement, Run
@@ -63,18 +63,20 @@ def _with_what_was_seen(run: Run, turns: Sequence[Run], taken: Sequence[Measurem
     """Add flags and conditions of the turns, in place of those of earlier turns, and of the series they replace."""
     n_runs = sum(len(m.samples) for m in taken)
     elapsed = sum(series.elapsed_s(m.samples, turn.conditions) or 0 for m, turn in zip(taken, turns, strict=True))
+    in_all = watch.over_turns([turn.conditions for turn in turns])
     earlier = {flag.code for flag in run.flags if flag.code.endswith(BY_TURNS)} - {FAILED_BY_TURNS}
     gone = earlier | series.CODES | OF_THE_MOMENT
     kept = [flag for flag in run.flags if flag.code not in gone] + series.enough(n_runs, elapsed)
+    kept += watch.flags(in_all | {"cpu_frequency": None}, run.plan.threads) if in_all else []
     # Turns are short, each begins anew, and together they are no series.
-    told = {flag.code for flag in kept} | series.CODES | {"slow_first"}
+    told = {flag.code for flag in kept} | series.CODES | {"slow_first"} | (watch.OF_CORES if in_all else set())
     often = Counter(flag.code for turn in turns for flag in turn.flags)
     new = {flag.code: flag for turn in turns for flag in turn.flags if flag.code not in told}
     by_turns = [
         Flag(code + BY_TURNS, flag.message) for code, flag in new.items() if often[code] >= _SEEN_OFTEN * len(turns)
     ]
     seen = [turn.conditions for turn in turns]
-    conditions = {name: value for name, value in run.conditions.items() if name != "turns"}
+    conditions = {name: value for name, value in run.conditions.items() if name != "turns"} | in_all
     if any(seen):
         conditions["turns"] = seen
     return replace(run, flags=(*kept, *by_turns), conditions=conditions)

@@ -77,7 +77,10 @@ def background_load(busy_cores: float, threads: int, n_cores: int) -> str:
     """
     free = n_cores - threads
     allowed = min(_BUSY_CORES, max(free, 0) + _BUSY_SHARE * n_cores) if n_cores else _BUSY_CORES
-    return f"other processes kept {busy_cores:.1f} cores busy meanwhile" if busy_cores > allowed else ""
+    if busy_cores <= allowed:
+        return ""
+    of = f" of {n_cores}" if n_cores else ""
+    return f"other processes kept {busy_cores:.2f}{of} cores busy meanwhile, where {allowed:.2f} are allowed"
 
 
 def stolen(cores: float, n_cores: int) -> str:

@@ -3,7 +3,8 @@
 import contextlib
 import os
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,16 @@ from typing import Any
 import psutil
 
 from dslite.measure import validity
-from dslite.measure.environment import cores_allowed, load_average
+from dslite.measure.environment import cores_allowed, cpu_count, load_average
 from dslite.records import Flag
 
 _LEAST_SPAN_S = 0.5
 """Kernels count in steps of 10 ms a core: over less time these are as large as what is judged."""
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+OF_CORES = frozenset({"background_load", "stolen"})
+"""Codes of flags on what took cores: of turns, only all of them together can tell."""
+_WORTH_KEEPING_S = 0.01
+"""Of a process: what kernels count in."""
 _BUSIEST = 3
 _WORTH_NAMING = 0.05
 """Cores that a process keeps busy."""
@@ -29,16 +34,16 @@ class _Moment:
     Attributes:
         at: wall clock.
         own: of this process, all threads.
-        busy: of all cores, without what was stolen.
-        stolen: that a hypervisor did not give.
-        processes: processor seconds of each other one, by its number, with its name.
+        busy: of the cores that this process may use, without what was stolen.
+        stolen: of these, that a hypervisor did not give.
+        processes: processor seconds of the others, by their names.
     """
 
     at: float
     own: float
     busy: float
     stolen: float
-    processes: dict[int, tuple[str, float]]
+    processes: dict[str, float]
 
 
 class Watch:
@@ -66,31 +71,78 @@ class Watch:
         self.look()
 
     def seen(self) -> dict[str, Any]:
-        """Give the conditions of the series, JSON-ready.
-
-        ``started``; ``elapsed_s``, from the first timed run to the last; ``cores_allowed``, this process' affinity;
-        ``load_average_before``, of a minute; ``other_cores_busy``, by other processes, and ``stolen_cores``, by a
-        hypervisor, on average, None of a series too short to tell; ``busiest``, the other processes that took most,
-        with their cores; ``cpu_frequency``, hertz, of the fastest core before, at its lowest, and after; ``governor``.
-        What the system does not tell is None.
-        """
+        """Give the conditions of the series, JSON-ready; see `conditions`."""
         before, after = self._moments
-        span = after.at - before.at
-        long_enough = span >= _LEAST_SPAN_S
-        others = max(0.0, (after.busy - before.busy - (after.own - before.own)) / span) if long_enough else None
-        return {
-            "started": self._started,
-            "elapsed_s": round(span, 3),
-            "cores_allowed": cores_allowed(),
-            "load_average_before": self._load,
-            "other_cores_busy": None if others is None else round(others, 3),
-            "stolen_cores": round((after.stolen - before.stolen) / span, 3) if long_enough else None,
-            "busiest": _busiest(before, after, span) if long_enough else [],
-            "cpu_frequency": {"before": self._hz[0], "lowest": min(self._hz), "after": self._hz[-1]}
-            if self._hz
-            else None,
-            "governor": _governor(),
+        taken = {
+            name: after.processes[name] - before.processes.get(name, 0.0) for name in after.processes
+        }  # of a name whose processes have ended since, less than it took
+        clocks = {
+            "span_s": after.at - before.at,
+            "others_s": max(0.0, after.busy - before.busy - (after.own - before.own)),
+            "stolen_s": after.stolen - before.stolen,
+            "processes_s": {name: seconds for name, seconds in taken.items() if seconds >= _WORTH_KEEPING_S},
         }
+        hz = {"before": self._hz[0], "lowest": min(self._hz), "after": self._hz[-1]} if self._hz else None
+        return conditions(self._started, self._load, _governor(), hz, clocks)
+
+
+def conditions(
+    started: str, load: float, governor: str | None, hz: dict[str, float] | None, clocks: dict[str, Any]
+) -> dict[str, Any]:
+    """Put together what was seen of the machine while a series was timed, JSON-ready.
+
+    Returns:
+        ``started``; ``elapsed_s``; ``cores_allowed``, this process' affinity; ``load_average_before``, of a minute;
+        ``other_cores_busy``, by other processes, and ``stolen_cores``, by a hypervisor, on average, None of a series
+        too short to tell; ``busiest``, the other processes that took most, with their cores; ``cpu_frequency``, hertz,
+        of the fastest core before, at its lowest, and after; ``governor``; and ``clocks``, what the averages are of:
+        these of several series can be added. What the system does not tell is None.
+    """
+    span = clocks["span_s"]
+    long_enough = span >= _LEAST_SPAN_S
+    most = sorted(clocks["processes_s"].items(), key=lambda each: -each[1])[:_BUSIEST] if long_enough else []
+    return {
+        "started": started,
+        "elapsed_s": round(span, 3),
+        "cores_allowed": cores_allowed(),
+        "load_average_before": load,
+        "other_cores_busy": round(clocks["others_s"] / span, 3) if long_enough else None,
+        "stolen_cores": round(clocks["stolen_s"] / span, 3) if long_enough else None,
+        "busiest": [
+            {"name": name, "cores": round(taken / span, 2)} for name, taken in most if taken >= _WORTH_NAMING * span
+        ],
+        "cpu_frequency": hz,
+        "governor": governor,
+        "clocks": clocks,
+    }
+
+
+def over_turns(turns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put together what was seen in several turns, as `conditions` does; empty where that was not this host's.
+
+    A turn alone is too short to tell how busy the cores were, kernels count in steps of 10 ms; all of them are not.
+    """
+    clocks: list[dict[str, Any]] = [turn["clocks"] for turn in turns if "clocks" in turn]
+    if not clocks or len(clocks) < len(turns):
+        return {}
+    processes: Counter[str] = Counter()
+    for each in clocks:
+        processes.update(each["processes_s"])
+    whole: dict[str, Any] = {name: sum(each[name] for each in clocks) for name in ("span_s", "others_s", "stolen_s")}
+    hz = [turn["cpu_frequency"] for turn in turns if turn["cpu_frequency"]]
+    seen_hz = (
+        {
+            "before": hz[0]["before"],
+            "lowest": min(each["lowest"] for each in hz),
+            "after": hz[-1]["after"],
+        }
+        if hz
+        else None
+    )
+    first = turns[0]
+    whole |= {"processes_s": dict(processes)}
+    found = conditions(first["started"], first["load_average_before"], first["governor"], seen_hz, whole)
+    return found | {"elapsed_s": round(sum(turn["elapsed_s"] for turn in turns), 3)}
 
 
 def flags(seen: dict[str, Any], threads: int) -> list[Flag]:
@@ -100,7 +152,7 @@ def flags(seen: dict[str, Any], threads: int) -> list[Flag]:
         seen: from `Watch.seen`.
         threads: of the runtime.
     """
-    n_cores = os.cpu_count() or 1
+    n_cores = cpu_count()
     busiest = ", ".join(f"{each['name']} {each['cores']:.1f}" for each in seen["busiest"])
     told = {
         "background_load": validity.background_load(seen["other_cores_busy"] or 0.0, threads, n_cores),
@@ -114,31 +166,30 @@ def flags(seen: dict[str, Any], threads: int) -> list[Flag]:
 
 
 def _moment() -> _Moment:
-    clocks = psutil.cpu_times()._asdict()
-    stolen = clocks.get("steal", 0.0)
-    # The kernel counts guests among users, too.
-    idle = sum(clocks.get(name, 0.0) for name in ("idle", "iowait", "steal", "guest", "guest_nice"))
-    processes = _processes()
-    return _Moment(time.perf_counter(), time.process_time(), sum(clocks.values()) - idle, stolen, processes)
+    cores = psutil.cpu_times(percpu=True)
+    allowed = cores_allowed()
+    ours = [cores[i] for i in allowed] if allowed and max(allowed) < len(cores) else cores
+    busy = stolen = 0.0
+    for core in ours:
+        clocks = core._asdict()
+        stolen += clocks.get("steal", 0.0)
+        # The kernel counts guests among users, too.
+        busy += sum(clocks.values()) - sum(clocks.get(name, 0.0) for name in _NOT_BUSY)
+    return _Moment(time.perf_counter(), time.process_time(), busy, stolen, _processes())
 
 
-def _processes() -> dict[int, tuple[str, float]]:
-    found = {}
+_NOT_BUSY = ("idle", "iowait", "steal", "guest", "guest_nice")
+
+
+def _processes() -> dict[str, float]:
+    """Give the processor seconds of the other processes, those of one name together."""
+    found: dict[str, float] = defaultdict(float)
     own = os.getpid()
     for process in psutil.process_iter(["name", "cpu_times"]):
         taken = process.info["cpu_times"]
         if taken and process.pid != own:
-            found[process.pid] = (process.info["name"] or "?", taken.user + taken.system)
-    return found
-
-
-def _busiest(before: _Moment, after: _Moment, span: float) -> list[dict[str, Any]]:
-    """Give the names of the processes that took most, one name once, with the cores that they kept busy."""
-    cores: dict[str, float] = defaultdict(float)
-    for number, (name, taken) in after.processes.items():
-        cores[name] += (taken - before.processes.get(number, (name, 0.0))[1]) / span
-    most = sorted(cores.items(), key=lambda each: -each[1])[:_BUSIEST]
-    return [{"name": name, "cores": round(n, 2)} for name, n in most if n >= _WORTH_NAMING]
+            found[process.info["name"] or "?"] += taken.user + taken.system
+    return dict(found)
 
 
 def _frequency() -> float | None:

@@ -42,6 +42,8 @@ _MORE_PERCENTILES = tuple(
 _FIRST = ("p50", "±", "size", "memory", "MACs", "params")
 """What models are chosen by stands on the left: a narrow window, or the eye, may see no more."""
 _FIGURES = re.compile(r"\d+(?:[.,]\d+)*")
+_MANY = ("turns", "clocks")
+"""Conditions that nobody reads; the report has them."""
 SPOILED = frozenset({"latency"})
 """What a run that is not valid says too much or too little of."""
 
@@ -200,6 +202,6 @@ def other_flags(run: Run) -> list[str]:
 
 def facts_in_words(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Give facts of an environment, a device or conditions as pairs of words; what is not known is left out."""
-    for name, value in flattened(facts).items():
-        if value is not None and name != "turns":
+    for name, value in flattened({name: fact for name, fact in facts.items() if name not in _MANY}).items():
+        if value is not None:
             yield name, value if isinstance(value, str) else json.dumps(value)
