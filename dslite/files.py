@@ -131,13 +131,16 @@ def told_apart(paths: Sequence[str]) -> list[str]:
 
     A path that is there twice has the same name twice.
     """
-    parts = [PurePath(path).parts for path in paths]
-    called: dict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)
-    for own in parts:
-        called[own[-1:]].add(own)
-    names = []
-    for own in parts:
-        alike = called[own[-1:]] - {own}
-        n = next(n for n in range(1, len(own) + 1) if n == len(own) or all(other[-n:] != own[-n:] for other in alike))
-        names.append(PurePath(*own[-n:]).as_posix())
-    return names
+    parts = {path: PurePath(path).parts for path in paths}
+    shown = dict.fromkeys(parts, 1)
+    alike = list(parts)
+    while alike:  # as many parts of each as tell it from the others
+        called: dict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)
+        for path in alike:
+            called[parts[path][-shown[path] :]].add(parts[path])
+        alike = [
+            path for path in alike if len(called[parts[path][-shown[path] :]]) > 1 and shown[path] < len(parts[path])
+        ]
+        for path in alike:
+            shown[path] += 1
+    return [PurePath(*parts[path][-shown[path] :]).as_posix() for path in paths]

@@ -106,10 +106,11 @@ def test_markdown_has_table_truths_and_command(report: BenchReport) -> None:
     text = markdown(sheet([("a.json", report)], with_paper=True))
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
-    assert "- **busy: not valid because others were busy**" in text
+    assert "- **! busy: not valid because others were busy**" in text
     assert "no row here is one of its" in text
     assert "\\<img" in text
     assert text.endswith("```\n")
+    assert "| ! busy |" in text
     assert "| paper |" in markdown(sheet([("v1.json", document.read(VERSION_1))], with_paper=True))
 
 
@@ -201,6 +202,38 @@ def test_what_is_true_of_a_row_is_told_of_the_row_as_it_stands_in_the_table(repo
     found = sheet([("a.json", report), ("b.json", replace(report, runs=report.runs[:1]))])
     assert "busy (a): not valid because others were busy" in found.invalid()
     assert any(text.startswith("busy (a): ") for text in found.flags())
+
+
+def test_stars_are_judged_among_the_rows_of_one_device_and_explained_once() -> None:
+    """Two hosts have one target: a row of the slower one is not beaten by the other's."""
+
+    def on(model: str, name: str, ms: float) -> Run:
+        row = _row(name, ms, 1e6)
+        return replace(row, device=replace(row.device, model=model))  # type: ignore[type-var]
+
+    quick, slow = ([on(model, name, ms * k) for k, name in ((1, "a"), (2, "b"))] for model, ms in (("x", 1), ("y", 9)))
+    found = sheet([("x.json", _report(*quick)), ("y.json", _report(*slow))])
+    assert found.best == {0, 2}
+    for text in (html(found), markdown(found)):
+        assert text.count("Pareto-optimal: no other row of this part and target is as low in p50, size") == 1
+    alone = sheet([("x.json", _report(quick[0])), ("z.json", _report(quick[1]))])
+    assert alone.best == {0}
+    assert "Pareto-optimal" in markdown(alone)
+
+
+def test_nothing_but_documents_is_replaced(report: BenchReport, tmp_path: Path, dslite_command: Command) -> None:
+    (tmp_path / "voice.wav").write_bytes(b"RIFF")
+    document.write(report, tmp_path / "a.json")
+    done = dslite_command("report", str(tmp_path / "a.json"), "--format", "csv", "-o", str(tmp_path / "voice.wav"))
+    assert done.returncode == 2
+    assert "is there, and by its name no page, Markdown or CSV" in done.stderr
+    assert (tmp_path / "voice.wav").read_bytes() == b"RIFF"
+
+
+def test_reports_whose_names_differ_in_their_last_part_alone_are_told_apart() -> None:
+    one = _report(_row("a", 1.0, 1e6))
+    assert sheet([("v1.0.json", one), ("v1.1.json", one)]).names[0].endswith("(v1.0)")
+    assert sheet([("a.json", one), ("a", one)]).names[0].endswith("(a.json)")
 
 
 def test_a_figure_that_was_made_in_two_ways_has_both() -> None:

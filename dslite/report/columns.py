@@ -255,7 +255,8 @@ def ordered(runs: Sequence[Run], by: str, *, descending: bool = False) -> list[R
         raise SpecError(f"no column is named {by!r}: there are {', '.join(SORTABLE)}")
     valued = [(v, i) for i, run in enumerate(runs) if (v := column.value(run)) is not None]
     there = [i for _, i in sorted(valued, key=lambda pair: pair[0], reverse=descending)]
-    return [runs[i] for i in (*there, *(i for i in range(len(runs)) if i not in set(there)))]
+    known = set(there)
+    return [runs[i] for i in (*there, *(i for i in range(len(runs)) if i not in known))]
 
 
 def too_wide(widths: Mapping[str, int], first_to_go: Sequence[str], room: int) -> list[str]:

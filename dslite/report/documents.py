@@ -40,7 +40,7 @@ def markdown(sheet: Sheet) -> str:
     headings = ["", *(" ".join(column.title.split("\n")) for column in sheet.columns)]
     lines = [f"# {_text(sheet.title)}", "", f"| {' | '.join(headings)} |", f"|---|{'---:|' * len(sheet.columns)}"]
     for i, (name, run) in enumerate(zip(sheet.names, sheet.runs, strict=True)):
-        mark = "\\* " if i in sheet.best else ""
+        mark = "\\* " if i in sheet.best else "! " if broken(run) and not run.error else ""
         cells = [mark + _text(name), *(column.cell(run) for column in sheet.columns)]
         lines.append(f"| {' | '.join(cells)} |")
         if sheet.with_paper and (figures := paper.figures_for(run)):
@@ -49,12 +49,13 @@ def markdown(sheet: Sheet) -> str:
     lines.append("")
     named = zip(sheet.names, sheet.runs, strict=True)
     lines += [f"- **failed**: {_text(f'{name}: {run.error}')}" for name, run in named if run.error]
-    lines += [f"- **{_text(text)}**" for text in (*sheet.partial(), *sheet.invalid())]
+    lines += [f"- **{_text(text)}**" for text in sheet.partial()]
+    lines += [f"- **! {_text(text)}**" for text in sheet.invalid()]
     lines += [f"- {_text(text)}" for text in sheet.in_turn()]
     lines += [f"- {_text(text)}" for text in sheet.flags()]
     if sheet.with_paper and not any(map(paper.figures_for, sheet.runs)):
         lines.append(f"- {paper.NO_ROW}")
-    lines += [f"- {_text(note)}" for note in sheet.notes()]
+    lines += [f"- {_text(note)}" for note in (*sheet.notes(), *filter(None, [sheet.star]))]
     for name, report in sheet.reports:
         code = f", commit {_text(report.commit)}" if report.commit else ""
         machine = "; ".join(f"{fact} {value}" for fact, value in facts_in_words(report.environment))
@@ -108,8 +109,7 @@ def as_csv(sheet: Sheet) -> str:
                 "false" if run.error or broken(run) else "true",
                 _harmless(";".join(flag.code for flag in run.flags)),
                 _harmless(run.error),
-                run.artifact.sha256,
-                *map(_harmless, (run.conditions.get("input", run.plan.input), *origins[i])),
+                *map(_harmless, (run.artifact.sha256, run.conditions.get("input", run.plan.input), *origins[i])),
             ]
         )
     return text.getvalue()

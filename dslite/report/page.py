@@ -11,7 +11,7 @@ from dslite.measure.validity import broken
 from dslite.records import HOST, BenchReport, Run
 from dslite.report import paper, plots
 from dslite.report.columns import Column, count, find, milliseconds, size
-from dslite.report.pareto import lowest
+from dslite.report.pareto import lowest, what_it_does
 from dslite.report.sheet import SPOILED, Sheet, facts_in_words, other_flags
 
 MOST_DRAWN = 50
@@ -118,12 +118,7 @@ def _table(sheet: Sheet) -> str:
             f'<button type="button">{escape(name)}</button><small>{escape(unit) or "&nbsp;"}</small></th>'
         )
     rows = "".join(_row(sheet, i) for i in range(len(sheet.runs)))
-    star = (
-        '<p class="quiet"><span class="star">*</span> no other row of this part and target is as low in all of median '
-        "latency, memory and size, and lower in one of them</p>"
-        if sheet.best
-        else ""
-    )
+    star = f'<p class="quiet">{escape(sheet.star)}</p>' if sheet.best else ""
     table = f'<table id="runs"><thead><tr>{"".join(headings)}</tr></thead>{rows}</table>'
     dash = (
         '<p class="quiet">-: not measured, or too few runs to tell. A click on a heading sorts; a wide table scrolls '
@@ -161,7 +156,7 @@ def _told(sheet: Sheet) -> str:
     lines += [("", text) for text in (*sheet.in_turn(), *sheet.flags())]
     if sheet.with_paper and not any(map(paper.figures_for, sheet.runs)):
         lines.append(("", paper.NO_ROW))
-    lines += [("quiet", note) for note in sheet.notes() if "* Pareto-optimal" not in note]
+    lines += [("quiet", note) for note in sheet.notes()]
     items = (f'<li class="{kind}">{escape(text)}</li>' for kind, text in lines)
     return f"<ul>{''.join(items)}</ul>"
 
@@ -171,10 +166,11 @@ def _scatters(sheet: Sheet) -> str:
 
     Rows are drawn together that do the same: the same part, on the same target, as for the stars.
     """
-    groups: dict[tuple[str, str], list[int]] = {}
+    groups: dict[tuple[str, ...], list[int]] = {}
     for i, run in enumerate(sheet.runs):
         if not run.error:
-            groups.setdefault((run.artifact.part, run.target), []).append(i)
+            groups.setdefault(what_it_does(run), []).append(i)
+    models = {run.device.model for run in sheet.runs if run.device and not run.error}
     drawn = [(group, text) for group, among in groups.items() if (text := _plots(sheet, among))]
     if not drawn:
         return ""
@@ -187,10 +183,15 @@ def _scatters(sheet: Sheet) -> str:
     told += " Upright lines: 95 % intervals of the UAR." if 'class="reach"' in text_of_all else ""
     more = f" Of {len(drawn)} targets and parts, the first {_MOST_GROUPS} are drawn." if drawn[_MOST_GROUPS:] else ""
     shown = (
-        f'{f"<h3>{escape(part)} on {escape(target)}</h3>" if len(groups) > 1 else ""}<div class="plots">{text}</div>'
-        for (part, target), text in drawn[:_MOST_GROUPS]
+        f'{f"<h3>{escape(_group(group, models))}</h3>" if len(groups) > 1 else ""}<div class="plots">{text}</div>'
+        for group, text in drawn[:_MOST_GROUPS]
     )
     return f'<p class="quiet">{told} Axes that span much are logarithmic.{more}</p>{"".join(shown)}'
+
+
+def _group(group: Sequence[str], models: set[str]) -> str:
+    part, target, *device = group
+    return f"{part} on {target}" + (f", {device[0]}" if device and len(models) > 1 else "")
 
 
 def _plots(sheet: Sheet, among: Sequence[int]) -> str:

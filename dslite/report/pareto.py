@@ -37,7 +37,7 @@ OBJECTIVES = (Objective("latency"), Objective("memory_delta"), Objective("size")
 
 
 def optimal(runs: Sequence[Run]) -> tuple[set[int], tuple[Objective, ...]]:
-    """Find the Pareto-optimal runs among those that do the same: the same part, on the same target.
+    """Find the Pareto-optimal runs among those that do the same: the same part, on the same target and device.
 
     Runs that failed or are not valid are not among them: a star is praise, and a figure that may be wrong must not take
     another one's.
@@ -46,10 +46,10 @@ def optimal(runs: Sequence[Run]) -> tuple[set[int], tuple[Objective, ...]]:
         Their positions, and the objectives they were judged by: those of `OBJECTIVES` that all runs have. Nothing
         where only one run does the same.
     """
-    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for i, run in enumerate(runs):
         if not run.error and not broken(run):
-            groups[run.artifact.part, run.target].append(i)
+            groups[what_it_does(run)].append(i)
     compared = [group for group in groups.values() if len(group) > 1]
     members = [runs[i] for group in compared for i in group]
     measured = tuple(o for o in OBJECTIVES if all(value(run, o.metric) is not None for run in members))
@@ -59,6 +59,31 @@ def optimal(runs: Sequence[Run]) -> tuple[set[int], tuple[Objective, ...]]:
     for group in compared:
         marked |= lowest({i: [value(runs[i], o.metric) or 0.0 for o in measured] for i in group})
     return marked, measured
+
+
+def what_it_does(run: Run) -> tuple[str, ...]:
+    """Give what rows must have in common to be compared: part, target, and device, by model and number."""
+    device = (run.device.model, run.device.id) if run.device else ()
+    return (run.artifact.part, run.target, *device)
+
+
+def told(objectives: Sequence[Objective], runs: Sequence[Run]) -> str:
+    """Say what a star stands for; empty where there is none.
+
+    Args:
+        objectives: from `optimal`.
+        runs: that were judged.
+    """
+    if not objectives:
+        return ""
+    metrics = [objective.metric for objective in objectives]
+    low = ", ".join("p50" if metric == "latency" else metric.removesuffix("_delta") for metric in metrics)
+    left_out = "UAR" if any(value(run, "uar") is not None for run in runs) else "accuracy"
+    spoiled = "; rows that are not valid are not judged" if any(map(broken, runs)) else ""
+    return (
+        f"* Pareto-optimal: no other row of this part and target is as low in {low}, and lower in one of them; "
+        f"{left_out} is not in it{spoiled}"
+    )
 
 
 def lowest(points: Mapping[int, Sequence[float]]) -> set[int]:

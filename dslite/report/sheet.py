@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 from dslite.codec import flattened
@@ -27,7 +26,7 @@ from dslite.report.columns import (
 )
 from dslite.report.compare_table import in_words
 from dslite.report.pairing import Pair, pairs_in_turn
-from dslite.report.pareto import optimal
+from dslite.report.pareto import optimal, told
 from dslite.report.table import notes
 
 _UAR = Column(
@@ -74,6 +73,7 @@ class Sheet:
         names: of the runs.
         columns: those in which a run has a figure.
         best: positions of the Pareto-optimal runs.
+        star: what these are, in words; empty where there are none.
         with_paper: whether the paper's figures are shown.
     """
 
@@ -83,6 +83,7 @@ class Sheet:
     names: tuple[str, ...]
     columns: tuple[Column, ...]
     best: frozenset[int]
+    star: str
     with_paper: bool
 
     @property
@@ -131,7 +132,7 @@ class Sheet:
     def least(self, metric: str, *, highest: bool = False) -> Least | None:
         """Find the run with the lowest, or highest, figure: among whole files if there are any.
 
-        Runs that are not valid count only where none is, and for what they cannot spoil: a size stays a size.
+        Runs that are not valid count for what they cannot spoil: a size stays a size.
         """
         measured = [
             (i, m.value)
@@ -139,7 +140,7 @@ class Sheet:
             if (m := find(run, metric)) and math.isfinite(m.value) and not run.error
         ]
         whole = [(i, value) for i, value in measured if self.runs[i].artifact.part == "whole"] or measured
-        valid = [(i, value) for i, value in whole if metric not in SPOILED or not broken(self.runs[i])] or whole
+        valid = [(i, value) for i, value in whole if metric not in SPOILED or not broken(self.runs[i])]
         if not valid:
             return None
         value = (max if highest else min)(value for _, value in valid)
@@ -178,7 +179,9 @@ def sheet(reports: Sequence[tuple[str, BenchReport]], title: str | None = None, 
     runs = tuple(run for _, report in reports for run in report.runs)
     names = [name for _, report in reports for name in titles(report.runs)]
     if len(reports) > 1:
-        of = [PurePath(name).with_suffix("").as_posix() for name, report in reports for _ in report.runs]
+        short = [name.removesuffix(".json") for name, _ in reports]
+        called = short if len(set(short)) == len(short) else [name for name, _ in reports]
+        of = [name for name, (_, report) in zip(called, reports, strict=True) for _ in report.runs]
         names = [f"{name} ({report})" for name, report in zip(names, of, strict=True)]
     by_name, (p5, p95, p99) = {column.name: column for column in COLUMNS}, _MORE_PERCENTILES
     ordered = [
@@ -191,8 +194,9 @@ def sheet(reports: Sequence[tuple[str, BenchReport]], title: str | None = None, 
     used = tuple(column for column in ordered if any(column.value(run) is not None for run in runs))
     backbones = sorted({run.artifact.backbone for run in runs if run.artifact.backbone})
     made = f"dslite: {backbones[0] if len(backbones) == 1 else f'{len(runs)} cases measured'}"
-    best, _ = optimal(runs)
-    return Sheet(title or made, tuple(reports), runs, tuple(names), used, frozenset(best), with_paper)
+    best, objectives = optimal(runs)
+    star = told(objectives, runs)
+    return Sheet(title or made, tuple(reports), runs, tuple(names), used, frozenset(best), star, with_paper)
 
 
 def other_flags(run: Run) -> list[str]:

@@ -16,7 +16,7 @@ from dslite.records import DEFAULT_THREADS, HOST, BenchReport, Run
 from dslite.report import paper
 from dslite.report.columns import COLUMNS, GAP, find, flag_messages, not_valid, titles, too_wide, width_of
 from dslite.report.compare_table import in_words
-from dslite.report.pareto import optimal
+from dslite.report.pareto import optimal, told
 
 _LEFT_OUT_FIRST = (
     *("std", "init", "first", "process", "peak", "GFLOP", "FLOPs", "p90", "params", "audio", "MACs", "±", "mean"),
@@ -61,7 +61,8 @@ def bench_table(report: BenchReport, width: int, sort: str | None = None) -> Gro
     if len(messages) > _MOST_NOTES:
         below.append(Text(f"{len(messages) - _MOST_NOTES} notes more: a report (-o) has all, `dslite report` shows it"))
     below += [Text(text) for text in in_words(report)]
-    below += [Text(f"- {note}", style="dim") for note in notes(report)]
+    star = told(optimal(report.runs)[1], report.runs)
+    below += [Text(f"- {note}", style="dim") for note in (*notes(report), *filter(None, [star]))]
     if left_out:
         below.append(Text(f"- left out for want of width: {', '.join(left_out)}; a report (-o) has all", style="dim"))
     return Group(table, *below)
@@ -210,15 +211,6 @@ def notes(report: BenchReport) -> list[str]:
         fed = [str(run.conditions.get("input", run.plan.input)) for run in measured]  # a target may have its own
         inputs = dict.fromkeys(text.removeprefix("pictures of ") for text in fed)
         lines.append(f"input: {'; '.join(inputs)}")
-    _, objectives = optimal(report.runs)
-    if objectives:
-        metrics = [objective.metric for objective in objectives]
-        low = ", ".join("p50" if metric == "latency" else metric.removesuffix("_delta") for metric in metrics)
-        lines.append(
-            f"* Pareto-optimal: no other row of this part and target is as low in {low}, and lower in one of them; "
-            f"{'UAR' if any(find(run, 'uar') for run in report.runs) else 'accuracy'} is not in it"
-            f"{'; rows that are not valid are not judged' if any(map(broken, report.runs)) else ''}"
-        )
     counters = {_runner(run): None for run in report.runs if find(run, "memory_delta")}
     for counter in counters:
         how = (

@@ -1,6 +1,7 @@
 """``dslite report``."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -42,18 +43,10 @@ def command(
         return
     if not reports:
         raise SpecError("expected a report: a file that `dslite bench -o` wrote")
-    suffix = output.suffix.lower() if output else ".md"
-    chosen = form or _SUFFIXES.get(suffix)
-    if chosen is None:
-        raise SpecError(f"-o: expected a name that ends in .html, .md or .csv, got {output}; or say --format")
+    chosen = _form(form, output)
     if chosen == "csv" and (title or paper):
         raise SpecError(f"{'--title' if title else '--paper'}: a CSV has figures of runs alone: choose .html or .md")
-    places = [path.resolve() for path in reports]
-    if output and output.resolve() in places:
-        raise SpecError(f"-o: {output} is a report that is to be read, with every sample: name another file")
-    for path, place in zip(reports, places, strict=True):
-        if (n := places.count(place)) > 1:
-            raise SpecError(f"{path}: expected each report once, got it {n} times")
+    _check_places(reports, output)
     from dslite.report.documents import as_csv, markdown
     from dslite.report.page import html
     from dslite.report.sheet import sheet
@@ -63,6 +56,26 @@ def command(
     if not any(report.runs for _, report in found):
         raise SpecError(f"{reports[0]}: the report has no case: measure one with `dslite bench ... -o {reports[0]}`")
     _deliver(writers[chosen](sheet(found, title, with_paper=paper)), output)
+
+
+def _form(form: str | None, output: Path | None) -> str:
+    suffix = output.suffix.lower() if output else ".md"
+    chosen = form or _SUFFIXES.get(suffix)
+    if chosen is None:
+        raise SpecError(f"-o: expected a name that ends in .html, .md or .csv, got {output}; or say --format")
+    return chosen
+
+
+def _check_places(reports: Sequence[Path], output: Path | None) -> None:
+    """Refuse a report that is named twice, and to write over one, or over what is no document."""
+    places = [path.resolve() for path in reports]
+    if output and output.resolve() in places:
+        raise SpecError(f"-o: {output} is a report that is to be read, with every sample: name another file")
+    if output and output.suffix.lower() not in _SUFFIXES and output.is_file() and output.stat().st_size:
+        raise SpecError(f"-o: {output} is there, and by its name no page, Markdown or CSV: name another file")
+    for path, place in zip(reports, places, strict=True):
+        if (n := places.count(place)) > 1:
+            raise SpecError(f"{path}: expected each report once, got it {n} times")
 
 
 def _deliver(text: str, output: Path | None) -> None:
