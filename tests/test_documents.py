@@ -211,4 +211,6 @@ def _run(lines: list[str], folder: Path, environment: dict[str, str], pip: str) 
             timeout=600,
             check=False,
         )
-        assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        # Whether a limit can be judged depends on what else the machine does; by anything else it must not fail.
+        is_blind = "--fail-if" in line and done.returncode == 2 and "no case could be judged" in done.stderr
+        assert done.returncode == 0 or is_blind, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
