@@ -9,7 +9,6 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-import click
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from dslite.cli.commands.compare import command
+from dslite.cli.options import share_of
 from dslite.errors import ReportError, SpecError
 from dslite.measure.bench import undescribed
 from dslite.measure.figures import with_statistics
@@ -100,9 +100,7 @@ def test_what_differs_besides_the_files_is_named() -> None:
 
 def test_what_is_allowed_from_run_to_run_is_one_figure() -> None:
     (option,) = [each for each in command.params if each.name == "run_to_run"]
-    assert option.default == RUN_TO_RUN
-    assert isinstance(option, click.Option)
-    assert option.show_default == f"{RUN_TO_RUN:.0%}"
+    assert share_of(str(option.default)) == RUN_TO_RUN
 
 
 def test_rows_that_took_turns_are_compared_by_their_rounds() -> None:

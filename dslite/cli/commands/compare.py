@@ -42,8 +42,8 @@ class _Share(click.ParamType[float]):
 @click.option(
     "--run-to-run",
     type=_Share(),
-    default=RUN_TO_RUN,
-    show_default=f"{RUN_TO_RUN:.0%}",
+    default=f"{RUN_TO_RUN:.0%}",
+    show_default=True,
     help="What is allowed for between two runs of one file that did not take turns.",
 )
 @json_option
