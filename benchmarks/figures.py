@@ -122,4 +122,4 @@ def measure(name: str, title: str, says: str, parts: Mapping[str, Callable[[], l
             results.add(found)
         else:
             results.add_figures(found)
-    results.write(options.output)
+        results.write(options.output)  # what took half an hour is not lost where a later part fails

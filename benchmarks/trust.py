@@ -27,6 +27,7 @@ from figures import Figure, dslite, litert_tool, measure, on_host
 from dslite.measure import bench, verdict
 from dslite.measure.figures import find
 from dslite.measure.inputs import prepare
+from dslite.measure.validity import RUN_TO_RUN
 from dslite.records import Artifact, Plan, Run
 from dslite.registry import registry
 
@@ -186,7 +187,7 @@ def apart() -> list[Figure]:
         run = bench.run(artifact, None, target, {}, SHORT, inputs, lambda *_: None)
         found = find(run.measurements, "latency")
         assert found is not None, run.error
-        series.append(found.samples)
+        series.append(found)
         told(i, N_SAME)
     ratios = [verdict.of_series(a, b) for a, b in itertools.pairwise(series)]
     wrong = sum(ratio is not None and ratio.verdict != "no difference shown" for ratio in ratios)
@@ -199,7 +200,7 @@ def apart() -> list[Figure]:
             f"{wrong} of {N_SAME} ({wrong / N_SAME:.1%}); medians differ by up to {math.expm1(most):.0%} in 95 % "
             f"of pairs, and by {math.expm1(max(logarithms)):.0%} at most",
             wrong <= 0.05 * N_SAME,
-            f"two short runs one after the other, a process each; {verdict.RUN_TO_RUN:.0%} allowed from run to run",
+            f"two short runs one after the other, a process each; {RUN_TO_RUN:.0%} allowed from run to run",
         )
     ]
 

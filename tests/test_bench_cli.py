@@ -160,7 +160,9 @@ def test_interrupting_ends_the_child_keeps_what_was_measured_and_cleans_up(
     assert err.splitlines()[-1] == "error: interrupted"
     assert "1 of 2 cases were measured" in err
     assert foreign.name in out
-    assert [run.artifact.path for run in document.read(report).runs] == [foreign.name]
+    stopped = document.read(report)
+    assert [run.artifact.path for run in stopped.runs] == [foreign.name]
+    assert stopped.partial == "1 of 2 cases were measured"
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
     assert list(temporary.iterdir()) == []
 
