@@ -98,14 +98,18 @@ class Results:
 
     def write(self, folder: Path, record: dict[str, Any] | None = None) -> None:
         """Write both files, and print the Markdown."""
+        print(self.save(folder, record))
+
+    def save(self, folder: Path, record: dict[str, Any] | None = None) -> str:
+        """Write both files; give the Markdown."""
         machine = self._machine
         where = f"{machine['cpu']}, {machine['cpus']} cores, {machine['system']}, Python {machine['python']}"
         text = "\n\n".join([f"# {self._title}", f"`{self._command}` on {where}.", *self._parts]) + "\n"
-        print(text)
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / f"{self._name}.md", text)
         data = {"environment": machine, "commit": self._commit, "figures": [asdict(f) for f in self._figures]}
         write_text(folder / f"{self._name}.json", json.dumps(data | (record or {}), indent=1) + "\n")
+        return text
 
 
 def measure(name: str, title: str, says: str, parts: Mapping[str, Callable[[], list[Figure] | str]]) -> None:
@@ -122,4 +126,5 @@ def measure(name: str, title: str, says: str, parts: Mapping[str, Callable[[], l
             results.add(found)
         else:
             results.add_figures(found)
-        results.write(options.output)  # what took half an hour is not lost where a later part fails
+        text = results.save(options.output)  # what took half an hour is not lost where a later part fails
+    print(text)

@@ -22,6 +22,8 @@ OF_CORES = frozenset({"background_load", "stolen"})
 """Codes of flags on what took cores: of turns, only all of them together can tell."""
 _WORTH_KEEPING_S = 0.01
 """Of a process: what kernels count in."""
+_NOT_BUSY = ("idle", "iowait", "steal", "guest", "guest_nice")
+"""Clocks of a core; the kernel counts guests among users, too."""
 _BUSIEST = 3
 _WORTH_NAMING = 0.05
 """Cores that a process keeps busy."""
@@ -173,12 +175,8 @@ def _moment() -> _Moment:
     for core in ours:
         clocks = core._asdict()
         stolen += clocks.get("steal", 0.0)
-        # The kernel counts guests among users, too.
         busy += sum(clocks.values()) - sum(clocks.get(name, 0.0) for name in _NOT_BUSY)
     return _Moment(time.perf_counter(), time.process_time(), busy, stolen, _processes())
-
-
-_NOT_BUSY = ("idle", "iowait", "steal", "guest", "guest_nice")
 
 
 def _processes() -> dict[str, float]:

@@ -34,8 +34,8 @@ _NO_TIMES = ("n", "outliers", "trend", "trend_p")
 """Statistics of latencies that are in no unit of time."""
 _REFUSED = {
     **dict.fromkeys(DERIVED, "it follows from the latency: put the limit there, latency.p50>5%"),
-    **dict.fromkeys(("speed_up",), "it follows from latencies: put the limit there, latency.p50>5%"),
-    **dict.fromkeys(("matmul_rate",), "it is the machine's, not a file's"),
+    "speed_up": "it follows from latencies: put the limit there, latency.p50>5%",
+    "matmul_rate": "it is the machine's, not a file's",
 }
 _UNITS_OF = {"s": ("s", "ms", "us"), "bytes": ("B", "kB", "MB", "GB")}
 

@@ -139,11 +139,7 @@ def compare(
         pairs=tuple(pairs),
         only_before=tuple((_short(run), run) for run in only_before),
         only_after=tuple((_short(run), run) for run in only_after),
-        partial=tuple(
-            f"{name} is partial: {report.partial}"
-            for name, report in zip(names, (before, after), strict=True)
-            if report.partial
-        ),
+        partial=partial_ones(list(zip(names, (before, after), strict=True))),
     )
 
 
@@ -160,8 +156,12 @@ def within(report: BenchReport, name: str, run_to_run: float = RUN_TO_RUN) -> Co
     compared = {id(run) for pair in pairs for run in (pair.before, pair.after)}
     named = zip(titles(report.runs), report.runs, strict=True)
     alone = tuple((title, run) for title, run in named if id(run) not in compared)
-    partial = (f"{name} is partial: {report.partial}",) if report.partial else ()
-    return Comparison(name, name, (), tuple(pairs), alone, (), is_within=True, partial=partial)
+    return Comparison(name, name, (), tuple(pairs), alone, (), is_within=True, partial=partial_ones([(name, report)]))
+
+
+def partial_ones(reports: Sequence[tuple[str, BenchReport]]) -> tuple[str, ...]:
+    """Say of the reports, each with its name, that are not whole what is missing."""
+    return tuple(f"{name} is partial: {report.partial}" for name, report in reports if report.partial)
 
 
 def pairs_within(report: BenchReport, run_to_run: float = RUN_TO_RUN) -> list[Pair]:

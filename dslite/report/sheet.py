@@ -25,7 +25,7 @@ from dslite.report.columns import (
     titles,
 )
 from dslite.report.compare_table import in_words
-from dslite.report.pairing import Pair, pairs_in_turn
+from dslite.report.pairing import Pair, pairs_in_turn, partial_ones
 from dslite.report.pareto import optimal, told
 from dslite.report.table import notes
 
@@ -104,9 +104,9 @@ class Sheet:
         """Give what a reader must know besides."""
         return flag_messages(self.runs, self.names)
 
-    def partial(self) -> list[str]:
+    def partial(self) -> tuple[str, ...]:
         """Say of the reports that are not whole what is missing."""
-        return [f"{name} is partial: {report.partial}" for name, report in self.reports if report.partial]
+        return partial_ones(self.reports)
 
     def in_turn(self) -> list[str]:
         """Say of rows that took turns how each compares with the first of its report."""

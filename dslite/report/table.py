@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -38,7 +38,8 @@ def bench_table(report: BenchReport, width: int, sort: str | None = None) -> Gro
         width: characters a line may have; columns that do not fit are left out, and that is said.
         sort: the column that rows are ordered by; it stays.
     """
-    lines = _lines(report)
+    names, (best, objectives) = titles(report.runs), optimal(report.runs)
+    lines = _lines(report, names, best)
     widths = [
         max(map(width_of, (column.title, *(line.cells[index] for line in lines))))
         for index, column in enumerate(COLUMNS)
@@ -51,7 +52,6 @@ def bench_table(report: BenchReport, width: int, sort: str | None = None) -> Gro
         table.add_column(COLUMNS[index].title, justify="right", no_wrap=True, min_width=widths[index])
     for line in lines:
         table.add_row(escape(line.name), *(line.cells[index] for index in columns), style=line.style)
-    names = titles(report.runs)
     named = zip(names, report.runs, strict=True)
     below = [Text(f"failed: {name}: {run.error}", style="red") for name, run in named if run.error]
     below += [Text(f"partial: {report.partial}", style="red")] if report.partial else []
@@ -61,7 +61,7 @@ def bench_table(report: BenchReport, width: int, sort: str | None = None) -> Gro
     if len(messages) > _MOST_NOTES:
         below.append(Text(f"{len(messages) - _MOST_NOTES} notes more: a report (-o) has all, `dslite report` shows it"))
     below += [Text(text) for text in in_words(report)]
-    star = told(optimal(report.runs)[1], report.runs)
+    star = told(objectives, report.runs)
     below += [Text(f"- {note}", style="dim") for note in (*notes(report), *filter(None, [star]))]
     if left_out:
         below.append(Text(f"- left out for want of width: {', '.join(left_out)}; a report (-o) has all", style="dim"))
@@ -77,13 +77,12 @@ class _Line:
     style: str | None
 
 
-def _lines(report: BenchReport) -> list[_Line]:
+def _lines(report: BenchReport, names: Sequence[str], best: Collection[int]) -> list[_Line]:
     lines = []
-    best, _ = optimal(report.runs)
     marks = [
         "*" if i in best else _NOT_VALID if broken(run) and not run.error else " " for i, run in enumerate(report.runs)
     ]
-    for mark, title, run in zip(marks, titles(report.runs), report.runs, strict=True):
+    for mark, title, run in zip(marks, names, report.runs, strict=True):
         name = f"{mark} {title}" if {*marks} != {" "} else title
         lines.append(_Line(name, tuple(c.cell(run) for c in COLUMNS), "red" if run.error else None))
         figures = paper.figures_for(run)
