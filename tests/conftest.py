@@ -1,6 +1,7 @@
 """What the tests share: settings, real audio where this machine has it, and a small system exported for real."""
 
 import atexit
+import contextlib
 import csv
 import os
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 from hypothesis import settings
 from labelled import install_backbone, table, write_sounds
 
@@ -131,6 +134,35 @@ def run_dslite(
         timeout=timeout,
         check=False,
     )
+
+
+def invoke(
+    *words: object, cwd: Path | None = None, environment: dict[str, str | None] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, as the console script does, but for its signal handlers; no terminal.
+
+    Args:
+        words: of the command line, behind `dslite`.
+        cwd: working folder while it runs.
+        environment: variables that are set while it runs, or unset where None. What is read when a process starts, such
+            as PYTHONPATH, needs `run_dslite`.
+    """
+    from dslite import cli
+
+    arguments = [str(word) for word in words]
+    with ExitStack() as stack:
+        if cwd is not None:
+            stack.enter_context(contextlib.chdir(cwd))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(sys, "argv", ["dslite", *arguments])
+        out, err, _ = stack.enter_context(CliRunner().isolation(env=environment))
+        try:
+            code = cli._run()
+        except SystemExit as end:
+            code = end.code
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return subprocess.CompletedProcess(arguments, int(code or 0), out.getvalue().decode(), err.getvalue().decode())
 
 
 @pytest.fixture
