@@ -8,7 +8,7 @@ then ``dslite train ... --weights FILE.h5``.
 import sys
 from pathlib import Path
 
-from dslite.cli import building
+from dslite.experiment import building
 from dslite.files import written_whole
 from dslite.model.surgery import backbone_of
 

@@ -25,8 +25,8 @@ from pathlib import Path
 
 from figures import RESULTS, Figure, Results, table
 
-from dslite.cli import rounds
-from dslite.cli.identity import source
+from dslite.experiment import interleave
+from dslite.experiment.keys import source
 from dslite.learn.evaluation import difference_of_predictions, read_predictions
 from dslite.learn.metrics import Difference
 from dslite.learn.run import is_complete, is_run, read
@@ -233,7 +233,7 @@ class Experiment:
             for number, (run, path) in enumerate(zip(bare, paths, strict=True))
         }
         print(f"{self.name}: {len(rows)} files in {ROUNDS} rounds", file=sys.stderr, flush=True)
-        machine, rows = environment(), rows | rounds.time_in_rounds(rows, rows[0].plan, ROUNDS, lambda *_: None)
+        machine, rows = environment(), rows | interleave.time_in_rounds(rows, rows[0].plan, ROUNDS, lambda *_: None)
         runs = comparison.compared(list(rows.values()), self.difference)
         timed = document.report(runs, report.command, machine)
         document.write(timed, self.folder / TIMED_AGAIN)

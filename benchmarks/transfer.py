@@ -23,7 +23,7 @@ from typing import Any
 
 from figures import RESULTS, Figure, Results, dslite
 
-from dslite.cli.identity import source
+from dslite.experiment.keys import source
 
 SVM = "features + SVM"
 LAST_VISIT = "CutMix + SpecAugment, losses of the last visit"

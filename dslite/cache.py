@@ -6,8 +6,8 @@
     pictures/KEY/   the chunks of a data set as spectrograms
     runs/KEY/       the runs of a bench, until it is complete
 
-Keys are hashes of what an entry was made from (`dslite.cli.identity`). What has no such name is not ours, and is left
-alone.
+Keys are hashes of what an entry was made from (`dslite.experiment.keys`). What has no such name is not ours, and is
+left alone.
 """
 
 import contextlib

@@ -19,7 +19,7 @@ from conftest import HEEDS_SIGINT, SmallSystem
 from emulated_device import EmulatedDevice, Faults, adb_server, connect
 from runner_builds import built_runner, litert_library, tflite_library
 
-from dslite.cli.places import measured_with
+from dslite.experiment.devices import measured_with
 from dslite.files import sha256
 from dslite.measure import bench
 from dslite.measure.inputs import Inputs, prepare

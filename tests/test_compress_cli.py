@@ -18,14 +18,14 @@ import pytest
 from conftest import HEEDS_SIGINT, run_dslite
 from labelled import LABELS, table
 
-from dslite.cli import building, learning
-from dslite.cli.cases import Case
 from dslite.cli.commands.compress import chains
-from dslite.cli.experiment_folder import Folder, opened
 from dslite.cli.options import ModelRequest
-from dslite.cli.trials import Trial
 from dslite.deploy import manifest
 from dslite.errors import DataError, SpecError, WriteError
+from dslite.experiment import building, feature_cache
+from dslite.experiment.compression import Trial
+from dslite.experiment.folder import Folder, opened
+from dslite.experiment.jobs import Case
 from dslite.learn.dataset import DataSet
 from dslite.learn.run import WEIGHTS
 from dslite.learn.table import read
@@ -478,7 +478,7 @@ def test_a_row_that_failed_holds_nobody_back(tmp_path: Path) -> None:
 
 def test_a_table_that_is_edited_meanwhile_is_told(data: Path) -> None:
     edited = table(data, "edited.csv", lambda row: row)
-    trial = Trial(str(edited), None, 0, learning.data_key(_read(edited)), "test", ())
+    trial = Trial(str(edited), None, 0, feature_cache.data_key(_read(edited)), "test", ())
     assert trial.read() == _read(edited)
     table(data, "edited.csv", lambda row: row | {"split": "devel"} if row["split"] == "test" else row)
     with pytest.raises(DataError, match=r"edited\.csv: the table, or audio it names, was changed since"):

@@ -2,11 +2,11 @@
 
 import pytest
 
-from dslite.cli.building import System
-from dslite.cli.cases import Case
 from dslite.cli.options import ModelRequest
-from dslite.cli.pace import TURN_COST, Pace, epochs_of
-from dslite.cli.trials import Trial
+from dslite.experiment.building import System
+from dslite.experiment.compression import Trial
+from dslite.experiment.eta import TURN_COST, Pace, epochs_of
+from dslite.experiment.jobs import Case
 from dslite.recipe import HeadSpec, Recipe
 
 ROW_S, EPOCH_S, N_TURNS = 5.0, 60.0, 30

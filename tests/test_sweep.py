@@ -15,10 +15,10 @@ import pytest
 from conftest import HEEDS_SIGINT
 
 from dslite import cache
-from dslite.cli import rounds, workers
-from dslite.cli.cases import Case
-from dslite.cli.selection import select, split
 from dslite.errors import SpecError, UnknownNameError
+from dslite.experiment import interleave
+from dslite.experiment.jobs import Case
+from dslite.experiment.selection import select, split
 from dslite.measure import bench
 from dslite.records import BenchReport, Measurement, Plan, Run
 from dslite.report import comparison, document, experiment
@@ -578,12 +578,12 @@ def _work(seconds: Callable[[str], float]) -> Callable[..., tuple[str, bool]]:
 @pytest.mark.parametrize("n_others", [1, 2, 3])
 def test_as_many_rounds_as_are_asked_for_are_enough_for_stars(monkeypatch: pytest.MonkeyPatch, n_others: int) -> None:
     """The file that others are compared with may take fewer turns than they, or more."""
-    monkeypatch.setattr(workers, "work", _work(lambda file: 1.0 if file == "0" else 0.99))
+    monkeypatch.setattr(launchers, "work", _work(lambda file: 1.0 if file == "0" else 0.99))
     runs = [_timed(f"{i}", "tflite-float32" if not i else "own", "host-litert", 1.0) for i in range(1 + n_others)]
     figures = (Measurement("uar", 0.5, "ratio", "m"), Measurement("size", 9.0, "bytes", "m"))
     runs = [replace(run, measurements=(*run.measurements, *figures)) for run in runs]
     for n_rounds in (4, 5):
-        found = rounds.time_in_rounds(dict(enumerate(runs)), Plan(1), n_rounds, lambda *_: None)
+        found = interleave.time_in_rounds(dict(enumerate(runs)), Plan(1), n_rounds, lambda *_: None)
         rows = comparison.compared(list(found.values()), lambda *_: None)
         assert experiment.best(rows) == (set(range(1 + n_others)) if n_rounds == 5 else set())
 
@@ -595,10 +595,10 @@ def test_files_of_the_same_bytes_share_their_turns(monkeypatch: pytest.MonkeyPat
         asked.append(file)
         return 1.0 + len(asked)
 
-    monkeypatch.setattr(workers, "work", _work(seconds))
+    monkeypatch.setattr(launchers, "work", _work(seconds))
     rows = [("b", "tflite-int8", "1"), ("a", "tflite-float32", "2"), ("c", "tflite-int8", "1"), ("d", "own", "2")]
     runs = [_timed(file, exporter, "host-litert", 100.0, sha256) for file, exporter, sha256 in rows]
-    found = rounds.time_in_rounds(dict(enumerate(runs)), Plan(1), 5, lambda *_: None)
+    found = interleave.time_in_rounds(dict(enumerate(runs)), Plan(1), 5, lambda *_: None)
     assert set(asked) == {"a", "b"}
     rows_of = [[(m.metric, m.samples) for m in found[number].measurements] for number in range(4)]
     assert rows_of[0] == rows_of[2] != rows_of[1] == rows_of[3]
@@ -630,7 +630,7 @@ def test_files_take_turns_beside_the_one_they_are_compared_with_and_the_pace_of_
             finished(turn, _timed(file, "", case.target, seconds[file] * 1.01 ** len(asked)))
         return "", False
 
-    monkeypatch.setattr(workers, "work", work)
+    monkeypatch.setattr(launchers, "work", work)
     rows = [("b", "tflite-float16"), ("a", "tflite-float32"), ("c", "tflite-int8"), ("d", "tflite-dynamic")]
     runs = [_timed(file, exporter, "host-litert", 100.0) for file, exporter in rows]
     runs += [_timed("x", "hdf5", "host-tensorflow", 100.0), _timed("y", "tflite-float32", "android", 100.0)]
@@ -639,7 +639,7 @@ def test_files_take_turns_beside_the_one_they_are_compared_with_and_the_pace_of_
     told: list[float] = []
     plan = Plan(1, runs=10, min_s=1.5, max_s=150)
     done = dict(enumerate(runs))
-    found = rounds.time_in_rounds(done, plan, 3, lambda _, share: told.append(share))
+    found = interleave.time_in_rounds(done, plan, 3, lambda _, share: told.append(share))
     assert "".join(asked) == "abcd" + "dcba" + "abcd" + "xxx" + "yzzyyz"
     assert asked_together == [[4, 4, 4, 1, 1, 1, *[1] * 6], [2, 4, 1, 1, 1, *[1] * 6]]
     assert told == sorted(told)

@@ -20,8 +20,7 @@ import soundfile
 from conftest import HEEDS_SIGINT, run_dslite
 from labelled import LABELS, RATE, table
 
-from dslite import recipes
-from dslite.cli import owners
+from dslite import locks, recipes
 from dslite.cli.commands.train import _info
 from dslite.learn import run as runs
 from dslite.learn.table import read as table_of
@@ -495,7 +494,7 @@ def test_a_folder_that_another_process_trains_in_is_left_alone(
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
-    owners.claim(folder)  # this process lives
+    locks.claim(folder)  # this process lives
     for more in ((), ("--force",)):
         done = run_dslite("train", labels_csv, *AUGMENTED, "-o", folder, *more, environment=site)
         assert done.returncode == 2
@@ -521,7 +520,7 @@ def test_a_folder_that_is_taken_while_a_training_is_prepared_is_left_alone(
             assert process.poll() is None
             time.sleep(0.05)
         shutil.copytree(run, folder)
-        owners.claim(folder)
+        locks.claim(folder)
         go.touch()
         _, told = process.communicate(timeout=60)
     assert process.returncode == 2

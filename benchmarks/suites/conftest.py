@@ -155,9 +155,9 @@ def exported() -> Callable[[str], Path]:
     It is in dslite's cache, or `dslite bench` puts it there: what takes minutes is done once for each state of dslite.
     """
     from dslite import cache
-    from dslite.cli import building
     from dslite.cli.options import ModelRequest
     from dslite.deploy import manifest
+    from dslite.experiment import building
     from dslite.recipe import Recipe
 
     exporter = "tflite-float32"

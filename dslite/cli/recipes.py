@@ -20,8 +20,8 @@ from dslite.cli.options import (
     checked_weights,
     choice,
 )
-from dslite.cli.selection import split
 from dslite.errors import SpecError, UserError
+from dslite.experiment.selection import split
 from dslite.recipe import ClassWeights, Keep, Losses, Optimizer, Precision, Schedule, TrainingRecipe
 from dslite.registry import get_with_options
 

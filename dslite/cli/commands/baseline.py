@@ -3,10 +3,10 @@
 import click
 import numpy as np
 
-from dslite.cli import building, caching, learning
 from dslite.cli.console import json_option, out, print_json, progress
 from dslite.cli.data import DataRequest, data_options, origin
 from dslite.codec import to_json
+from dslite.experiment import building, caching, feature_cache
 from dslite.learn.baseline import COMPLEXITIES, baseline
 from dslite.learn.dataset import truth
 from dslite.learn.evaluation import by_file
@@ -23,7 +23,7 @@ from dslite.report.baseline import baseline_tables, method
     multiple=True,
     help=f"C to try; may be repeated.  [default: {', '.join(f'{c:g}' for c in COMPLEXITIES)}]",
 )
-@learning.extractor_options
+@feature_cache.extractor_options
 @json_option
 def command(data: DataRequest, complexities: tuple[float, ...], system: building.System, as_json: bool) -> None:
     """Score features with a linear SVM, the opponent.
@@ -35,8 +35,8 @@ def command(data: DataRequest, complexities: tuple[float, ...], system: building
     """
     table = data.read()
     with native_output_hidden(), caching.ready():
-        pictures, features = learning.pooled_features(system, table.examples)
-        learning.note_dropped(pictures)
+        pictures, features = feature_cache.pooled_features(system, table.examples)
+        feature_cache.note_dropped(pictures)
         kept = [example for example, n in zip(table.examples, pictures.n_chunks, strict=True) if n]
         file_index = np.unique(pictures.file, return_inverse=True)[1]
         with progress() as steps:

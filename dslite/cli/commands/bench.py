@@ -7,7 +7,6 @@ from typing import get_args
 
 import click
 
-from dslite.cli import building
 from dslite.cli.console import json_option
 from dslite.cli.data import calibration_files
 from dslite.cli.options import (
@@ -23,8 +22,9 @@ from dslite.cli.options import (
     refuse_options,
 )
 from dslite.cli.plans import MOST_ROUNDS, plan_options
-from dslite.cli.selection import select
 from dslite.errors import SpecError
+from dslite.experiment import building
+from dslite.experiment.selection import select
 from dslite.files import sha256
 from dslite.learn.run import is_run
 from dslite.recipe import Recipe
@@ -125,10 +125,10 @@ def command(
     files stay in the cache (`dslite cache`).
     """
     from dslite.audio.load import audio_files, load_chunks
-    from dslite.cli import cases, sweep
-    from dslite.cli.delivery import Delivery
-    from dslite.cli.places import check_devices, with_runner
     from dslite.cli.reports import may_replace
+    from dslite.experiment import jobs, scheduler
+    from dslite.experiment.devices import check_devices, with_runner
+    from dslite.experiment.sinks import Delivery
     from dslite.measure.bench import describe_file
     from dslite.measure.environment import environment
     from dslite.measure.inputs import MAX_CHUNKS, check
@@ -140,10 +140,10 @@ def command(
         refuse_options({"rounds": "--rounds"}, "goes with --interleave")
     systems = _systems(select("backbones", backbones), model, recipe) + [building.trained(path) for path in runs]
     named = with_runner(select("targets", targets), runner, runner_path)
-    wanted = cases.file_cases(files, named)
+    wanted = jobs.file_cases(files, named)
     if systems:
         heard = _calibration(calibration, systems) or [sound for path in audio for sound in audio_files(path)]
-        wanted += cases.exported_cases(systems, select("exporters", exporters), parts, named, heard)
+        wanted += jobs.exported_cases(systems, select("exporters", exporters), parts, named, heard)
     if interleave and wanted and all(n == 1 for n in Counter(case.target for case in wanted).values()):
         raise SpecError("--interleave: expected two files or more of one target, which take turns, got one")
     if not wanted:
@@ -163,7 +163,7 @@ def command(
     fed = [{"file": path.name, "sha256": sha256(path)} for path in sounds]
     surroundings = environment() | ({"audio": fed} if sounds else {})
     delivery = Delivery(surroundings, output, keep, sort, descending, as_json)
-    at_work = sweep.Sweep(wanted, plan, sounds, rounds if interleave else 0, interleaved=interleave)
+    at_work = scheduler.Sweep(wanted, plan, sounds, rounds if interleave else 0, interleaved=interleave)
     at_work.run(delivery, fresh=fresh)
     if at_work.failed:
         raise SystemExit(1)

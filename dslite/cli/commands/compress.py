@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from dslite.cli import building, trials
 from dslite.cli.console import json_option
 from dslite.cli.data import DataRequest, table_options
 from dslite.cli.options import PATH, OutputPath, PluginName, given
 from dslite.cli.plans import plan_options, rounds_option
-from dslite.cli.selection import select
-from dslite.cli.selection import split as items_of
 from dslite.errors import DataError, SpecError
+from dslite.experiment import building, compression
+from dslite.experiment.selection import select
+from dslite.experiment.selection import split as items_of
 from dslite.learn import run
 from dslite.learn.dataset import DataSet, Split
 from dslite.loading import Kind
@@ -95,7 +95,7 @@ def command(
     and SVG. A row that fails says why, and the exit code is 1. An experiment that was stopped goes on where it was
     when the same command is given again; compressed models stay in the cache (`dslite cache`).
     """
-    from dslite.cli import experiment_folder, experiments, identity, learning, places, sweep
+    from dslite.experiment import devices, feature_cache, folder, grid, keys, scheduler
 
     info = run.read_complete(run_folder)
     if not info.labels:
@@ -105,10 +105,10 @@ def command(
     wanted = chains(compressors)
     table = dataclasses.replace(data, task="classification").read(for_training=False)
     _check(table, info, run_folder, split)
-    data_key = learning.data_key(table)
+    data_key = feature_cache.data_key(table)
     exporters = tuple(select("exporters", exporters or _EXPORTERS))
     _check_options(wanted, exporters)
-    cases = experiments.trial_cases(
+    cases = grid.trial_cases(
         building.trained(run_folder),
         wanted,
         exporters,
@@ -117,13 +117,13 @@ def command(
         data_key,
         split,
     )
-    places.check_devices(case.target for case in cases)
+    devices.check_devices(case.target for case in cases)
     resolved = run_folder.resolve()
     place = output or resolved.with_name(f"{resolved.name}-compressed")
-    model_key = identity.key(identity.weights(str(run_folder / run.WEIGHTS)))
-    at_work = sweep.Sweep(cases, plan, [], rounds)
-    with experiment_folder.opened(place, split, data_key, model_key, cases, fresh=fresh, as_json=as_json) as folder:
-        at_work.run(folder, fresh=fresh)
+    model_key = keys.key(keys.weights(str(run_folder / run.WEIGHTS)))
+    at_work = scheduler.Sweep(cases, plan, [], rounds)
+    with folder.opened(place, split, data_key, model_key, cases, fresh=fresh, as_json=as_json) as results:
+        at_work.run(results, fresh=fresh)
     if at_work.failed:
         raise SystemExit(1)
 
@@ -172,7 +172,7 @@ def _check(table: DataSet, info: run.RunInfo, folder: Path, split: Split) -> Non
     for part in ("train", split):
         if not table.part(part):
             raise DataError(f"expected a {part} split, the table has none")
-    learned = run.learned_labels(folder, trials.learned(info))
+    learned = run.learned_labels(folder, compression.learned(info))
     n_scored, n_learned = len(table.part(split)), sum(each.name in learned for each in table.part(split))
     if n_learned:
         raise DataError(
@@ -185,7 +185,7 @@ def _check(table: DataSet, info: run.RunInfo, folder: Path, split: Split) -> Non
             f"{len(wrong)} of the files that the run learned from have another label in the table, such as {wrong[0]}: "
             "give the table that the run learned from"
         )
-    if told := trials.other_files(folder, table):
+    if told := compression.other_files(folder, table):
         click.echo(f"note: {told}", err=True)
 
 

@@ -9,13 +9,13 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from dslite.cli import building, caching, learning
 from dslite.cli.console import json_option, out, print_json, progress
 from dslite.cli.data import DataRequest, origin, table_options
 from dslite.cli.options import OUTPUT, PATH, given
-from dslite.cli.predictors import opened, score
 from dslite.codec import to_json
 from dslite.errors import DataError, SpecError
+from dslite.experiment import building, caching, feature_cache
+from dslite.experiment.predictor import opened, score
 from dslite.learn import run
 from dslite.learn.dataset import Example
 from dslite.learn.evaluation import judged
@@ -128,9 +128,9 @@ def _by_run(folder: Path, examples: Sequence[Example], chosen: npt.NDArray[np.bo
         from dslite.learn.network import predict
 
         set_tensorflow_threads(threads)  # before pictures are made, with TensorFlow
-        network = learning.network(system, report)
+        network = feature_cache.network(system, report)
         report = steps.start("reading audio")
-        pictures, chosen = learning.pictures_of_part(examples, chosen, system.recipe, report)
+        pictures, chosen = feature_cache.pictures_of_part(examples, chosen, system.recipe, report)
         chunks = pictures.of(chosen)
         _check_chunks(len(chunks))
         return predict(network, pictures, chunks, steps.start("predicting")), pictures.positions(chosen)

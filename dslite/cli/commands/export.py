@@ -5,7 +5,6 @@ from typing import get_args
 
 import click
 
-from dslite.cli import building
 from dslite.cli.console import json_option, print_json, progress
 from dslite.cli.data import calibration_files
 from dslite.cli.options import (
@@ -23,6 +22,7 @@ from dslite.cli.options import (
 from dslite.codec import to_json
 from dslite.deploy import manifest
 from dslite.errors import SpecError
+from dslite.experiment import building
 from dslite.native import native_output_hidden
 from dslite.recipe import Recipe
 from dslite.records import Part

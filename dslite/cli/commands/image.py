@@ -9,8 +9,8 @@ import click
 
 from dslite.cli.console import json_option, print_json, progress
 from dslite.cli.options import OUTPUT, PATH, PluginName, recipe_options
-from dslite.cli.selection import select
 from dslite.errors import AudioError, SpecError
+from dslite.experiment.selection import select
 from dslite.native import native_output_hidden
 from dslite.recipe import Recipe
 from dslite.records import Augmenter, Options

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from dslite.cli.console import out, print_json, progress
 from dslite.cli.options import PATH
-from dslite.cli.predictors import Predictor, opened
 from dslite.errors import AudioError, UserError
+from dslite.experiment.predictor import Predictor, opened
 from dslite.native import native_output_hidden
 
 if TYPE_CHECKING:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dslite.cli import building, caching, identity, learning, owners
+from dslite import locks
 from dslite.cli.console import Steps, json_option, out, print_json, progress
 from dslite.cli.data import DataRequest, data_options
 from dslite.cli.options import ModelRequest, OutputPath
 from dslite.cli.recipes import SectionedCommand, training_options
 from dslite.codec import to_json
 from dslite.errors import SpecError
+from dslite.experiment import building, caching, feature_cache, keys
 from dslite.learn import run
 from dslite.learn.dataset import DataSet, Split, Task
 from dslite.learn.history import Epoch, best_epoch, next_epoch
@@ -92,19 +93,19 @@ def _check_parts(table: DataSet, *, final: bool) -> None:
 
 
 def _info(table: DataSet, recipe: TrainingRecipe, split_seed: int, *, final: bool) -> run.RunInfo:
-    augmenters = [identity.plugin("augmenters", name) for name in recipe.augmentation.augmenters]
+    augmenters = [keys.plugin("augmenters", name) for name in recipe.augmentation.augmenters]
     return run.RunInfo(
         task=table.task,
         labels=table.labels,
         final=final,
         recipe=recipe,
         begun_with={
-            "the data set": learning.data_key(table),
+            "the data set": feature_cache.data_key(table),
             # ImageNet's are known by backbone and Keras: on disk they may not be there before the first training.
-            run.WEIGHT_FILE: identity.key(recipe.weights == "imagenet" or identity.weights(recipe.weights)),
-            "the backbone's plugin": identity.key(identity.plugin("backbones", recipe.backbone)),
-            "an augmenter's plugin": identity.key(augmenters),
-            "dslite, or a library it uses,": identity.key(identity.surroundings()),
+            run.WEIGHT_FILE: keys.key(recipe.weights == "imagenet" or keys.weights(recipe.weights)),
+            "the backbone's plugin": keys.key(keys.plugin("backbones", recipe.backbone)),
+            "an augmenter's plugin": keys.key(augmenters),
+            "dslite, or a library it uses,": keys.key(keys.surroundings()),
         },
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         # Given again, it goes on: to begin anew is a wish of now.
@@ -121,7 +122,7 @@ def _goes_on(output: Path, info: run.RunInfo, *, force: bool) -> bool:
         if output.is_dir() and any(output.iterdir()):
             raise SpecError(f"{output} is a folder with other files, and no run: take another name")
         return False
-    owners.check_free(output)
+    locks.check_free(output)
     if force:
         strangers = run.strangers(output)
         if strangers:
@@ -144,7 +145,7 @@ def _train(
     learned: tuple[Split, ...] = ("train", "devel") if info.final else ("train",)
     scored: Split = "test" if info.final else "devel"
     with progress([1.0, 1.0, 3.0]) as steps:
-        pictures = learning.pictures(table.examples, system.recipe, steps.start("reading audio"))
+        pictures = feature_cache.pictures(table.examples, system.recipe, steps.start("reading audio"))
         check_parts(table, pictures, learned, scored)
         report = steps.start("starting TensorFlow")
         import tensorflow as tf
@@ -155,19 +156,19 @@ def _train(
         tf.config.experimental.enable_op_determinism()  # the same command, the same weights, also after a stop
         augmenters = [get_with_options("augmenters", name) for name in info.recipe.augmentation.augmenters]
         policy.check(augmenters, system.recipe.frontend.size_px, len(table.labels) or 1)
-        network = learning.network(system, report)
+        network = feature_cache.network(system, report)
         report = steps.start(f"features of {system.name}")
         features = None
         _note_nothing_unfrozen(info.recipe, network)
         if needs_features(network, info.recipe.training):
-            features = learning.features(system, pictures, lambda: network, report)
-    learning.note_dropped(pictures)
+            features = feature_cache.features(system, pictures, lambda: network, report)
+    feature_cache.note_dropped(pictures)
     lesson = runner.lesson(table, pictures, features, learned, devel=scored == "devel")
     if anew:
         if _goes_on(output, info, force=force):  # looked at again: to come here took a while
             raise SpecError(f"{output}: another process has begun this training meanwhile: give the command again")
         run.begin(output, info, to_toml(info.recipe), table, {"commit": commit(), **environment()})
-    with owners.claimed(output), progress(_costs(lesson, info.recipe)) as steps:
+    with locks.claimed(output), progress(_costs(lesson, info.recipe)) as steps:
         epochs = runner.epochs(output, network, lesson, info.recipe, augmenters, steps.start)
         history = next(epochs)
         steps.skip_to(_n_behind(history, info.recipe.training))

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from dslite.cli import workers
-from dslite.cli.cases import Case
+from dslite.experiment import launchers
+from dslite.experiment.jobs import Case
 from dslite.measure.turns import timed_by_turns
 from dslite.records import Plan, Progress, Run, apart
 from dslite.registry import get_with_options
@@ -68,10 +68,10 @@ def time_in_rounds(
 
     while left:
         together = [group_of[turn] for turn, _ in left]
-        reason, _ = workers.work(left, short, audio, start, found.__setitem__, together)
+        reason, _ = launchers.work(left, short, audio, start, found.__setitem__, together)
         if left:  # the worker did not live to tell of it
             turn, lost = left.pop(0)
-            found[turn] = workers.lost_run(lost, short, reason)
+            found[turn] = launchers.lost_run(lost, short, reason)
     taken = {number: [turn for turn, each in enumerate(order) if each == first] for number, first in stands_for.items()}
     return {
         number: timed_by_turns(

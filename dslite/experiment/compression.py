@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from dslite import cache, files
-from dslite.cli import building, identity, learning
 from dslite.codec import to_json
 from dslite.deploy.contents import contents
 from dslite.deploy.runtime import has_runtime
 from dslite.errors import DataError, DsliteError, ModelFileError, PluginError, RunError, in_words
+from dslite.experiment import building, feature_cache, keys
 from dslite.learn import run
 from dslite.learn.dataset import DataSet, Split
 from dslite.records import Compressor, Flag, Measurement, Options, Progress
@@ -34,7 +34,7 @@ class Trial:
         data: path of the table.
         audio_dir: what the names in it are relative to; None where that is the table's folder.
         split_seed: of a table without splits.
-        data_key: hash of the data set, see `dslite.cli.learning.data_key`.
+        data_key: hash of the data set, see `dslite.experiment.feature_cache.data_key`.
         split: that the file is scored on.
         compressors: names and options, in the order they are applied; none: the model as it was trained.
     """
@@ -55,7 +55,7 @@ class Trial:
         from dslite.learn import table
 
         data = table.read(self.data, self.audio_dir, "classification", self.split_seed, for_training=False)
-        if learning.data_key(data) != self.data_key:
+        if feature_cache.data_key(data) != self.data_key:
             changed = "the table, or audio it names, was changed since this experiment began"
             raise DataError(f"{self.data}: {changed}: restore it, or begin anew with --fresh or another -o")
         return data
@@ -75,15 +75,15 @@ def key(system: building.System, trial: Trial, n_compressors: int | None = None)
     """Give the key of a compressed model, after all compressors or the first ones."""
     names = trial.compressors[:n_compressors]
     recipe = run.read(Path(system.model.run)).recipe
-    return identity.key(
+    return keys.key(
         {
-            "weights": identity.weights(str(Path(system.model.run) / run.WEIGHTS)),
+            "weights": keys.weights(str(Path(system.model.run) / run.WEIGHTS)),
             "recipe": to_json(recipe),
             "data": trial.data_key,
-            "backbone": identity.plugin("backbones", system.name),
-            "augmenters": [identity.plugin("augmenters", name) for name in recipe.augmentation.augmenters],
-            "compressors": [identity.plugin("compressors", name) for name in names],
-            **identity.surroundings(),
+            "backbone": keys.plugin("backbones", system.name),
+            "augmenters": [keys.plugin("augmenters", name) for name in recipe.augmentation.augmenters],
+            "compressors": [keys.plugin("compressors", name) for name in names],
+            **keys.surroundings(),
         }
     )
 
@@ -138,7 +138,7 @@ def compressed(system: building.System, trial: Trial, data: DataSet, report: Pro
     from dslite.model.keras import keras
 
     tf.config.experimental.enable_op_determinism()  # the same command, the same weights
-    pictures = learning.pictures(data.examples, system.recipe, report)
+    pictures = feature_cache.pictures(data.examples, system.recipe, report)
     for i in range(kept, n):
         keras.utils.set_random_seed(system.model.seed)
         cnn = _apply(trial.compressors[i], cnn, system, data, pictures, _part_of(report, i - kept, n - kept))
@@ -273,7 +273,7 @@ def figures(
         ModelFileError: where its runtime refuses it.
         RunError: where its outputs are not finite.
     """
-    from dslite.cli.predictors import opened, score
+    from dslite.experiment.predictor import opened, score
     from dslite.learn.evaluation import judged
     from dslite.learn.metrics import Classification
 

@@ -1,4 +1,4 @@
-"""The process in which cases of a bench are exported and measured; see `dslite.children` and `dslite.cli.sweep`.
+"""The process in which cases of a bench are exported and measured; see `dslite.children`.
 
 It says ``{"progress": [what, fraction]}`` on the way, and ``{"run": {...}}`` for each case, in their order;
 ``{"making": true}`` before it makes the model that the cases of an experiment have in common, and ``false`` after.
@@ -19,12 +19,13 @@ from typing import Any
 
 from dslite import cache, files
 from dslite.children import say, take_request
-from dslite.cli import building, end_by_unwinding, trials
-from dslite.cli.cases import Case, undescribed
+from dslite.cli import end_by_unwinding
 from dslite.codec import from_json, to_json
 from dslite.deploy import manifest
 from dslite.deploy.runtime import TENSORFLOW_SUFFIXES, set_tensorflow_threads
 from dslite.errors import MeasurementError, ModelFileError, UserError, in_words
+from dslite.experiment import building, compression
+from dslite.experiment.jobs import Case, undescribed
 from dslite.learn.dataset import DataSet
 from dslite.measure import bench
 from dslite.measure.environment import cpu_count
@@ -108,12 +109,12 @@ class _Models:
         if case.trial and case.trial.compressors:
             say({"making": True})
             try:
-                return trials.compressed(case.system, case.trial, self.data(case.trial), report)
+                return compression.compressed(case.system, case.trial, self.data(case.trial), report)
             finally:
                 say({"making": False})
         return building.build(case.system, lambda text: report(text, 0.0))
 
-    def data(self, trial: trials.Trial) -> DataSet:
+    def data(self, trial: compression.Trial) -> DataSet:
         """Give the data set of an experiment."""
         if trial.data not in self._data:
             self._data[trial.data] = trial.read()
@@ -135,7 +136,7 @@ def _measure(case: Case, plan: Plan, audio: Sequence[Path], models: _Models) -> 
         if case.trial:
             assert case.system is not None  # noqa: S101 - trials are of exported cases
             data = models.data(case.trial)
-            scored, told = trials.figures(
+            scored, told = compression.figures(
                 Path(artifact.path),
                 case.system,
                 case.trial,
@@ -237,7 +238,7 @@ def _exported(case: Case, models: _Models, model_share: float) -> Artifact:
     if case.trial:
         compressors = case.trial.compressors
         if building.get_exporter(case.exporter)[0].needs_calibration:
-            sounds = trials.sounds(system, models.data(case.trial))
+            sounds = compression.sounds(system, models.data(case.trial))
     cache.make()  # somebody may have taken it away since
     with files.written_whole(folder) as place:
         place.mkdir()

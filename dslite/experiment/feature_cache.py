@@ -1,6 +1,6 @@
 """What `train`, `evaluate`, `features` and `baseline` do alike: pictures and features of a data set, through the cache.
 
-Keys are hashes, as those of exported files are (`dslite.cli.identity`): audio by path, size and times, the rest by
+Keys are hashes, as those of exported files are (`dslite.experiment.keys`): audio by path, size and times, the rest by
 settings, source and versions, the backbone by its plugin and weights.
 """
 
@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dslite import cache, files
-from dslite.cli import building, identity
 from dslite.cli.console import progress
 from dslite.cli.data import print_problems
 from dslite.cli.options import SEED, WEIGHTS_HELP, ModelRequest, PluginName, checked_weights, recipe_options
 from dslite.codec import to_json
 from dslite.errors import DataError
+from dslite.experiment import building, keys
 from dslite.learn.dataset import DataSet, Example
 from dslite.recipe import Recipe
 from dslite.records import Progress as Report
@@ -118,12 +118,12 @@ def features(system: building.System, of: "Pictures", build: Callable[[], "Netwo
     facts = {
         "pictures": of.key,
         "picture": [frontend.size_px, frontend.colour_map, frontend.resize],
-        "backbone": identity.plugin("backbones", system.name),
-        "weights": identity.weights(system.model.weights),
+        "backbone": keys.plugin("backbones", system.name),
+        "weights": keys.weights(system.model.weights),
         "seed": system.model.seed if system.model.weights == "none" else None,
-        **identity.surroundings(),
+        **keys.surroundings(),
     }
-    folder = cache.entry_folder("features", identity.key(facts))
+    folder = cache.entry_folder("features", keys.key(facts))
     made = extract(build, of, folder, report)
     cache.mark_used(folder)
     return made
@@ -132,12 +132,12 @@ def features(system: building.System, of: "Pictures", build: Callable[[], "Netwo
 def data_key(data: DataSet) -> str:
     """Hash a data set: names, labels, splits and contents of its files, wherever they are, whenever written."""
     hashes = files.sha256_of_each([example.path for example in data.examples])
-    return identity.key([[e.name, e.label, e.split, found] for e, found in zip(data.examples, hashes, strict=True)])
+    return keys.key([[e.name, e.label, e.split, found] for e, found in zip(data.examples, hashes, strict=True)])
 
 
 def _pictures_key(examples: Sequence[Example], recipe: Recipe) -> str:
     described = [to_json(recipe.chunk), to_json(recipe.frontend)]
-    return identity.key([_files(examples), described, identity.versions(_AUDIO_LIBRARIES), identity.source("dslite")])
+    return keys.key([_files(examples), described, keys.versions(_AUDIO_LIBRARIES), keys.source("dslite")])
 
 
 def _files(examples: Sequence[Example]) -> list[list[Any]]:

@@ -99,7 +99,7 @@ def opened(path: Path, threads: int, report: Report) -> Predictor:
     from dslite.learn.run import is_run
 
     if is_run(path):
-        from dslite.cli import building
+        from dslite.experiment import building
 
         system = building.trained(path)
         set_tensorflow_threads(threads)

@@ -9,13 +9,13 @@ from typing import Protocol
 import click
 
 from dslite import files
-from dslite.cli import caching, identity, rounds, worker, workers
-from dslite.cli.cases import Case
 from dslite.cli.console import progress
-from dslite.cli.kept import Kept
-from dslite.cli.pace import TURN_COST, Pace, epochs_of
-from dslite.cli.places import measured_with
 from dslite.errors import WriteError
+from dslite.experiment import caching, interleave, keys, launchers, worker
+from dslite.experiment.devices import measured_with
+from dslite.experiment.eta import TURN_COST, Pace, epochs_of
+from dslite.experiment.jobs import Case
+from dslite.experiment.resume import Kept
 from dslite.measure.environment import cpu_count, cpu_model
 from dslite.records import Plan, Progress, Run
 from dslite.report.columns import in_short
@@ -105,9 +105,9 @@ class Sweep:
             left = {i: case for i, case in enumerate(self.cases) if i not in self.done}
             has_rounds = bool(self.n_rounds)
             is_experiment = has_rounds and not self.interleaved
-            groups = workers.grouped(left)
+            groups = launchers.grouped(left)
             n_epochs = epochs_of([case for group in groups for _, case in group])
-            n_turns = rounds.n_turns(len(self.cases), self.n_rounds)
+            n_turns = interleave.n_turns(len(self.cases), self.n_rounds)
             pace = Pace(n_epochs, n_turns, worker.TRAINING_SHARE)
             costs = [*(1.0 + n for n in n_epochs), *([TURN_COST * n_turns] if has_rounds else [])]
             with progress(costs, pace.seconds_left if is_experiment else None) as steps:
@@ -130,10 +130,10 @@ class Sweep:
                         steps.tell(f"{self.cases[number].title}: {in_short(new)}")
                     results.add(self.runs(), [new], self._missing())
 
-                workers.measure(groups, self.plan, self.audio, start, finished)
+                launchers.measure(groups, self.plan, self.audio, start, finished)
                 if has_rounds:
                     report = start(f"timing in {self.n_rounds} rounds")
-                    self.done |= rounds.time_in_rounds(
+                    self.done |= interleave.time_in_rounds(
                         self.done, self.plan, self.n_rounds, report, self._bases(), self.audio
                     )
                     self.in_turn = True
@@ -171,12 +171,12 @@ class Sweep:
         machine = [cpu_model(), cpu_count(), platform.platform(), platform.python_version()]
         devices = {target: measured_with(target) for target in {case.target for case in self.cases}}
         return [
-            identity.run_key(_content(case), case.target, self.plan, sounds, [*machine, *devices[case.target]])
+            keys.run_key(_content(case), case.target, self.plan, sounds, [*machine, *devices[case.target]])
             for case in self.cases
         ]
 
 
 def _content(case: Case) -> str:
     if case.system is None:
-        return identity.file_key(Path(case.file or ""))
-    return identity.key([case.key, case.trial.split]) if case.trial else case.key
+        return keys.file_key(Path(case.file or ""))
+    return keys.key([case.key, case.trial.split]) if case.trial else case.key

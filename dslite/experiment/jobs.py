@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from dslite.cli import building, identity, trials
 from dslite.deploy.runtime import has_runtime
 from dslite.errors import SpecError
+from dslite.experiment import building, compression, keys
 from dslite.measure import bench
 from dslite.records import Artifact, Part
 from dslite.registry import get_with_options, parse_name, registry
@@ -40,7 +40,7 @@ class Case:
     part: Part = "whole"
     exporter: str = ""
     calibration: tuple[str, ...] = ()
-    trial: trials.Trial | None = None
+    trial: compression.Trial | None = None
 
     @property
     def title(self) -> str:
@@ -82,12 +82,12 @@ class Case:
         """Give the key under which the exported file is kept in the cache."""
         assert self.system is not None  # noqa: S101 - a file of the user's is not exported
         of_export = building.export_key(self.system, self.part, self.exporter, self.sounds)
-        return identity.key([of_export, trials.key(self.system, self.trial)]) if self.trial else of_export
+        return keys.key([of_export, compression.key(self.system, self.trial)]) if self.trial else of_export
 
     def made(self, file: Path) -> list[Path]:
         """Give the files of a run that was measured: the exported one, and in an experiment its predictions."""
         if self.trial and has_runtime(file):
-            return [file, trials.predictions_path(file, self.trial.split)]
+            return [file, compression.predictions_path(file, self.trial.split)]
         return [file]
 
     @property

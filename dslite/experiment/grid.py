@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from dslite.cli import building, cases
-from dslite.cli.cases import Case
 from dslite.cli.data import DataRequest
-from dslite.cli.trials import Trial
 from dslite.errors import SpecError
+from dslite.experiment import building, jobs
+from dslite.experiment.compression import Trial
+from dslite.experiment.jobs import Case
 from dslite.learn.dataset import Split
 from dslite.report.comparison import BASE
 
@@ -35,7 +35,7 @@ def trial_cases(
         SpecError: where no target runs what an exporter makes, or the float32 file that all is compared with.
     """
     try:
-        cases.targets_for(building.get_exporter(BASE)[0].suffix, targets)
+        jobs.targets_for(building.get_exporter(BASE)[0].suffix, targets)
     except SpecError as error:
         raise SpecError(f"{error}; rows are compared with the {BASE} file: name --target host-litert too") from None
     audio_dir = None if data.audio_dir is None else str(data.audio_dir)
@@ -43,6 +43,6 @@ def trial_cases(
     for chain in [(), *(chain for chain in chains if chain)]:
         trial = Trial(str(data.path), audio_dir, data.split_seed, data_key, split, chain)
         for exporter in exporters if chain else dict.fromkeys([BASE, *exporters]):
-            able = cases.targets_for(building.get_exporter(exporter)[0].suffix, targets)
+            able = jobs.targets_for(building.get_exporter(exporter)[0].suffix, targets)
             found += [Case(target, None, system, "whole", exporter, (), trial) for target in able]
     return found

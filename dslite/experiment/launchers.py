@@ -1,4 +1,4 @@
-"""Worker processes that export and measure cases, one after another; see `dslite.cli.worker`."""
+"""Worker processes that export and measure cases, one after another; see `dslite.experiment.worker`."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from dslite import children
-from dslite.cli import worker
-from dslite.cli.cases import Case, undescribed
 from dslite.codec import from_json, to_json
+from dslite.experiment import worker
+from dslite.experiment.jobs import Case, undescribed
 from dslite.records import Plan, Progress, Run
 
 _SLACK_S = 60.0

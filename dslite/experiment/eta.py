@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from dslite.cli.cases import Case
-from dslite.cli.trials import epochs_told
+from dslite.experiment.compression import epochs_told
+from dslite.experiment.jobs import Case
 from dslite.registry import get_with_options
 
 TURN_COST = 0.1

@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dslite import cache, files
-from dslite.cli import identity, owners
-from dslite.cli.cases import Case
+from dslite import cache, files, locks
 from dslite.codec import from_json, to_json
 from dslite.errors import SpecError, WriteError
+from dslite.experiment.jobs import Case
 from dslite.records import Flag, Run
 
 MEASURED_BEFORE = "measured_before"
@@ -26,11 +25,11 @@ MEASURED_BEFORE = "measured_before"
 class Kept:
     """The kept runs of one bench; while another process measures the same, they are that process's."""
 
-    def __init__(self, cases: Sequence[Case], keys: Sequence[str]) -> None:
+    def __init__(self, cases: Sequence[Case], run_keys: Sequence[str]) -> None:
         self._cases = cases
-        self._keys = keys
-        self._folder = cache.entry_folder("runs", identity.key([case.place for case in cases]))
-        self.owner = owners.living_owner(self._folder)
+        self._keys = run_keys
+        self._folder = cache.entry_folder("runs", keys.key([case.place for case in cases]))
+        self.owner = locks.living_owner(self._folder)
 
     def begin(self, *, fresh: bool) -> dict[int, Run]:
         """Give the runs there are, by the number of their case; from now on they are ours.
@@ -44,7 +43,7 @@ class Kept:
             self.forget()
         with contextlib.suppress(OSError, WriteError):
             self._folder.mkdir(exist_ok=True)
-            owners.claim(self._folder)
+            locks.claim(self._folder)
         places = [self._folder / f"{key}.json" for key in self._keys]
         found = {i: read for i, place in enumerate(places) if (read := _read(place, self._cases[i]))}
         if not found:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dslite import files
-from dslite.cli import identity
 from dslite.cli.options import ModelRequest
 from dslite.errors import DsliteError, ExportError, PluginError, SpecError, UserError, in_words
+from dslite.experiment import keys
 from dslite.learn import run
 from dslite.loading import Kind
 from dslite.recipe import Recipe
@@ -167,7 +167,7 @@ def export_key(wanted: System, part: Part, exporter: str, sounds: Sequence[Path]
     model = wanted.model
     weights = str(Path(model.run) / run.WEIGHTS) if model.run else model.weights
     heard = [files.sha256(path) for path in sounds] if get_exporter(exporter)[0].needs_calibration else []
-    return identity.export_key(wanted.name, weights, model.seed, model.labels, wanted.recipe, part, exporter, heard)
+    return keys.export_key(wanted.name, weights, model.seed, model.labels, wanted.recipe, part, exporter, heard)
 
 
 def check_options(kind: Kind, name: str) -> None:

@@ -11,16 +11,15 @@ from typing import Any
 
 import click
 
-from dslite import files
-from dslite.cli import owners
-from dslite.cli.cases import Case
+from dslite import files, locks
 from dslite.cli.console import command_line
-from dslite.cli.delivery import show
-from dslite.cli.kept import MEASURED_BEFORE
-from dslite.cli.trials import predictions_path
 from dslite.deploy import manifest
 from dslite.deploy.runtime import has_runtime
 from dslite.errors import ReportError, SpecError, WriteError
+from dslite.experiment.compression import predictions_path
+from dslite.experiment.jobs import Case
+from dslite.experiment.resume import MEASURED_BEFORE
+from dslite.experiment.sinks import show
 from dslite.learn.dataset import Split
 from dslite.learn.evaluation import Predictions, difference_of_predictions, read_predictions
 from dslite.learn.metrics import Difference
@@ -230,9 +229,9 @@ def opened(
     there = {each.name for each in path.iterdir()} if path.is_dir() else set()
     there = {name for name in there if not name.startswith(files.HALF_WRITTEN)}
     before = _subject(path)
-    if there - {_PREDICTIONS, owners.OWNER_FILE} and before is None:
+    if there - {_PREDICTIONS, locks.OWNER_FILE} and before is None:
         raise SpecError(f"{path} is a folder with other files, and no earlier experiment: name another with -o")
-    owners.check_free(path)
+    locks.check_free(path)
     subject = {"split": split, "data": data_key, "model": model_key}
     earlier: list[Run] = []
     if not fresh:
@@ -243,7 +242,7 @@ def opened(
         (path / _PREDICTIONS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"cannot make the folder {path}: {error.strerror}") from None
-    with owners.claimed(path):
+    with locks.claimed(path):
         if fresh:
             _remove_rows(path)
         for folder in (path, path / _PREDICTIONS):
