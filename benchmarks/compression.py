@@ -25,7 +25,7 @@ from pathlib import Path
 
 from figures import RESULTS, Figure, Results, table
 
-from dslite.experiment import interleave
+from dslite.experiment import interleave, launchers
 from dslite.experiment.keys import source
 from dslite.learn.evaluation import difference_of_predictions, read_predictions
 from dslite.learn.metrics import Difference
@@ -233,7 +233,10 @@ class Experiment:
             for number, (run, path) in enumerate(zip(bare, paths, strict=True))
         }
         print(f"{self.name}: {len(rows)} files in {ROUNDS} rounds", file=sys.stderr, flush=True)
-        machine, rows = environment(), rows | interleave.time_in_rounds(rows, rows[0].plan, ROUNDS, lambda *_: None)
+        machine, rows = (
+            environment(),
+            rows | interleave.time_in_rounds(rows, rows[0].plan, ROUNDS, lambda *_: None, launchers.Process()),
+        )
         runs = comparison.compared(list(rows.values()), self.difference)
         timed = document.report(runs, report.command, machine)
         document.write(timed, self.folder / TIMED_AGAIN)

@@ -5,6 +5,7 @@
     features/KEY/   what a backbone makes of the chunks of a data set
     pictures/KEY/   the chunks of a data set as spectrograms
     runs/KEY/       the runs of a bench, until it is complete
+    at-work/        a lock for each process that uses the cache now
 
 Keys are hashes of what an entry was made from (`dslite.experiment.keys`). What has no such name is not ours, and is
 left alone.
@@ -16,18 +17,20 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from dslite import files
+from dslite import files, locks
 from dslite.errors import WriteError
 
 Kind = Literal["compressed", "exports", "features", "pictures", "runs"]
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 LIMIT_BYTES = 10_000_000_000
 """What is beyond that goes, that first which was used longest ago."""
+_AT_WORK = "at-work"
 _HALF_WRITTEN_S = 24 * 3600
 _OURS = re.compile(r"[0-9a-f]{32}|\.dslite-.*")
 
@@ -41,12 +44,14 @@ class Entry:
         path: of its folder or file.
         size_bytes: of all its files.
         used: seconds since the epoch, when it was last made or used.
+        user: the process that uses it now, named; empty: none does.
     """
 
     kind: Kind
     path: Path
     size_bytes: int
     used: float
+    user: str = ""
 
 
 def folder() -> Path:
@@ -91,10 +96,41 @@ def mark_used(path: Path) -> None:
         return
 
 
+@contextmanager
+def in_use() -> Iterator[None]:
+    """Keep others from removing what is made or used while the block runs; where that cannot be told, go on."""
+    place = folder() / _AT_WORK / f"{os.getpid()}-{time.time_ns()}"
+    try:
+        claimed = locks.claim(place)
+        place.touch()
+    except (OSError, WriteError):
+        claimed = False
+    try:
+        yield
+    finally:
+        if claimed:
+            place.unlink(missing_ok=True)
+            locks.release(place)
+
+
 def entries() -> list[Entry]:
     """List what is there, what was used last first; half-written leftovers of processes that were killed too."""
-    found = [_entry(kind, path) for kind in _KINDS for path in _children(folder() / kind)]
+    since = _at_work()
+    found = [_entry(kind, path, since) for kind in _KINDS for path in _children(folder() / kind)]
     return sorted((entry for entry in found if entry), key=lambda entry: -entry.used)
+
+
+def _at_work() -> list[tuple[float, str]]:
+    """List since when processes are at work, and their names; what those that died left goes."""
+    found = []
+    for place in (folder() / _AT_WORK).glob("[!.]*"):
+        with contextlib.suppress(OSError):
+            if user := locks.holder(place):
+                found.append((place.stat().st_mtime, user))
+            elif not locks.is_ours(place):
+                place.unlink()
+                locks.lock_file(place).unlink(missing_ok=True)
+    return sorted(found)
 
 
 def _children(place: Path) -> Iterator[Path]:
@@ -102,9 +138,11 @@ def _children(place: Path) -> Iterator[Path]:
         yield from (path for path in place.iterdir() if _OURS.fullmatch(path.name))
 
 
-def _entry(kind: Kind, path: Path) -> Entry | None:
+def _entry(kind: Kind, path: Path, since: Sequence[tuple[float, str]]) -> Entry | None:
     try:
-        return Entry(kind, path, files.size_bytes(path), path.stat().st_mtime)
+        used = path.stat().st_mtime
+        user = locks.holder(path) or next((name for began, name in since if used >= began), "")
+        return Entry(kind, path, files.size_bytes(path), used, user)
     except FileNotFoundError:  # another process took it away just now
         return None
 
@@ -137,6 +175,8 @@ def trim(limit_bytes: int = LIMIT_BYTES) -> None:
     for entry in entries():
         half_written = entry.path.name.startswith(".")
         kept += 0 if half_written else entry.size_bytes
+        if entry.user:
+            continue
         if time.time() - entry.used > _HALF_WRITTEN_S if half_written else kept > limit_bytes:
             with contextlib.suppress(WriteError):  # it can go another time
                 remove(entry)

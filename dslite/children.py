@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TextIO
+from types import FrameType
+from typing import IO, Any, NoReturn, TextIO
 
 from dslite.native import debug
 
@@ -175,6 +176,33 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # a real-time signal
         return f"signal {number}"
+
+
+# -- signals ------------------------------------------------------------------------------------------
+
+
+class Signalled(KeyboardInterrupt):
+    """Unwinds the stack, so that temporary files and child processes go; nobody takes it for a plugin's failure.
+
+    Attributes:
+        code: to end with.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.code = 128 + number  # as shells tell it
+
+
+def _raise(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    raise Signalled(number)
+
+
+def end_by_unwinding(*signals: str) -> None:
+    """Let signals end this process as an interruption does; where one is ignored already, as by nohup, it stays so."""
+    for name in signals:
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            signal.signal(getattr(signal, name), _raise)
 
 
 # -- in the child -------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from labelled import table
 
-from dslite.cli.data import calibration_files
 from dslite.errors import AudioError, DataError
+from dslite.experiment.data import calibration_files
 
 if TYPE_CHECKING:
     import subprocess

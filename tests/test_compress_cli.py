@@ -18,20 +18,19 @@ import pytest
 from conftest import HEEDS_SIGINT, run_dslite
 from labelled import LABELS, table
 
-from dslite.cli.commands.compress import chains
-from dslite.cli.options import ModelRequest
 from dslite.deploy import manifest
 from dslite.errors import DataError, SpecError, WriteError
 from dslite.experiment import building, feature_cache
-from dslite.experiment.compression import Trial
+from dslite.experiment.compression import Compression
 from dslite.experiment.folder import Folder, opened
-from dslite.experiment.jobs import Case
+from dslite.experiment.jobs import Job
+from dslite.experiment.selection import chains
 from dslite.learn.dataset import DataSet
 from dslite.learn.run import WEIGHTS
 from dslite.learn.table import read
 from dslite.measure.bench import undescribed
 from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
-from dslite.records import Measurement, Plan, Run
+from dslite.records import BenchReport, Measurement, Plan, Run
 from dslite.report import document
 from dslite.report.columns import value
 from dslite.report.comparison import without
@@ -420,6 +419,10 @@ def test_an_experiment_that_is_extended_and_interrupted_loses_no_row(
     assert len(document.read(out / "report.json").runs) == 4
 
 
+def _report(*runs: Run) -> BenchReport:
+    return document.report(runs, "dslite compress", {})
+
+
 def test_a_row_that_fails_when_it_is_measured_anew_does_not_take_the_good_one_away(tmp_path: Path) -> None:
     good = Run(undescribed(Path("x.tflite"), "lab", "tflite-float32", "whole"), "board", None, Plan(1), ())
     beside = replace(good, target="host-litert")
@@ -428,13 +431,13 @@ def test_a_row_that_fails_when_it_is_measured_anew_does_not_take_the_good_one_aw
     folder = Folder(
         tmp_path, "test", {("x.tflite", "host-litert"): 0, ("x.tflite", "board"): 1}, earlier=(good, beside)
     )
-    folder.add([failed], [failed])
+    folder.add(_report(failed), [failed])
     first, second = document.read(tmp_path / "report.json").runs
     assert (first.target, second.target, second.error) == ("host-litert", "board", None)
     assert "measured anew it failed" in second.flags[0].message
     assert "no such device" in second.flags[0].message
     anew = replace(good, artifact=replace(good.artifact, sha256="of another export"), error=None)
-    folder.give([anew])
+    folder.finish(_report(anew))
     (only,) = document.read(tmp_path / "report.json").runs  # the other target's row was of the file that is no more
     assert only.artifact.sha256 == "of another export"
 
@@ -453,11 +456,11 @@ def test_what_is_replaced_goes_with_its_tables_and_plots_and_a_file_of_the_users
         pass
     with opened(tmp_path, "test", "1", "2", (), fresh=True):
         there = {path.name for path in tmp_path.iterdir()}
-    assert there == {"notes.png", "experiment.json", "predictions", "owner"}
+    assert there == {"notes.png", "experiment.json", "predictions"}
     (tmp_path / "uar-latency.png").touch()
     both = {("x.tflite", "board"): 0, ("x.tflite", "host-litert"): 1}
     scored = replace(row, measurements=(Measurement("uar", 0.5, "ratio", "m"), Measurement("latency", 1, "s", "m")))
-    Folder(tmp_path, "test", both).give([scored, replace(scored, target="host-litert")])
+    Folder(tmp_path, "test", both).finish(_report(scored, replace(scored, target="host-litert")))
     plots = {path.name for path in tmp_path.glob("*.png")}
     assert plots == {"notes.png", "uar-latency-board.png", "uar-latency-host-litert.png"}
 
@@ -478,11 +481,11 @@ def test_a_row_that_failed_holds_nobody_back(tmp_path: Path) -> None:
 
 def test_a_table_that_is_edited_meanwhile_is_told(data: Path) -> None:
     edited = table(data, "edited.csv", lambda row: row)
-    trial = Trial(str(edited), None, 0, feature_cache.data_key(_read(edited)), "test", ())
-    assert trial.read() == _read(edited)
+    chosen = Compression(str(edited), None, 0, feature_cache.data_key(_read(edited)), "test", ())
+    assert chosen.read() == _read(edited)
     table(data, "edited.csv", lambda row: row | {"split": "devel"} if row["split"] == "test" else row)
     with pytest.raises(DataError, match=r"edited\.csv: the table, or audio it names, was changed since"):
-        trial.read()
+        chosen.read()
 
 
 def _read(path: Path) -> DataSet:
@@ -560,25 +563,25 @@ def test_a_folder_that_an_interrupted_experiment_left_is_taken_and_other_rows_ar
 
 def test_the_same_rows_of_other_experiments_are_kept_apart() -> None:
     frontend, head = FrontendSpec(size_px=32), HeadSpec()
-    model = ModelRequest(head, LABELS, "none", 0, "runs/first")
-    case = Case(
+    model = building.ModelRequest(head, LABELS, "none", 0, "runs/first")
+    job = Job(
         "host-litert",
         None,
         building.system("densenet121", model, Recipe(ChunkSpec(), frontend)),
         "whole",
         "tflite-float32",
         (),
-        Trial("labels.csv", None, 0, "key", "test", ()),
+        Compression("labels.csv", None, 0, "key", "test", ()),
     )
-    assert case.trial
-    assert case.system
+    assert job.compression
+    assert job.system
     others = [
-        replace(case, trial=replace(case.trial, split="devel")),
-        replace(case, trial=replace(case.trial, data_key="other")),
-        replace(case, system=replace(case.system, model=replace(model, run="elsewhere/first"))),
+        replace(job, compression=replace(job.compression, split="devel")),
+        replace(job, compression=replace(job.compression, data_key="other")),
+        replace(job, system=replace(job.system, model=replace(model, run="elsewhere/first"))),
     ]
-    assert len({one.place for one in (case, *others)}) == 4
-    assert len({one.title for one in (case, *others)}) == 1
+    assert len({one.identity for one in (job, *others)}) == 4
+    assert len({one.title for one in (job, *others)}) == 1
 
 
 @pytest.mark.parametrize(
@@ -726,9 +729,9 @@ def test_a_file_that_cannot_be_written_is_a_row_that_failed(
     (out / names[which]).mkdir()  # where a file is to go; root may write anywhere
     (out / names[which] / "mine").touch()
     folder = Folder(out, "test", {(name, "host-litert"): i for i, name in enumerate(names)})
-    folder.add(runs, runs)
+    folder.add(_report(*runs), runs)
     with pytest.raises(WriteError, match=names[which].partition(".")[2]):
-        folder.give(runs)
+        folder.finish(_report(*runs))
     found = document.read(out / "report.json").runs
     assert names[which] in (found[which].error or "")
     assert (found[which].measurements, found[which].flags) == ((), ())  # of a file that nobody has
@@ -739,7 +742,7 @@ def test_a_file_that_cannot_be_written_is_a_row_that_failed(
     assert (row["pareto"], row["uar"]) == ("", "")
     assert names[which] in row["error"]
     shutil.rmtree(out / names[which])
-    folder.give(runs)  # there is room by now
+    folder.finish(_report(*runs))  # there is room by now
     assert [each.error for each in document.read(out / "report.json").runs] == [None, None]
     assert manifest.read(out / names[which]).exporter == before[which].artifact.exporter
 
@@ -756,7 +759,7 @@ def test_earlier_rows_have_their_speed_up_until_others_have_one(experiment: tupl
     timed = without(replace(base, artifact=replace(base.artifact, path=str(tmp_path / base.artifact.path))), *COMPARED)
     not_yet = replace(timed, measurements=tuple(m for m in timed.measurements if "_latency" not in m.metric))
     for anew, expected in ((not_yet, [False, True]), (timed, [True, False])):
-        folder.add([anew], [anew])
+        folder.add(_report(anew), [anew])
         rows = document.read(out / "report.json").runs
         assert [value(row, "speed_up") is not None for row in rows] == expected
         assert "of an experiment that was here before" in rows[1].flags[-1].message

@@ -14,8 +14,9 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dslite.cli.data import DataRequest, data_options
+from dslite.cli.data import data_options
 from dslite.errors import DataError, SpecError
+from dslite.experiment.data import DataRequest
 from dslite.learn.dataset import DataSet
 from dslite.learn.splits import SPLITS
 from dslite.learn.table import read, sorted_labels

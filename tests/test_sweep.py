@@ -15,9 +15,10 @@ import pytest
 from conftest import HEEDS_SIGINT
 
 from dslite import cache
+from dslite.codec import from_json, to_json
 from dslite.errors import SpecError, UnknownNameError
 from dslite.experiment import interleave
-from dslite.experiment.jobs import Case
+from dslite.experiment.jobs import Job
 from dslite.experiment.selection import select, split
 from dslite.measure import bench
 from dslite.records import BenchReport, Measurement, Plan, Run
@@ -53,7 +54,8 @@ def build(name):
         if name == "t_exits":
             raise SystemExit(7)
         if name == "t_waits" and Path(os.environ["LOG"] + ".wait").exists():
-            time.sleep(1000)
+            for _ in range(600):  # never for ever: a test that fails leaves nobody behind
+                time.sleep(0.1)
         return model(input_shape, int(8 * options["width"]))
     return function
 
@@ -559,89 +561,78 @@ def _timed(file: str, exporter: str, target: str, seconds: float, sha256: str = 
     return Run(artifact, target, None, Plan(1), (found,))
 
 
-def _work(seconds: Callable[[str], float]) -> Callable[..., tuple[str, bool]]:
-    """Give a worker that times files as it is told, in no time."""
+class Told:
+    """A launcher that times files as it is told, in no time; a third one, beside those of dslite."""
 
-    def work(
-        left: list[tuple[int, Case]], plan: Plan, audio: Any, start: Any, finished: Any, together: Any
-    ) -> tuple[str, bool]:
-        del plan, audio, together
-        while left:
-            turn, case = left.pop(0)
-            start(case.title)
-            finished(turn, _timed(str(case.file), "", case.target, seconds(str(case.file))))
-        return "", False
+    def __init__(self, seconds: Callable[[str], float]) -> None:
+        self.seconds = seconds
+        self.requests: list[dict[str, Any]] = []
 
-    return work
+    def launch(self, request: dict[str, Any], receive: Callable[[dict[str, Any]], None]) -> str:
+        self.requests.append(json.loads(json.dumps(request)))
+        for job in (from_json(Job, data) for data in request["jobs"]):
+            receive({"progress": ["timing", 0.5]})
+            try:
+                run = _timed(str(job.file), "", job.target, self.seconds(str(job.file)))
+            except ZeroDivisionError:
+                return "killed by signal 9"
+            receive({"run": to_json(run)})
+        return ""
 
 
 @pytest.mark.parametrize("n_others", [1, 2, 3])
-def test_as_many_rounds_as_are_asked_for_are_enough_for_stars(monkeypatch: pytest.MonkeyPatch, n_others: int) -> None:
+def test_as_many_rounds_as_are_asked_for_are_enough_for_stars(n_others: int) -> None:
     """The file that others are compared with may take fewer turns than they, or more."""
-    monkeypatch.setattr(launchers, "work", _work(lambda file: 1.0 if file == "0" else 0.99))
+    launcher = Told(lambda file: 1.0 if file == "0" else 0.99)
     runs = [_timed(f"{i}", "tflite-float32" if not i else "own", "host-litert", 1.0) for i in range(1 + n_others)]
     figures = (Measurement("uar", 0.5, "ratio", "m"), Measurement("size", 9.0, "bytes", "m"))
     runs = [replace(run, measurements=(*run.measurements, *figures)) for run in runs]
     for n_rounds in (4, 5):
-        found = interleave.time_in_rounds(dict(enumerate(runs)), Plan(1), n_rounds, lambda *_: None)
+        found = interleave.time_in_rounds(dict(enumerate(runs)), Plan(1), n_rounds, lambda *_: None, launcher)
         rows = comparison.compared(list(found.values()), lambda *_: None)
         assert experiment.best(rows) == (set(range(1 + n_others)) if n_rounds == 5 else set())
 
 
-def test_files_of_the_same_bytes_share_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_the_same_bytes_share_their_turns() -> None:
     asked: list[str] = []
 
     def seconds(file: str) -> float:
         asked.append(file)
         return 1.0 + len(asked)
 
-    monkeypatch.setattr(launchers, "work", _work(seconds))
     rows = [("b", "tflite-int8", "1"), ("a", "tflite-float32", "2"), ("c", "tflite-int8", "1"), ("d", "own", "2")]
     runs = [_timed(file, exporter, "host-litert", 100.0, sha256) for file, exporter, sha256 in rows]
-    found = interleave.time_in_rounds(dict(enumerate(runs)), Plan(1), 5, lambda *_: None)
+    found = interleave.time_in_rounds(dict(enumerate(runs)), Plan(1), 5, lambda *_: None, Told(seconds))
     assert set(asked) == {"a", "b"}
     rows_of = [[(m.metric, m.samples) for m in found[number].measurements] for number in range(4)]
     assert rows_of[0] == rows_of[2] != rows_of[1] == rows_of[3]
     assert [run.artifact.path for run in found.values()] == ["b", "a", "c", "d"]
 
 
-def test_files_take_turns_beside_the_one_they_are_compared_with_and_the_pace_of_the_machine_does_not_matter(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_files_take_turns_beside_the_one_they_are_compared_with_and_the_pace_of_the_machine_does_not_matter() -> None:
     """The machine gets slower all the time; file c, twice as fast as a, takes the worker along in its second turn."""
     asked: list[str] = []
-    asked_together: list[list[int]] = []
-    seconds = {"a": 1.0, "b": 2.0, "c": 0.5, "d": 4.0, "x": 1.0, "y": 1.0, "z": 3.0}
+    speed = {"a": 1.0, "b": 2.0, "c": 0.5, "d": 4.0, "x": 1.0, "y": 1.0, "z": 3.0}
 
-    def work(
-        left: list[tuple[int, Case]], plan: Plan, audio: Any, start: Any, finished: Any, together: Any
-    ) -> tuple[str, bool]:
-        assert (plan.runs, plan.min_s, plan.max_s, plan.memory) == (4, 0.5, 50, False)
-        assert len(together) == len(left)
-        asked_together.append([len(list(group)) for _, group in itertools.groupby(together)])
-        while left:
-            turn, case = left[0]
-            start(case.title)("timing", 0.5)
-            file = str(case.file)
-            asked.append(file)
-            if file == "c" and asked.count("c") == 2:
-                return "killed by signal 9", False
-            left.pop(0)
-            finished(turn, _timed(file, "", case.target, seconds[file] * 1.01 ** len(asked)))
-        return "", False
+    def seconds(file: str) -> float:
+        asked.append(file)
+        if file == "c" and asked.count("c") == 2:
+            raise ZeroDivisionError
+        return speed[file] * 1.01 ** len(asked)
 
-    monkeypatch.setattr(launchers, "work", work)
     rows = [("b", "tflite-float16"), ("a", "tflite-float32"), ("c", "tflite-int8"), ("d", "tflite-dynamic")]
     runs = [_timed(file, exporter, "host-litert", 100.0) for file, exporter in rows]
     runs += [_timed("x", "hdf5", "host-tensorflow", 100.0), _timed("y", "tflite-float32", "android", 100.0)]
     runs += [_timed("z", "tflite-int8", "android", 100.0)]
     runs += [replace(runs[0], error="it failed before")]
     told: list[float] = []
-    plan = Plan(1, runs=10, min_s=1.5, max_s=150)
-    done = dict(enumerate(runs))
-    found = interleave.time_in_rounds(done, plan, 3, lambda _, share: told.append(share))
+    launcher, plan = Told(seconds), Plan(1, runs=10, min_s=1.5, max_s=150)
+    found = interleave.time_in_rounds(dict(enumerate(runs)), plan, 3, lambda _, share: told.append(share), launcher)
     assert "".join(asked) == "abcd" + "dcba" + "abcd" + "xxx" + "yzzyyz"
-    assert asked_together == [[4, 4, 4, 1, 1, 1, *[1] * 6], [2, 4, 1, 1, 1, *[1] * 6]]
+    plans = [from_json(Plan, request["plan"]) for request in launcher.requests]
+    assert {(plan.runs, plan.min_s, plan.max_s, plan.memory) for plan in plans} == {(4, 0.5, 50, False)}
+    groups = [[len(list(group)) for _, group in itertools.groupby(r["together"])] for r in launcher.requests]
+    assert groups == [[4, 4, 4, 1, 1, 1, *[1] * 6], [2, 4, 1, 1, 1, *[1] * 6]]
     assert told == sorted(told)
     assert told[-1] == pytest.approx((len(asked) - 0.5) / len(asked))
     speeds = {}

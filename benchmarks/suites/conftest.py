@@ -155,7 +155,6 @@ def exported() -> Callable[[str], Path]:
     It is in dslite's cache, or `dslite bench` puts it there: what takes minutes is done once for each state of dslite.
     """
     from dslite import cache
-    from dslite.cli.options import ModelRequest
     from dslite.deploy import manifest
     from dslite.experiment import building
     from dslite.recipe import Recipe
@@ -163,7 +162,7 @@ def exported() -> Callable[[str], Path]:
     exporter = "tflite-float32"
 
     def find(backbone: str) -> Path | None:
-        model = ModelRequest(Recipe().head, tuple(f"class_{i}" for i in range(4)), "none", 0)
+        model = building.ModelRequest(Recipe().head, tuple(f"class_{i}" for i in range(4)), "none", 0)
         key = building.export_key(building.system(backbone, model, Recipe()), "cnn", exporter)
         folder = cache.entry_folder("exports", key)
         for path in folder.glob("*.tflite"):

@@ -4,15 +4,14 @@ import contextlib
 import difflib
 import importlib
 import io
-import signal
 import sys
 import traceback
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from dslite import __version__
+from dslite.children import Signalled, end_by_unwinding
 from dslite.errors import DsliteError, in_words
 from dslite.native import debug
 
@@ -34,7 +33,6 @@ _COMMANDS = (
     ),
     *("predict", "recipe", "report", "show", "train"),
 )
-_SIGNALLED = 128
 _INTERRUPTED = 130
 
 
@@ -75,26 +73,6 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-class _Signalled(KeyboardInterrupt):
-    """Unwinds the stack, so that temporary files and child processes go; nobody takes it for a plugin's failure."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.code = _SIGNALLED + number
-
-
-def _raise(number: int, frame: FrameType | None) -> NoReturn:
-    del frame
-    raise _Signalled(number)
-
-
-def end_by_unwinding(*signals: str) -> None:
-    """Let signals end this process as an interruption does; where one is ignored already, as by nohup, it stays so."""
-    for name in signals:
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
-            signal.signal(getattr(signal, name), _raise)
-
-
 def main() -> None:
     """Run the command line; every expected failure is one line on standard error."""
     end_by_unwinding("SIGTERM", "SIGHUP")  # asked to end, or the terminal was closed; Windows has no SIGHUP
@@ -108,7 +86,7 @@ def _run() -> Any:
         return cli.main(standalone_mode=False)
     except (KeyboardInterrupt, click.Abort) as error:
         cause = error.__cause__ or error  # click makes an Abort of it
-        message, code = ("asked to end", cause.code) if isinstance(cause, _Signalled) else ("interrupted", _INTERRUPTED)
+        message, code = ("asked to end", cause.code) if isinstance(cause, Signalled) else ("interrupted", _INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone: no second complaint at exit
         return 1

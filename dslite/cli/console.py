@@ -7,18 +7,19 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
-from rich.console import Console, ConsoleOptions
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from dslite.records import BenchReport
 from dslite.records import Progress as Report
 
 if TYPE_CHECKING:
@@ -68,6 +69,23 @@ def command_line() -> str:
 def print_json(data: Any) -> None:
     """Write JSON to standard output."""
     click.echo(json.dumps(data, indent=1, ensure_ascii=False))
+
+
+def show_report(report: BenchReport, table: Callable[[BenchReport, int], RenderableType], *, as_json: bool) -> None:
+    """Write a report to standard output.
+
+    Args:
+        report: to be written.
+        table: lays it out for so many characters.
+        as_json: the report itself, in place of its table.
+    """
+    from dslite.report import document
+
+    if as_json:
+        click.echo(document.to_text(report), nl=False)
+    else:
+        console = out()
+        console.print(table(report, console.width))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console | None = None) -> None:
@@ -194,3 +212,20 @@ class Steps:
         if left_s is None:
             return ""
         return f"about {left_s / 60:.0f} min left" if left_s >= 90 else f"about {left_s:.0f} s left"  # noqa: PLR2004
+
+
+class _Terminal:
+    """The `dslite.experiment.reporter.Reporter` of commands: a bar and notes on standard error."""
+
+    def progress(
+        self, steps: int | Sequence[float] = 1, seconds_left: Callable[[], float | None] | None = None, /
+    ) -> AbstractContextManager[Steps]:
+        """Show a bar, see `progress`."""
+        return progress(steps, seconds_left)
+
+    def note(self, text: str, /) -> None:
+        """Write a line to standard error."""
+        click.echo(f"note: {text}", err=True)
+
+
+TERMINAL = _Terminal()

@@ -1,91 +1,24 @@
-"""The table of audio and labels that several commands read: its options, its faults, its notes."""
+"""Options of the table of audio and labels that several commands read, and where its faults are shown."""
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import click
 
-from dslite.cli.console import command_line, err, print_table, progress
+from dslite.cli.console import TERMINAL, command_line, err, print_table
 from dslite.cli.options import PATH, SEED
 from dslite.errors import DataError
-from dslite.learn.dataset import DataSet, Task
+from dslite.experiment.data import DataRequest
+from dslite.learn.dataset import DataSet
 from dslite.measure.environment import commit, environment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SHOWN = 50
 """Problems of one kind; who has hundreds of them has one cause."""
-
-
-@dataclass(frozen=True, slots=True)
-class DataRequest:
-    """What `data_options` say.
-
-    Attributes:
-        path: of the table.
-        audio_dir: what the names in it are relative to; None where that is the table's folder.
-        split_seed: for dividing a table without splits; not the recipe's, so that all commands divide it alike.
-        task: as the user wants it.
-    """
-
-    path: Path
-    audio_dir: Path | None
-    split_seed: int
-    task: Literal["auto"] | Task = "auto"
-
-    def read(self, *, for_training: bool = True, divide: bool = True) -> DataSet:
-        """Read and check the table; its notes, or a table of its problems, go to standard error.
-
-        Args:
-            for_training: see `dslite.learn.table.read`.
-            divide: likewise.
-
-        Raises:
-            DataError: where there is any problem.
-        """
-        from dslite.learn import table
-
-        try:
-            with progress() as steps:
-                steps.start(f"checking {self.path.name} and its audio")
-                data = table.read(
-                    self.path, self.audio_dir, self.task, self.split_seed, for_training=for_training, divide=divide
-                )
-        except DataError as error:
-            print_problems(error)
-            raise
-        for note in data.notes:
-            click.echo(f"note: {note}", err=True)
-        return data
-
-
-def calibration_files(paths: Sequence[Path], split_seed: int | None = None) -> list[Path]:
-    """Give the audio files to calibrate with: of a table those of its train split, of a folder all in it.
-
-    Args:
-        paths: of tables, folders and files.
-        split_seed: for dividing a table without splits, as the run did; None: 0, as `dslite train` does by default.
-
-    Raises:
-        AudioError: where there is none, or a file cannot be opened.
-        DataError: where a table has faults, or no train split.
-    """
-    from dslite.audio.load import audio_files
-
-    found: list[Path] = []
-    for path in paths:
-        if path.suffix.lower() != ".csv":
-            found += audio_files(path)
-            continue
-        heard = DataRequest(path, None, split_seed or 0).read(for_training=False).part("train")
-        if not heard:
-            raise DataError(f"{path}: expected a train split to calibrate with, the table has none")
-        found += [example.path for example in heard]
-    return found
 
 
 def origin(data: DataSet) -> dict[str, Any]:
@@ -106,8 +39,9 @@ def table_options(function: F) -> F:
 
     @functools.wraps(function)
     def wrapper(**values: Any) -> Any:
-        given = [values.pop(name) for name in ("data", "audio_dir", "split_seed")]
-        return function(data=DataRequest(*given, *([values.pop("task")] if "task" in values else [])), **values)
+        path, audio_dir, split_seed = (values.pop(name) for name in ("data", "audio_dir", "split_seed"))
+        request = DataRequest(path, audio_dir, split_seed, values.pop("task", "auto"), TERMINAL)
+        return _problems_shown(function)(data=request, **values)
 
     text = "For dividing a table without splits."
     with_seed = click.option("--split-seed", type=SEED, default=0, show_default=True, help=text)(wrapper)
@@ -117,10 +51,31 @@ def table_options(function: F) -> F:
     return cast(F, click.argument("data", type=PATH)(with_folder))
 
 
-def print_problems(error: DataError) -> None:
-    """Write a table of the problems to standard error, of each kind at most fifty; nothing where there is but one."""
-    if len(error.problems) < 2:  # noqa: PLR2004 - the message itself says one
-        return
+def calibration_option(function: F) -> F:
+    """Add the option ``--calibration``; the command gets a tuple of paths."""
+    text = (
+        "Audio that exporters calibrate with, where they need it: a table of audio and labels (.csv), of which the "
+        "train split is taken, a file or a folder. May be repeated."
+    )
+    return click.option("--calibration", type=PATH, multiple=True, help=text)(_problems_shown(function))
+
+
+def _problems_shown(function: F) -> F:
+    """Write a table of the problems of data to standard error, of each kind at most fifty; the message tells one."""
+
+    @functools.wraps(function)
+    def wrapper(**values: Any) -> Any:
+        try:
+            return function(**values)
+        except DataError as error:
+            if len(error.problems) > 1:
+                print_table(["WHERE", "PROBLEM"], _rows(error), err())
+            raise
+
+    return cast(F, wrapper)
+
+
+def _rows(error: DataError) -> list[tuple[str, str]]:
     from dslite.learn.table import kind_of
 
     rows: list[tuple[str, str]] = []
@@ -129,4 +84,4 @@ def print_problems(error: DataError) -> None:
         rows += of_kind[:_SHOWN]
         if len(of_kind) > _SHOWN:
             rows.append((f"and {len(of_kind) - _SHOWN} more", kind))
-    print_table(["WHERE", "PROBLEM"], rows, err())
+    return rows

@@ -1,6 +1,7 @@
 """Options that several commands share, and what they stand for."""
 
 import contextlib
+import dataclasses
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from dslite.errors import SpecError
+from dslite.experiment.building import ModelRequest, System, check, checked_weights
 from dslite.loading import Kind
 from dslite.recipe import (
     ChunkSpec,
@@ -275,36 +277,6 @@ _MODEL_OPTIONS: tuple[Row, ...] = (
 )
 MODEL_FLAGS = {"regression": "--regression", **{field: flag for flag, field, *_ in _MODEL_OPTIONS}}
 _DEFAULT_CLASSES = 4
-_WEIGHTS_BEGIN = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")
-"""HDF5, and the zip a .keras file is."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRequest:
-    """What `model_options` say: all of a model but its backbone and its front end.
-
-    Attributes:
-        head: units, dropout, kind of output.
-        labels: of the classes; empty for a regression.
-        weights: of the backbone: none, imagenet, or the path of a file.
-        seed: of random weights.
-        run: folder of the training run that gives all weights in their place; empty: none.
-    """
-
-    head: HeadSpec
-    labels: tuple[str, ...]
-    weights: str
-    seed: int
-    run: str = ""
-
-
-def calibration_option(function: F) -> F:
-    """Add the option ``--calibration``; the command gets a tuple of paths."""
-    text = (
-        "Audio that exporters calibrate with, where they need it: a table of audio and labels (.csv), of which the "
-        "train split is taken, a file or a folder. May be repeated."
-    )
-    return click.option("--calibration", type=PATH, multiple=True, help=text)(function)
 
 
 def model_options(function: F) -> F:
@@ -323,26 +295,6 @@ def model_options(function: F) -> F:
     return cast(F, regression(_with_options(wrapper, _MODEL_OPTIONS)))
 
 
-def checked_weights(text: str, where: str = "--weights") -> str:
-    """Give what names weights back where it can be them.
-
-    Raises:
-        SpecError: where it is neither ``none`` nor ``imagenet`` nor a weight file; the message begins with `where`.
-    """
-    if text in ("none", "imagenet"):
-        return text
-    if not Path(text).is_file():
-        raise SpecError(f"{where}: expected none, imagenet or a weight file, got {text!r}, which is no file")
-    try:
-        with Path(text).open("rb") as file:
-            start = file.read(max(map(len, _WEIGHTS_BEGIN)))
-    except OSError as error:
-        raise SpecError(f"{where}: {text!r} cannot be read: {error.strerror}") from None
-    if not start.startswith(_WEIGHTS_BEGIN):
-        raise SpecError(f"{where}: expected a weight file that Keras wrote (.h5, .keras), got {text!r}")
-    return text
-
-
 def _labels(names: str | None, n_classes: int | None, *, regression: bool) -> tuple[str, ...]:
     if regression:
         if names is not None or n_classes is not None:
@@ -356,3 +308,23 @@ def _labels(names: str | None, n_classes: int | None, *, regression: bool) -> tu
     if n_classes not in (None, len(labels)):
         raise SpecError(f"--classes {n_classes} does not fit the {len(labels)} names of --labels: leave it away")
     return labels
+
+
+def extractor_options(function: F) -> F:
+    """Add the options of a backbone whose features are wanted; the command gets one argument, ``system``."""
+
+    @functools.wraps(function)
+    def wrapper(**values: Any) -> Any:
+        recipe: Recipe = values.pop("recipe")
+        weights = checked_weights(values.pop("weights"))
+        head = dataclasses.replace(recipe.head, output="linear")  # there must be one; nobody looks at it
+        model = ModelRequest(head, (), weights, values.pop("seed"))
+        system = System(values.pop("backbone"), model, dataclasses.replace(recipe, head=head))
+        check(system)
+        return function(system=system, **values)
+
+    result = recipe_options(wrapper)
+    result = click.option("--seed", type=SEED, default=0, show_default=True, help="Of random weights.")(result)
+    result = click.option("--weights", default="imagenet", show_default=True, help=WEIGHTS_HELP)(result)
+    text = "`dslite list backbones` names them."
+    return cast(F, click.option("--backbone", type=PluginName("backbones"), required=True, help=text)(result))

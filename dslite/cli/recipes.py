@@ -17,13 +17,12 @@ from dslite.cli.options import (
     WEIGHTS_HELP,
     PluginName,
     Setting,
-    checked_weights,
     choice,
 )
-from dslite.errors import SpecError, UserError
+from dslite.errors import SpecError
+from dslite.experiment.building import checked_weights
 from dslite.experiment.selection import split
 from dslite.recipe import ClassWeights, Keep, Losses, Optimizer, Precision, Schedule, TrainingRecipe
-from dslite.registry import get_with_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -226,29 +225,3 @@ def _augmenters(texts: Sequence[str]) -> tuple[str, ...]:
     if len(set(names)) > 1:
         raise SpecError(f"--augment: expected {NO_AUGMENTATION} alone, or names, got {', '.join(names)}")
     return ()
-
-
-def plugin_problems(recipe: TrainingRecipe) -> list[str]:
-    """Find what a recipe names that is not installed, has no such options, or does not fit; one line a fault."""
-    problems: list[str] = []
-    if recipe.backbone:
-        try:
-            backbone, _ = get_with_options("backbones", recipe.backbone)
-        except UserError as error:
-            problems.append(f"backbone: {error}")
-        else:
-            if recipe.frontend.size_px < backbone.min_size_px:
-                problems.append(
-                    f"[frontend] size_px: expected at least {backbone.min_size_px} px, the smallest picture "
-                    f"{backbone.name} takes, got {recipe.frontend.size_px}"
-                )
-    try:
-        checked_weights(recipe.weights, "weights")
-    except UserError as error:
-        problems.append(str(error))
-    for name in recipe.augmentation.augmenters:
-        try:
-            get_with_options("augmenters", name)
-        except UserError as error:
-            problems.append(f"[augmentation] augmenters: {error}")
-    return problems

@@ -113,12 +113,16 @@ def litert_coverage(path: Path, threads: int) -> Coverage:
     return Coverage(len(own), len(own) - len(others), dict(Counter(others)))
 
 
-def set_tensorflow_threads(threads: int) -> None:
-    """Let TensorFlow use so many threads; only before its first operation in this process."""
+def set_tensorflow_threads(threads: int) -> bool:
+    """Let TensorFlow use so many threads; tell whether it does: after its first operation they stay as they are."""
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError:
+        return False
+    return True
 
 
 def open_model(model: Any) -> Session:

@@ -8,14 +8,35 @@ from pathlib import Path
 from typing import Any
 
 from dslite import files
-from dslite.cli.options import ModelRequest
 from dslite.errors import DsliteError, ExportError, PluginError, SpecError, UserError, in_words
 from dslite.experiment import keys
 from dslite.learn import run
 from dslite.loading import Kind
-from dslite.recipe import Recipe
+from dslite.recipe import HeadSpec, Recipe, TrainingRecipe
 from dslite.records import Artifact, Backbone, Exporter, Options, Part, PluginRecord
 from dslite.registry import get_with_options, registry
+
+_WEIGHTS_BEGIN = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")
+"""HDF5, and the zip a .keras file is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """All of a model but its backbone and its front end.
+
+    Attributes:
+        head: units, dropout, kind of output.
+        labels: of the classes; empty for a regression.
+        weights: of the backbone: none, imagenet, or the path of a file.
+        seed: of random weights.
+        run: folder of the training run that gives all weights in their place; empty: none.
+    """
+
+    head: HeadSpec
+    labels: tuple[str, ...]
+    weights: str = "none"
+    seed: int = 0
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +82,52 @@ def check(wanted: System) -> None:
     size_px = wanted.recipe.frontend.size_px
     if size_px < backbone.min_size_px:
         raise SpecError(f"--size: {backbone.name} needs pictures of at least {backbone.min_size_px} px, got {size_px}")
+
+
+def checked_weights(text: str, where: str = "--weights") -> str:
+    """Give what names weights back where it can be them.
+
+    Raises:
+        SpecError: where it is neither ``none`` nor ``imagenet`` nor a weight file; the message begins with `where`.
+    """
+    if text in ("none", "imagenet"):
+        return text
+    if not Path(text).is_file():
+        raise SpecError(f"{where}: expected none, imagenet or a weight file, got {text!r}, which is no file")
+    try:
+        with Path(text).open("rb") as file:
+            start = file.read(max(map(len, _WEIGHTS_BEGIN)))
+    except OSError as error:
+        raise SpecError(f"{where}: {text!r} cannot be read: {error.strerror}") from None
+    if not start.startswith(_WEIGHTS_BEGIN):
+        raise SpecError(f"{where}: expected a weight file that Keras wrote (.h5, .keras), got {text!r}")
+    return text
+
+
+def plugin_problems(recipe: TrainingRecipe) -> list[str]:
+    """Find what a recipe names that is not installed, has no such options, or does not fit; one line a fault."""
+    problems: list[str] = []
+    if recipe.backbone:
+        try:
+            backbone, _ = get_with_options("backbones", recipe.backbone)
+        except UserError as error:
+            problems.append(f"backbone: {error}")
+        else:
+            if recipe.frontend.size_px < backbone.min_size_px:
+                problems.append(
+                    f"[frontend] size_px: expected at least {backbone.min_size_px} px, the smallest picture "
+                    f"{backbone.name} takes, got {recipe.frontend.size_px}"
+                )
+    try:
+        checked_weights(recipe.weights, "weights")
+    except UserError as error:
+        problems.append(str(error))
+    for name in recipe.augmentation.augmenters:
+        try:
+            get_with_options("augmenters", name)
+        except UserError as error:
+            problems.append(f"[augmentation] augmenters: {error}")
+    return problems
 
 
 def build(wanted: System, tell: Callable[[str], None]) -> Any:

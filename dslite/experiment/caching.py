@@ -5,19 +5,18 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
-
 from dslite import cache
 from dslite.errors import WriteError
+from dslite.experiment.reporter import Reporter
 
 
 @contextmanager
-def ready() -> Iterator[None]:
+def ready(reporter: Reporter) -> Iterator[None]:
     """See to it that there is a cache folder while the block runs: the user's, or else a temporary one."""
     try:
         cache.make()
     except WriteError as error:
-        click.echo(f"note: {error}; nothing is kept (DSLITE_CACHE names another folder)", err=True)
+        reporter.note(f"{error}; nothing is kept (DSLITE_CACHE names another folder)")
         with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
             named = os.environ.get("DSLITE_CACHE")
             os.environ["DSLITE_CACHE"] = folder  # the workers look there too
@@ -29,5 +28,6 @@ def ready() -> Iterator[None]:
                 if named is not None:
                     os.environ["DSLITE_CACHE"] = named
         return
-    yield
+    with cache.in_use():
+        yield
     cache.trim()

@@ -1,4 +1,4 @@
-"""What a case of an experiment has besides a bench's: the model is compressed first, and its file scored.
+"""What a job of an experiment has besides a bench's: the model is compressed first, and its file scored.
 
 All of it is done in the worker process. A compressed model is kept in the cache, and so is every one on the way to it:
 ``prune+qat`` begins with the model of ``prune``.
@@ -27,8 +27,8 @@ _N_CHECKED = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """An experiment's part of a case.
+class Compression:
+    """What a job of an experiment has besides those of a bench.
 
     Attributes:
         data: path of the table.
@@ -66,20 +66,15 @@ class Trial:
         return chain(self.compressors)
 
 
-def learned(info: run.RunInfo) -> tuple[Split, ...]:
-    """Give the splits a run learned from."""
-    return ("train", "devel") if info.final else ("train",)
-
-
-def key(system: building.System, trial: Trial, n_compressors: int | None = None) -> str:
+def key(system: building.System, chosen: Compression, n_compressors: int | None = None) -> str:
     """Give the key of a compressed model, after all compressors or the first ones."""
-    names = trial.compressors[:n_compressors]
+    names = chosen.compressors[:n_compressors]
     recipe = run.read(Path(system.model.run)).recipe
     return keys.key(
         {
             "weights": keys.weights(str(Path(system.model.run) / run.WEIGHTS)),
             "recipe": to_json(recipe),
-            "data": trial.data_key,
+            "data": chosen.data_key,
             "backbone": keys.plugin("backbones", system.name),
             "augmenters": [keys.plugin("augmenters", name) for name in recipe.augmentation.augmenters],
             "compressors": [keys.plugin("compressors", name) for name in names],
@@ -95,7 +90,7 @@ def other_files(folder: Path, data: DataSet) -> str:
         folder: of the run.
         data: what its compressors learn from.
     """
-    splits = learned(run.read(folder))
+    splits = run.read(folder).learned
     now, then = {example.name for example in data.part(*splits)}, set(run.learned_labels(folder, splits))
     if now == then:
         return ""
@@ -107,27 +102,27 @@ def other_files(folder: Path, data: DataSet) -> str:
 
 def sounds(system: building.System, data: DataSet) -> list[Path]:
     """Give the audio a run learned from, to calibrate with."""
-    splits = learned(run.read(Path(system.model.run)))
+    splits = run.read(Path(system.model.run)).learned
     return [example.path for example in data.part(*splits)]
 
 
 # -- compressing --------------------------------------------------------------------------------------
 
 
-def compressed(system: building.System, trial: Trial, data: DataSet, report: Progress) -> Any:
-    """Give the image model of a run after all compressors of a trial; TensorFlow is imported here.
+def compressed(system: building.System, chosen: Compression, data: DataSet, report: Progress) -> Any:
+    """Give the image model of a run after all compressors; TensorFlow is imported here.
 
     Raises:
         UserError: where a compressor refuses its options.
         DsliteError: where a compressor fails, or gives what is no such model any more.
     """
-    for name in trial.compressors:  # before those before it are trained
+    for name in chosen.compressors:  # before those before it are trained
         building.check_options("compressors", name)
-    n = len(trial.compressors)
-    report(f"looking for {trial.name}", 0.0)
+    n = len(chosen.compressors)
+    report(f"looking for {chosen.name}", 0.0)
     cnn, kept = None, n
     while kept and cnn is None:
-        cnn = _read(_place(system, trial, kept), system)
+        cnn = _read(_place(system, chosen, kept), system)
         kept -= cnn is None
     if cnn is None:
         cnn = building.build(system, lambda text: report(text, 0.0))
@@ -141,8 +136,8 @@ def compressed(system: building.System, trial: Trial, data: DataSet, report: Pro
     pictures = feature_cache.pictures(data.examples, system.recipe, report)
     for i in range(kept, n):
         keras.utils.set_random_seed(system.model.seed)
-        cnn = _apply(trial.compressors[i], cnn, system, data, pictures, _part_of(report, i - kept, n - kept))
-        _keep(cnn, _place(system, trial, i + 1))
+        cnn = _apply(chosen.compressors[i], cnn, system, data, pictures, _part_of(report, i - kept, n - kept))
+        _keep(cnn, _place(system, chosen, i + 1))
     return cnn
 
 
@@ -151,8 +146,8 @@ def _part_of(report: Progress, n_done: int, n: int) -> Progress:
     return lambda what, share: report(what, (n_done + share) / n)
 
 
-def _place(system: building.System, trial: Trial, n_compressors: int) -> Path:
-    return cache.entry_folder("compressed", key(system, trial, n_compressors)) / _MODEL
+def _place(system: building.System, chosen: Compression, n_compressors: int) -> Path:
+    return cache.entry_folder("compressed", key(system, chosen, n_compressors)) / _MODEL
 
 
 def _read(path: Path, system: building.System) -> Any | None:
@@ -192,7 +187,7 @@ def _apply(name: str, cnn: Any, system: building.System, data: DataSet, pictures
     compressor, options = get_with_options("compressors", name)
     augmenters = [get_with_options("augmenters", each) for each in info.recipe.augmentation.augmenters]
     policy.check(augmenters, system.recipe.frontend.size_px, len(data.labels))
-    lesson = runner.lesson(data, pictures, None, learned(info), devel=False)
+    lesson = runner.lesson(data, pictures, None, info.learned, devel=False)
     n_begun, n_epochs = 0, epochs_told(options)
 
     def start(epoch: str) -> Any:
@@ -261,7 +256,7 @@ def predictions_path(file: Path, split: str) -> Path:
 
 
 def figures(
-    file: Path, system: building.System, trial: Trial, data: DataSet, threads: int, report: Progress
+    file: Path, system: building.System, chosen: Compression, data: DataSet, threads: int, report: Progress
 ) -> tuple[list[Measurement], list[Flag]]:
     """Score an exported file, and look at what is in it; predictions go beside it.
 
@@ -281,14 +276,14 @@ def figures(
     if not has_runtime(file):
         told = f"no UAR of {file.suffix} files: dslite has no runtime to predict with them"
         return contents(file), [*flags, Flag("not_scored", told)]
-    examples = [example for example in data.examples if example.split == trial.split]
+    examples = [example for example in data.examples if example.split == chosen.split]
     outputs, file_index = score(opened(file, threads, report), examples, report)
-    found = judged(trial.split, examples, data.labels, outputs, file_index, predictions_path(file, trial.split))
+    found = judged(chosen.split, examples, data.labels, outputs, file_index, predictions_path(file, chosen.split))
     level = found.file_level
     if not isinstance(level, Classification):
         raise ModelFileError(f"{file}: expected a classification, got a regression")
     method = (
-        f"unweighted average recall of {level.n} {trial.split} files, each the mean of its chunks, as the exported "
+        f"unweighted average recall of {level.n} {chosen.split} files, each the mean of its chunks, as the exported "
         "file predicts them"
     )
     statistics = {"n": float(level.n), "chance": level.chance}
@@ -300,6 +295,6 @@ def figures(
         statistics |= dict(zip(("low", "high"), level.uar_interval, strict=True))
     if absent := [label for label, n in zip(level.labels, level.support, strict=True) if not n]:
         method += f"; the split has no files of {', '.join(absent)}: UAR is the mean over the other classes"
-    if trial.split == "devel" and run.read(Path(system.model.run)).recipe.training.keep == "best":
+    if chosen.split == "devel" and run.read(Path(system.model.run)).recipe.training.keep == "best":
         method += "; the run kept the epoch that was best on these files"
     return [Measurement("uar", level.uar, "ratio", method, statistics=statistics), *contents(file)], flags

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from dslite.experiment.compression import epochs_told
-from dslite.experiment.jobs import Case
+from dslite.experiment.jobs import Job
 from dslite.registry import get_with_options
 
 TURN_COST = 0.1
@@ -15,7 +15,7 @@ _ENOUGH = 0.05
 
 
 @dataclass(slots=True)
-class Pace:
+class Eta:
     """Estimates from the rows that are done how long those take that are not.
 
     Attributes:
@@ -75,12 +75,12 @@ class Pace:
             self._of_epochs.append((max(0.0, took), n_epochs))
 
 
-def epochs_of(cases: Sequence[Case]) -> list[float]:
-    """Give for how many epochs each case trains: the first of its compressors, for those that no case had before."""
+def epochs_of(jobs: Sequence[Job]) -> list[float]:
+    """Give for how many epochs each job trains: the first of its compressors, for those that no job had before."""
     made: set[tuple[str, ...]] = {()}
     found = []
-    for case in cases:
-        chain = case.trial.compressors if case.trial else ()
+    for job in jobs:
+        chain = job.compression.compressors if job.compression else ()
         begun = next(n for n in range(len(chain), -1, -1) if chain[:n] in made)
         found.append(sum(map(_epochs, chain[begun:]), start=0.0))
         made |= {chain[: n + 1] for n in range(len(chain))}

@@ -4,26 +4,22 @@ import contextlib
 import glob
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import click
 
 from dslite import files, locks
-from dslite.cli.console import command_line
 from dslite.deploy import manifest
 from dslite.deploy.runtime import has_runtime
 from dslite.errors import ReportError, SpecError, WriteError
 from dslite.experiment.compression import predictions_path
-from dslite.experiment.jobs import Case
+from dslite.experiment.jobs import Job
+from dslite.experiment.reporter import SILENT, Reporter
 from dslite.experiment.resume import MEASURED_BEFORE
-from dslite.experiment.sinks import show
+from dslite.experiment.sinks import shown_to_nobody
 from dslite.learn.dataset import Split
 from dslite.learn.evaluation import Predictions, difference_of_predictions, read_predictions
 from dslite.learn.metrics import Difference
-from dslite.measure.environment import environment
 from dslite.records import BenchReport, Flag, Run
 from dslite.report import document, experiment
 from dslite.report.columns import find
@@ -31,8 +27,11 @@ from dslite.report.comparison import compared, name, without
 from dslite.report.experiment_plots import draw, drawn
 
 _REPORT, _CSV, _MARKDOWN, _PREDICTIONS = "report.json", "table.csv", "table.md", "predictions"
+HOLDS = f"files, {_REPORT}, {_CSV}, {_MARKDOWN}, plots, {_PREDICTIONS}"
 _SUBJECT = "experiment.json"
 """Says what an experiment is scored on, from its first moment on."""
+FAILED_ANEW = "failed_anew"
+"""Code of the flag of an earlier row that stays, as the new one failed."""
 _EARLIER = "of_earlier_experiment"
 _TOLD_EARLIER = (
     "some rows are of an experiment that was here before, not measured anew yet: the machine may have had another pace "
@@ -43,42 +42,43 @@ _CURE = "name another folder with -o, or replace it with --fresh"
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """Where the results of an experiment go.
+    """Takes the results of an experiment.
 
     Attributes:
         path: of the folder.
         split: that is scored.
         order: number of the row of a file and a target.
-        as_json: the report on standard output, instead of the table.
+        reporter: told what goes wrong on the way.
+        show: given the report at the end, also where something could not be written.
         earlier: rows of an experiment that was here before. As long as this one has not measured them anew, or replaced
             their file by another, they stay: one that is stopped takes nothing away.
-        environment: of the report, taken before the first run: its load is not ours.
-        unwritten: why the file of a row is not here, by the row: its figures are of a file that nobody can have.
+        unwritten: why the file of a row is not here, by the row, and where it is: its figures are of a file that
+            nobody can have.
         predictions: what is kept here of each exported file, by its name.
-        said: kinds of notes that were written already.
+        noted: kinds of notes that were told already.
         differences: that were worked out already, by the names of both files.
     """
 
     path: Path
     split: Split
     order: Mapping[tuple[str, str], int]
-    as_json: bool = False
+    reporter: Reporter = SILENT
+    show: Callable[[BenchReport], None] = shown_to_nobody
     earlier: Sequence[Run] = ()
-    environment: dict[str, Any] = field(default_factory=environment)
-    unwritten: dict[tuple[str, str], WriteError] = field(default_factory=dict)
+    unwritten: dict[tuple[str, str], tuple[WriteError, Run]] = field(default_factory=dict)
     predictions: dict[str, Predictions] = field(default_factory=dict)
-    said: set[str] = field(default_factory=set)
+    noted: set[str] = field(default_factory=set)
     differences: dict[tuple[str, str], Difference] = field(default_factory=dict)
 
-    def add(self, runs: Sequence[Run], new: Sequence[Run], missing: str = "") -> None:
+    def add(self, report: BenchReport, new: Sequence[Run], /) -> None:
         """Keep the files of new runs with their predictions, and write down what there is."""
         self._take(new)
-        if left := self._left_of_earlier(runs):
-            self._say(
+        if left := self._left_of_earlier(report.runs):
+            self._note(
                 "earlier", f"{self.path} has {len(left)} rows of an earlier experiment: each stays until measured anew"
             )
         with contextlib.suppress(WriteError):  # they are written again at the end: measuring goes on
-            self._write(self._report(runs, missing))
+            self._write(self._compared(report))
 
     def _write(self, report: BenchReport) -> None:
         document.write(report, self.path / _REPORT)
@@ -93,14 +93,14 @@ class Folder:
                     self._copy(Path(run.artifact.path))
                     self.unwritten.pop(_row(run), None)
                 except WriteError as error:
-                    self._say("unwritten", f"{error}: the row counts as failed, unless there is room at the end")
-                    self.unwritten[_row(run)] = error
+                    self._note("unwritten", f"{error}: the row counts as failed, unless there is room at the end")
+                    self.unwritten[_row(run)] = error, run
 
-    def _say(self, kind: str, text: str) -> None:
-        """Write a note to standard error, the first one of its kind."""
-        if kind not in self.said:
-            self.said.add(kind)
-            click.echo(f"note: {text}", err=True)
+    def _note(self, kind: str, text: str) -> None:
+        """Tell the first note of its kind."""
+        if kind not in self.noted:
+            self.noted.add(kind)
+            self.reporter.note(text)
 
     def _copy(self, file: Path) -> None:
         source = predictions_path(file, self.split)
@@ -112,45 +112,40 @@ class Folder:
             with files.written_whole(self.path / _PREDICTIONS / source.name) as place:
                 shutil.copyfile(source, place)
 
-    def give(self, runs: Sequence[Run], missing: str = "") -> None:
-        """Write report, tables and plots, and show the table, or the report as JSON.
+    def finish(self, report: BenchReport, /) -> BenchReport:
+        """Write report, tables and plots, and show the report.
 
         Raises:
-            WriteError: where something could not be written; the table is shown all the same.
+            WriteError: where something could not be written; the report is shown all the same.
         """
-        self._take([run for run in runs if _row(run) in self.unwritten])  # there may be room by now
-        problems = list(self.unwritten.values())
-        report = self._report(runs, missing)
+        self._take([run for _, run in self.unwritten.values()])  # there may be room by now
+        problems = [error for error, _ in self.unwritten.values()]
+        report = self._compared(report)
         try:
             self._write(report)
-            made = draw(report, self.path, self.split)
+            plots = draw(report, self.path, self.split)
             for plot in drawn(self.path, {run.target for run in report.runs}):
-                if plot not in made:  # of fewer targets
+                if plot not in plots:  # of fewer targets
                     plot.unlink()
         except WriteError as error:
             problems.append(error)
-        show(report, lambda width: experiment.experiment_table(report, width), as_json=self.as_json)
-        if not self.as_json:
-            click.echo(f"{self.path}: files, {_REPORT}, {_CSV}, {_MARKDOWN}, plots, predictions")
+        self.show(report)
         if problems:
             raise problems[0]
+        return report
 
-    def _report(self, runs: Sequence[Run], missing: str) -> BenchReport:
+    def _compared(self, report: BenchReport) -> BenchReport:
+        """Give the rows in their order, those compared that are new, and those of before that are not replaced yet."""
         new = [  # others are compared with a file that could not be written, as it was measured all the same
-            replace(run, error=str(error), measurements=(), flags=())
-            if (error := self.unwritten.get(_row(run)))
+            replace(run, error=str(self.unwritten[_row(run)][0]), measurements=(), flags=())
+            if _row(run) in self.unwritten
             else run
-            for run in compared(runs, self._difference)
+            for run in compared(report.runs, self._difference)
         ]
         rows = {_row(run): run for run in self._left_of_earlier(new)}
         for run in new:
             rows.setdefault(_row(run), run)
-        ordered = [rows[row] for row in sorted(rows, key=self.order.__getitem__)]
-        named = [
-            replace(run, artifact=replace(run.artifact, path=Path(run.artifact.path).name))  # all are in the folder
-            for run in ordered
-        ]
-        return document.report(named, command_line(), self.environment, missing)
+        return replace(report, runs=tuple(rows[row] for row in sorted(rows, key=self.order.__getitem__)))
 
     def _left_of_earlier(self, runs: Sequence[Run]) -> list[Run]:
         """Give the earlier rows that no run has measured anew.
@@ -170,7 +165,7 @@ class Folder:
                 left.append(replace(run, flags=(*run.flags, Flag(_EARLIER, _TOLD_EARLIER))))
             elif now.error:
                 told = f"{name(run)}: measured anew it failed, so this is the row that was here before: {now.error}"
-                left.append(replace(run, flags=(*run.flags, Flag(_EARLIER, told))))
+                left.append(replace(run, flags=(*run.flags, Flag(FAILED_ANEW, told))))
         return left
 
     def _difference(self, run: Run, base: Run) -> Difference | None:
@@ -188,8 +183,8 @@ def _row(run: Run) -> tuple[str, str]:
     return Path(run.artifact.path).name, document.without_folders(run.target)
 
 
-def _place(case: Case) -> tuple[str, str]:
-    return case.file_name, document.without_folders(case.target)
+def _row_of(job: Job) -> tuple[str, str]:
+    return job.file_name, document.without_folders(job.target)
 
 
 @contextlib.contextmanager
@@ -198,10 +193,11 @@ def opened(
     split: Split,
     data_key: str,
     model_key: str,
-    wanted: Sequence[Case],
+    wanted: Sequence[Job],
     *,
-    fresh: bool,
-    as_json: bool = False,
+    fresh: bool = False,
+    reporter: Reporter = SILENT,
+    show: Callable[[BenchReport], None] = shown_to_nobody,
 ) -> Iterator[Folder]:
     """Make the folder of an experiment, or take that of an earlier one with rows that are all wanted again.
 
@@ -214,22 +210,23 @@ def opened(
         model_key: hash of the trained model.
         wanted: what the folder is to have.
         fresh: replace an earlier experiment, whatever its rows: its files go.
-        as_json: the report is to go to standard output.
+        reporter: told what goes wrong on the way.
+        show: given the report at the end.
 
     Raises:
         SpecError: where there is something else, rows that would be lost, or a process at work; where two rows would
             have one name.
         WriteError: where it cannot be made.
     """
-    places = {_place(case): i for i, case in enumerate(wanted)}
-    if len(places) < len(wanted):
+    order = {_row_of(job): i for i, job in enumerate(wanted)}
+    if len(order) < len(wanted):
         raise SpecError("two --target differ only in folders of the files that they name: give these files other names")
     if path.exists() and not path.is_dir():
         raise SpecError(f"{path} is a file, expected a folder: name another with -o")
     there = {each.name for each in path.iterdir()} if path.is_dir() else set()
     there = {name for name in there if not name.startswith(files.HALF_WRITTEN)}
     before = _subject(path)
-    if there - {_PREDICTIONS, locks.OWNER_FILE} and before is None:
+    if there - {_PREDICTIONS} and before is None:
         raise SpecError(f"{path} is a folder with other files, and no earlier experiment: name another with -o")
     locks.check_free(path)
     subject = {"split": split, "data": data_key, "model": model_key}
@@ -248,7 +245,7 @@ def opened(
         for folder in (path, path / _PREDICTIONS):
             files.remove_half_written(folder)
         files.write_text(path / _SUBJECT, json.dumps(subject) + "\n")
-        yield Folder(path, split, places, as_json, earlier)
+        yield Folder(path, split, order, reporter, show, earlier)
 
 
 def _subject(path: Path) -> dict[str, str] | None:
@@ -271,21 +268,21 @@ def _check_subject(path: Path, earlier: Mapping[str, str], subject: Mapping[str,
             raise SpecError(f"{path} has an experiment that {what}: {_CURE}")
 
 
-def _earlier(path: Path, wanted: Sequence[Case]) -> list[Run]:
+def _earlier(path: Path, wanted: Sequence[Job]) -> list[Run]:
     """Give the rows of an earlier experiment but those that failed; refuse where not all of them are wanted."""
     try:
         there = document.read(path / _REPORT).runs if (path / _REPORT).exists() else ()
     except ReportError as error:
         raise SpecError(f"{error}: {_CURE}") from None
     runs = [run for run in there if not run.error]
-    known = {_place(case) for case in wanted}
+    known = {_row_of(job) for job in wanted}
     lost = [run for run in runs if _row(run) not in known]
     if lost:
         raise SpecError(
             f"{path} has rows of an earlier experiment that this one has not, {len(lost)}, such as {name(lost[0])}: "
             f"{_CURE}"
         )
-    told_then = (_EARLIER, MEASURED_BEFORE)
+    told_then = (_EARLIER, FAILED_ANEW, MEASURED_BEFORE)
     return [replace(run, flags=tuple(flag for flag in run.flags if flag.code not in told_then)) for run in runs]
 
 

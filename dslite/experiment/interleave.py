@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from dslite.experiment import launchers
-from dslite.experiment.jobs import Case
+from dslite.experiment.jobs import Job
 from dslite.measure.turns import timed_by_turns
 from dslite.records import Plan, Progress, Run, apart
 from dslite.registry import get_with_options
@@ -22,6 +22,7 @@ def time_in_rounds(
     plan: Plan,
     n_rounds: int,
     report: Progress,
+    launcher: launchers.Launcher,
     base_of: Mapping[str, Run] | None = None,
     audio: Sequence[Path] = (),
 ) -> dict[int, Run]:
@@ -33,10 +34,11 @@ def time_in_rounds(
     files, that one among them, in one process.
 
     Args:
-        done: the runs, by the number of their case.
+        done: the runs, by the number of their job.
         plan: how; its runs, and its seconds, are divided among the rounds.
         n_rounds: how often each file has its turn.
         report: told of its progress.
+        launcher: where.
         base_of: by target the run that others are compared with. None: those of an experiment; files of the same bytes
             share their turns then.
         audio: files they are fed with; empty for the synthetic chunk.
@@ -50,8 +52,8 @@ def time_in_rounds(
     timed = {number: run for number, run in runs.items() if number in stands_for.values()}
     groups, beside = _turns(timed, base_of, n_rounds)
     order = [number for group in groups for number in group]
-    cases = {number: Case(run.target, file=run.artifact.path) for number, run in runs.items()}
-    left = [(turn, cases[number]) for turn, number in enumerate(order)]
+    jobs = {number: Job(run.target, file=run.artifact.path) for number, run in runs.items()}
+    left = [(turn, jobs[number]) for turn, number in enumerate(order)]
     group_of = [i for i, group in enumerate(groups) for _ in group]
     found: dict[int, Run] = {}
     short = replace(
@@ -66,12 +68,7 @@ def time_in_rounds(
         n_behind = len(order) - len(left)
         return lambda what, share: report(f"{title}: {what}", (n_behind + share) / len(order))
 
-    while left:
-        together = [group_of[turn] for turn, _ in left]
-        reason, _ = launchers.work(left, short, audio, start, found.__setitem__, together)
-        if left:  # the worker did not live to tell of it
-            turn, lost = left.pop(0)
-            found[turn] = launchers.lost_run(lost, short, reason)
+    launchers.run_all(launcher, left, short, audio, start, found.__setitem__, lambda _: None, group_of)
     taken = {number: [turn for turn, each in enumerate(order) if each == first] for number, first in stands_for.items()}
     return {
         number: timed_by_turns(

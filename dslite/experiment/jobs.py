@@ -1,4 +1,4 @@
-"""The cases of a bench: what is measured where."""
+"""The jobs of a bench: what is measured where."""
 
 import hashlib
 import re
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import click
-
 from dslite.deploy.runtime import has_runtime
 from dslite.errors import SpecError
 from dslite.experiment import building, compression, keys
+from dslite.experiment.compression import Compression
+from dslite.experiment.reporter import SILENT, Reporter
 from dslite.measure import bench
 from dslite.records import Artifact, Part
 from dslite.registry import get_with_options, parse_name, registry
@@ -21,7 +21,7 @@ _LONGEST = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Job:
     """What is measured where: a file of the user's, or a part of a system that is exported first.
 
     Attributes:
@@ -31,7 +31,7 @@ class Case:
         part: of the system.
         exporter: name and options.
         calibration: paths of audio files, for exporters that need them.
-        trial: of an experiment, what is done besides: the model is compressed first, the file scored.
+        compression: of an experiment, what is done besides: the model is compressed first, the file scored.
     """
 
     target: str
@@ -40,38 +40,38 @@ class Case:
     part: Part = "whole"
     exporter: str = ""
     calibration: tuple[str, ...] = ()
-    trial: compression.Trial | None = None
+    compression: Compression | None = None
 
     @property
     def title(self) -> str:
         """Name it where progress is told."""
         if self.file is not None:
             return f"{Path(self.file).name} on {self.target}"
-        if self.trial:
-            return f"{self.trial.name}, {self.exporter} on {self.target}"
+        if self.compression:
+            return f"{self.compression.name}, {self.exporter} on {self.target}"
         return ", ".join(filter(None, [self._run, self.backbone, self.part, f"{self.exporter} on {self.target}"]))
 
     @property
-    def place(self) -> tuple[object, ...]:
-        """Give what tells it from the cases of other benches, whatever it depends on has in it."""
-        of_trial = (self.trial.split, self.trial.data_key) if self.trial else ()
+    def identity(self) -> tuple[object, ...]:
+        """Tell it from the jobs of other benches, whatever it depends on has in it."""
+        scored = (self.compression.split, self.compression.data_key) if self.compression else ()
         run = self.system.model.run if self.system else ""
-        return self.title, self.file_name, run and str(Path(run).resolve()), *of_trial
+        return self.title, self.file_name, run and str(Path(run).resolve()), *scored
 
     @property
     def group(self) -> tuple[object, ...]:
-        """Give what cases have in common that one worker does in turn, as they share a model, or a kind of export."""
-        if self.trial:
-            return self.trial.compressors
+        """Give what jobs have in common that one worker does in turn, as they share a model, or a kind of export."""
+        if self.compression:
+            return self.compression.compressors
         return self.file, self.system and self.system.name, self.exporter
 
     @property
     def file_name(self) -> str:
-        """Name the file; cases of one name share it."""
+        """Name the file; jobs of one name share it."""
         if self.file is not None:
             return Path(self.file).name
-        names = [self.trial.name, self.exporter] if self.trial else [self.backbone, self.part, self.exporter]
-        stem = "-".join(filter(None, [self._run, *names]))
+        names = [self.compression.name] if self.compression else [self.backbone, self.part]
+        stem = "-".join(filter(None, [self._run, *names, self.exporter]))
         plain = _NOT_PLAIN.sub("_", stem)[:_LONGEST]
         if plain != stem:  # options may be anything, and two of them alike once they are made plain
             plain += "-" + hashlib.sha256(stem.encode()).hexdigest()[:6]
@@ -82,17 +82,24 @@ class Case:
         """Give the key under which the exported file is kept in the cache."""
         assert self.system is not None  # noqa: S101 - a file of the user's is not exported
         of_export = building.export_key(self.system, self.part, self.exporter, self.sounds)
-        return keys.key([of_export, compression.key(self.system, self.trial)]) if self.trial else of_export
+        return keys.key([of_export, compression.key(self.system, self.compression)]) if self.compression else of_export
 
-    def made(self, file: Path) -> list[Path]:
-        """Give the files of a run that was measured: the exported one, and in an experiment its predictions."""
-        if self.trial and has_runtime(file):
-            return [file, compression.predictions_path(file, self.trial.split)]
+    @property
+    def content_key(self) -> str:
+        """Give the key of what is measured, and scored."""
+        if self.system is None:
+            return keys.file_key(Path(self.file or ""))
+        return keys.key([self.key, self.compression.split]) if self.compression else self.key
+
+    def outputs(self, file: Path) -> list[Path]:
+        """List the files of a run that was measured: the exported one, and in an experiment its predictions."""
+        if self.compression and has_runtime(file):
+            return [file, compression.predictions_path(file, self.compression.split)]
         return [file]
 
     @property
     def sounds(self) -> list[Path]:
-        """Give the audio files to calibrate with."""
+        """List the audio files to calibrate with."""
         return [Path(path) for path in self.calibration]
 
     @property
@@ -106,29 +113,30 @@ class Case:
         return Path(self.system.model.run).resolve().name if self.system and self.system.model.run else ""
 
 
-def undescribed(case: Case) -> Artifact:
-    """Describe the file of a case before there is one, or where none came to be."""
-    artifact = bench.undescribed(Path(case.file_name), case.backbone, case.exporter or None, case.part)
-    return replace(artifact, compressors=case.trial.compressors) if case.trial else artifact
+def undescribed(job: Job) -> Artifact:
+    """Describe the file of a job before there is one, or where none came to be."""
+    artifact = bench.undescribed(Path(job.file_name), job.backbone, job.exporter or None, job.part)
+    return replace(artifact, compressors=job.compression.compressors) if job.compression else artifact
 
 
-def file_cases(paths: Sequence[Path], targets: Sequence[str]) -> list[Case]:
-    """Give the cases of the user's files, on all targets that run them or on those that are named.
+def file_jobs(paths: Sequence[Path], targets: Sequence[str] = ()) -> list[Job]:
+    """Make the jobs of files, on all targets that run them or on those that are named.
 
     Raises:
         SpecError: where no target runs one of them.
     """
-    return [Case(target, file=str(path)) for path in paths for target in targets_for(path.suffix, targets)]
+    return [Job(target, file=str(path)) for path in paths for target in targets_for(path.suffix, targets)]
 
 
-def exported_cases(
+def exported_jobs(
     systems: Sequence[building.System],
-    exporters: Sequence[str],
-    parts: Sequence[Part],
-    targets: Sequence[str],
+    exporters: Sequence[str] = (),
+    parts: Sequence[Part] = (),
+    targets: Sequence[str] = (),
     calibration: Sequence[Path] = (),
-) -> list[Case]:
-    """Give the cases of systems.
+    reporter: Reporter = SILENT,
+) -> list[Job]:
+    """Make the jobs of systems that are exported first.
 
     Without exporters these are the rows of the paper's Table 5; of several systems, only the rows of whole files.
 
@@ -146,19 +154,19 @@ def exported_cases(
         if not rows:
             raise SpecError(f"no row of the paper's Table 5 runs on {', '.join(targets)}: name an --exporter")
         return _each_once(
-            Case(target, None, system, row.part, row.exporter) for system in systems for row, target in rows
+            Job(target, None, system, row.part, row.exporter) for system in systems for row, target in rows
         )
     return _each_once(
-        Case(target, None, system, part, exporter, sounds)
+        Job(target, None, system, part, exporter, sounds)
         for system in systems
-        for exporter, able in _who_runs(exporters, targets, calibration).items()
+        for exporter, able in _who_runs(exporters, targets, calibration, reporter).items()
         for part in parts or ("whole",)
         for target in able
     )
 
 
 def _table_5(targets: Sequence[str]) -> list[tuple[Row, str]]:
-    """Give the rows of the paper's table with the target of each: those named, or all but phones'."""
+    """List the rows of the paper's table with the target of each: those named, or all but phones'."""
     if not targets:
         return [(row, row.target) for row in TABLE_5]
     return [
@@ -166,32 +174,34 @@ def _table_5(targets: Sequence[str]) -> list[tuple[Row, str]]:
     ]
 
 
-def _who_runs(exporters: Sequence[str], targets: Sequence[str], calibration: Sequence[Path]) -> dict[str, list[str]]:
-    """Give the targets for each exporter's files.
+def _who_runs(
+    exporters: Sequence[str], targets: Sequence[str], calibration: Sequence[Path], reporter: Reporter
+) -> dict[str, list[str]]:
+    """List the targets for each exporter's files.
 
     Of several exporters, one that nobody runs, or that lacks audio to calibrate with, is left out, and told.
     """
-    found = {}
+    able = {}
     for exporter in exporters:
         try:
             building.check_exporter(exporter, calibration)
-            found[exporter] = targets_for(building.get_exporter(exporter)[0].suffix, targets)
+            able[exporter] = targets_for(building.get_exporter(exporter)[0].suffix, targets)
         except SpecError as error:
-            if len(exporters) == 1 or (exporter == exporters[-1] and not found):
+            if len(exporters) == 1 or (exporter == exporters[-1] and not able):
                 raise
-            click.echo(f"note: exporter {exporter} is left out: {error}", err=True)
-    return found
+            reporter.note(f"exporter {exporter} is left out: {error}")
+    return able
 
 
-def _each_once(cases: Iterable[Case]) -> list[Case]:
-    found: dict[tuple[str, str], Case] = {}
-    for case in cases:
-        found.setdefault((case.target, case.file_name), case)
-    return list(found.values())
+def _each_once(jobs: Iterable[Job]) -> list[Job]:
+    first: dict[tuple[str, str], Job] = {}
+    for job in jobs:
+        first.setdefault((job.target, job.file_name), job)
+    return list(first.values())
 
 
 def targets_for(suffix: str, wanted: Sequence[str]) -> list[str]:
-    """Give those of the targets that run files of a suffix; where none are named, of all there are.
+    """List those of the targets that run files of a suffix; where none are named, of all there are.
 
     Raises:
         SpecError: where there is none.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from dslite.errors import AudioError
 from dslite.learn.dataset import Example
-from dslite.records import Progress as Report
+from dslite.records import Progress
 
 if TYPE_CHECKING:
     from dslite.deploy.runtime import Session
@@ -44,7 +44,7 @@ class Predictor:
 
 
 def score(
-    model: Predictor, examples: Sequence[Example], report: Report
+    model: Predictor, examples: Sequence[Example], report: Progress
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """Let a model predict every chunk of audio files.
 
@@ -58,10 +58,9 @@ def score(
         have none where the model's settings drop such.
 
     Raises:
-        DataError: where files cannot be decoded; they are listed on standard error.
+        DataError: where files cannot be decoded; it lists all of them.
     """
     from dslite.audio.load import chunks, load
-    from dslite.cli.data import print_problems
     from dslite.learn.pictures import undecodable
 
     outputs = [np.zeros((0, model.n_outputs), np.float32)]
@@ -77,13 +76,11 @@ def score(
         outputs += [model.session.run(piece[np.newaxis]) for piece in pieces]
         n_chunks.append(len(pieces))
     if problems:
-        unusable = undecodable(problems, len(examples))
-        print_problems(unusable)
-        raise unusable
+        raise undecodable(problems, len(examples))
     return np.concatenate(outputs), np.repeat(np.arange(len(n_chunks)), n_chunks)
 
 
-def opened(path: Path, threads: int, report: Report) -> Predictor:
+def opened(path: Path, threads: int, report: Progress) -> Predictor:
     """Open an exported file in its runtime, or the model of a run in TensorFlow.
 
     Args:

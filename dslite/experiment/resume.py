@@ -15,37 +15,43 @@ from pathlib import Path
 from dslite import cache, files, locks
 from dslite.codec import from_json, to_json
 from dslite.errors import SpecError, WriteError
-from dslite.experiment.jobs import Case
+from dslite.experiment import keys
+from dslite.experiment.jobs import Job
 from dslite.records import Flag, Run
 
 MEASURED_BEFORE = "measured_before"
 """Code of the flag of a run that was taken over."""
 
 
-class Kept:
-    """The kept runs of one bench; while another process measures the same, they are that process's."""
+class KeptRuns:
+    """The kept runs of one bench; while another process measures the same, they are that process's.
 
-    def __init__(self, cases: Sequence[Case], run_keys: Sequence[str]) -> None:
-        self._cases = cases
+    Attributes:
+        holder: that process, named; empty where there is none.
+    """
+
+    def __init__(self, jobs: Sequence[Job], run_keys: Sequence[str]) -> None:
+        self._jobs = jobs
         self._keys = run_keys
-        self._folder = cache.entry_folder("runs", keys.key([case.place for case in cases]))
-        self.owner = locks.living_owner(self._folder)
+        self._folder = cache.entry_folder("runs", keys.key([job.identity for job in jobs]))
+        self.holder = ""
 
     def begin(self, *, fresh: bool) -> dict[int, Run]:
-        """Give the runs there are, by the number of their case; from now on they are ours.
+        """Give the runs there are, by the number of their job; from now on they are ours, until `end`.
 
         Args:
             fresh: give none, and take them away.
         """
-        if self.owner:
-            return {}
+        with contextlib.suppress(WriteError):  # a cache that cannot be written to: nothing can be kept either
+            if not locks.claim(self._folder):
+                self.holder = locks.holder(self._folder) or "another process"
+                return {}
         if fresh:
             self.forget()
-        with contextlib.suppress(OSError, WriteError):
+        with contextlib.suppress(OSError):
             self._folder.mkdir(exist_ok=True)
-            locks.claim(self._folder)
         places = [self._folder / f"{key}.json" for key in self._keys]
-        found = {i: read for i, place in enumerate(places) if (read := _read(place, self._cases[i]))}
+        found = {i: read for i, place in enumerate(places) if (read := _read(place, self._jobs[i]))}
         if not found:
             return {}
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(min(at for _, at in found.values())))
@@ -56,8 +62,8 @@ class Kept:
         return {i: replace(run, flags=(*run.flags, flag)) for i, (run, _) in found.items()}
 
     def keep(self, number: int, run: Run) -> None:
-        """Keep the run of a case; one that failed is not kept, so it is tried again."""
-        if not self.owner and not run.error:
+        """Keep the run of a job; one that failed is not kept, so it is tried again."""
+        if not self.holder and not run.error:
             with contextlib.suppress(WriteError):  # the disk is full: it is measured again then
                 files.write_text(self._folder / f"{self._keys[number]}.json", json.dumps(to_json(run)))
 
@@ -67,15 +73,19 @@ class Kept:
 
     def forget(self) -> None:
         """Take all away: the bench is complete, and its results are where they belong."""
-        if not self.owner:
+        if not self.holder:
             shutil.rmtree(self._folder, ignore_errors=True)
 
+    def end(self) -> None:
+        """Leave them to the next bench."""
+        locks.release(self._folder)
 
-def _read(path: Path, case: Case) -> tuple[Run, float] | None:
-    """Give a run and when it was kept; nothing where it is not whole, or a file that it made has gone."""
+
+def _read(path: Path, job: Job) -> tuple[Run, float] | None:
+    """Read a run, and when it was kept; None where it is not whole, or a file that it made has gone."""
     try:
         run = from_json(Run, json.loads(path.read_text(encoding="utf-8")))
         at = path.stat().st_mtime
     except (OSError, SpecError, ValueError):
         return None
-    return (run, at) if all(place.exists() for place in case.made(Path(run.artifact.path))) else None
+    return (run, at) if all(place.exists() for place in job.outputs(Path(run.artifact.path))) else None

@@ -1,182 +1,229 @@
-"""Measure the cases of a bench, in worker processes, and keep what is measured until all of it is."""
+"""Runs the jobs of a bench through a launcher, and keeps what is measured until all of it is."""
 
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
-
-import click
+from typing import Any
 
 from dslite import files
-from dslite.cli.console import progress
 from dslite.errors import WriteError
 from dslite.experiment import caching, interleave, keys, launchers, worker
-from dslite.experiment.devices import measured_with
-from dslite.experiment.eta import TURN_COST, Pace, epochs_of
-from dslite.experiment.jobs import Case
-from dslite.experiment.resume import Kept
-from dslite.measure.environment import cpu_count, cpu_model
-from dslite.records import Plan, Progress, Run
+from dslite.experiment.devices import check_devices, measured_with
+from dslite.experiment.eta import TURN_COST, Eta, epochs_of
+from dslite.experiment.jobs import Job
+from dslite.experiment.reporter import SILENT, Reporter, Steps
+from dslite.experiment.resume import KeptRuns
+from dslite.experiment.sinks import FileSink, Sink
+from dslite.measure import inputs
+from dslite.measure.bench import describe_file
+from dslite.measure.environment import cpu_count, cpu_model, environment
+from dslite.records import BenchReport, Plan, Progress, Run
+from dslite.report import document
 from dslite.report.columns import in_short
 
 _TOLD_FROM = 5
-"""Of so many cases on, each is told when it is done: a shorter table is there soon."""
+"""Of so many jobs on, each is told when it is done: a shorter table is there soon."""
 
 
-class Results(Protocol):
-    """Where the runs of a bench go."""
+def bench(
+    jobs: Sequence[Job],
+    plan: Plan,
+    *,
+    audio: Sequence[Path] = (),
+    n_rounds: int = 0,
+    launcher: launchers.Launcher | None = None,
+    reporter: Reporter = SILENT,
+    sink: Sink | None = None,
+    fresh: bool = False,
+    command: str = "",
+) -> BenchReport:
+    """Export and measure jobs; those that this bench measured before it was stopped are taken over.
 
-    def add(self, runs: Sequence[Run], new: Sequence[Run], missing: str) -> None:
-        """Write down what there is: all runs so far, those among them that are new, and in words what is not done."""
+    Args:
+        jobs: in the order of the report, see `dslite.experiment.jobs`.
+        plan: how files are measured.
+        audio: files they are fed with; empty: a synthetic chunk.
+        n_rounds: in which files are timed by turns when all are there; 0: they are not.
+        launcher: where jobs run; None: each backbone and exporter in a process of its own.
+        reporter: told of progress.
+        sink: where results go as they come; None: nowhere but to the caller.
+        fresh: measure all of them.
+        command: what the report says it was made with.
 
-    def give(self, runs: Sequence[Run], missing: str) -> None:
-        """Write and show the whole, or what there is of it."""
+    Returns:
+        The report, a run for each job; a job that failed has its error there.
+
+    Raises:
+        UserError: where a job cannot be done as it was asked for, before anything is measured.
+        WriteError: where the sink could not take the report.
+    """
+    check_devices(job.target for job in jobs)
+    _check_audio(jobs, audio)
+    fed = {"audio": [{"file": path.name, "sha256": files.sha256(path)} for path in audio]} if audio else {}
+    schedule = _Schedule(
+        jobs, plan, audio, n_rounds, launcher or launchers.Process(), reporter, sink or FileSink(), command
+    )
+    schedule.environment |= fed
+    return schedule.run(fresh=fresh)
+
+
+def _check_audio(jobs: Sequence[Job], audio: Sequence[Path]) -> None:
+    """Refuse audio that cannot be used, and files that do not take it."""
+    from dslite.audio.load import load_chunks
+
+    systems = [job.system for job in jobs if job.system]
+    for chunk, frontend in {(system.recipe.chunk, system.recipe.frontend) for system in systems}:
+        load_chunks(audio, chunk, frontend.sample_rate_hz, inputs.MAX_CHUNKS)
+    for file in dict.fromkeys(job.file for job in jobs if job.file):
+        inputs.check(describe_file(Path(file))[0], audio)
 
 
 @dataclass(slots=True)
-class Sweep:
-    """A bench at work.
+class _Schedule:
+    """A bench at work; the first attributes are the arguments of `bench`.
 
     Attributes:
-        cases: in the order of the report.
-        plan: how.
-        audio: files they are fed with; empty for the synthetic chunk.
-        n_rounds: in which files are timed by turns when all are there; 0: they are not.
-        interleaved: whether these are of a bench, in which files are compared with the first, not of an experiment.
+        environment: of the report, taken before the first run: its load is not ours.
         in_turn: whether the rounds are over.
-        done: each case's run under its number, as they come.
+        done: each job's run under its number, as they come.
         kept: what the next bench can take over if this one is stopped.
     """
 
-    cases: Sequence[Case]
+    jobs: Sequence[Job]
     plan: Plan
     audio: Sequence[Path]
-    n_rounds: int = 0
-    interleaved: bool = False
+    n_rounds: int
+    launcher: launchers.Launcher
+    reporter: Reporter
+    sink: Sink
+    command: str
+    environment: dict[str, Any] = field(default_factory=environment)
     in_turn: bool = False
     done: dict[int, Run] = field(default_factory=dict)
-    kept: Kept | None = None
+    kept: KeptRuns = field(init=False)
 
-    def runs(self) -> list[Run]:
-        """Give the runs there are, in the order of their cases."""
-        return [self.done[number] for number in sorted(self.done)]
-
-    def run(self, results: Results, *, fresh: bool) -> None:
-        """Measure all cases and deliver; those that this bench measured before it was stopped are taken over.
-
-        Args:
-            results: where they go.
-            fresh: measure all of them.
-
-        Raises:
-            WriteError: where they could not be delivered.
-        """
+    def run(self, *, fresh: bool) -> BenchReport:
         try:
-            self._run(results, fresh=fresh)
+            self._measure(fresh=fresh)
         except BaseException:  # an interruption, a signal, a defect: what was measured is not lost
             if self.done:
                 try:
-                    results.give(self.runs(), self._missing())
+                    self.sink.finish(self._report())
                 except WriteError as error:  # not in place of why it ended
-                    click.echo(f"error: {error}", err=True)
-                click.echo(self._how_far(), err=True)
+                    self.reporter.note(str(error))
+                self.reporter.note(self._how_far())
+            if self.kept:
+                self.kept.end()
             raise
-        results.give(self.runs(), self._missing())
-        if self.kept:
+        try:
+            report = self.sink.finish(self._report())
             self.kept.forget()  # all is done, and delivered
+        finally:
+            self.kept.end()
+        return report
 
     @property
-    def failed(self) -> bool:
-        """Tell whether a case could not be measured."""
-        return any(run.error for run in self.done.values())
+    def _is_experiment(self) -> bool:
+        return any(job.compression for job in self.jobs)
 
-    def _run(self, results: Results, *, fresh: bool) -> None:
-        with caching.ready():
-            self.kept = Kept(self.cases, self._keys())
-            self.done |= self.kept.begin(fresh=fresh)
-            if self.kept.owner:
-                told = f"process {self.kept.owner} measures the same: each disturbs the figures of the other"
-                click.echo(f"note: {told}; nothing is kept of this one", err=True)
-            if self.done:
-                told = f"{len(self.done)} of {len(self.cases)} cases were measured before this command was stopped"
-                click.echo(f"{told}, and are taken over (--fresh measures them again)", err=True)
-                results.add(self.runs(), self.runs(), self._missing())
-            left = {i: case for i, case in enumerate(self.cases) if i not in self.done}
-            has_rounds = bool(self.n_rounds)
-            is_experiment = has_rounds and not self.interleaved
+    def _report(self) -> BenchReport:
+        return document.report(self._runs(), self.command, self.environment, self._missing())
+
+    def _runs(self) -> list[Run]:
+        """List the runs there are, in the order of their jobs."""
+        return [self.done[number] for number in sorted(self.done)]
+
+    def _measure(self, *, fresh: bool) -> None:
+        with caching.ready(self.reporter):
+            self._resume(fresh=fresh)
+            left = {i: job for i, job in enumerate(self.jobs) if i not in self.done}
             groups = launchers.grouped(left)
-            n_epochs = epochs_of([case for group in groups for _, case in group])
-            n_turns = interleave.n_turns(len(self.cases), self.n_rounds)
-            pace = Pace(n_epochs, n_turns, worker.TRAINING_SHARE)
-            costs = [*(1.0 + n for n in n_epochs), *([TURN_COST * n_turns] if has_rounds else [])]
-            with progress(costs, pace.seconds_left if is_experiment else None) as steps:
+            n_epochs = epochs_of([job for group in groups for _, job in group])
+            n_turns = interleave.n_turns(len(self.jobs), self.n_rounds)
+            eta = Eta(n_epochs, n_turns, worker.TRAINING_SHARE)
+            costs = [*(1.0 + n for n in n_epochs), *([TURN_COST * n_turns] if self.n_rounds else [])]
+            with self.reporter.progress(costs, eta.seconds_left if self._is_experiment else None) as steps:
 
                 def start(title: str) -> Progress:
-                    pace.begin()
+                    eta.begin()
                     report = steps.start(title)
 
                     def tell(what: str, share: float) -> None:
-                        pace.at(share)
+                        eta.at(share)
                         report(what, share)
 
                     return tell
 
-                def finished(number: int, new: Run) -> None:
-                    self.done[number] = new
-                    if self.kept:
-                        self.kept.keep(number, new)
-                    if is_experiment or len(self.cases) >= _TOLD_FROM:
-                        steps.tell(f"{self.cases[number].title}: {in_short(new)}")
-                    results.add(self.runs(), [new], self._missing())
-
-                launchers.measure(groups, self.plan, self.audio, start, finished)
-                if has_rounds:
+                for group in groups:
+                    launchers.run_all(
+                        self.launcher,
+                        group,
+                        self.plan,
+                        self.audio,
+                        start,
+                        lambda number, run: self._take(number, run, steps),
+                        self.reporter.note,
+                    )
+                if self.n_rounds:
                     report = start(f"timing in {self.n_rounds} rounds")
                     self.done |= interleave.time_in_rounds(
-                        self.done, self.plan, self.n_rounds, report, self._bases(), self.audio
+                        self.done, self.plan, self.n_rounds, report, self.launcher, self._bases(), self.audio
                     )
                     self.in_turn = True
-                if is_experiment:
-                    steps.tell(f"latencies: timed by turns, {self.n_rounds} rounds")
+                    if self._is_experiment:
+                        steps.tell(f"latencies: timed by turns, {self.n_rounds} rounds")
+
+    def _resume(self, *, fresh: bool) -> None:
+        self.kept = KeptRuns(self.jobs, self._keys())
+        self.done |= self.kept.begin(fresh=fresh)
+        if self.kept.holder:
+            told = f"{self.kept.holder} measures the same: each disturbs the figures of the other"
+            self.reporter.note(f"{told}; nothing is kept of this one")
+        if self.done:
+            told = f"{len(self.done)} of {len(self.jobs)} cases were measured before this command was stopped"
+            self.reporter.note(f"{told}, and are taken over (--fresh measures them again)")
+            self.sink.add(self._report(), self._runs())
+
+    def _take(self, number: int, run: Run, steps: Steps) -> None:
+        self.done[number] = run
+        if self.kept:
+            self.kept.keep(number, run)
+        if self._is_experiment or len(self.jobs) >= _TOLD_FROM:
+            steps.tell(f"{self.jobs[number].title}: {in_short(run)}")
+        self.sink.add(self._report(), [run])
 
     def _missing(self) -> str:
         """Say what is not done yet; empty where nothing is missing."""
-        if len(self.done) < len(self.cases):
-            return f"{len(self.done)} of {len(self.cases)} cases were measured"
+        if len(self.done) < len(self.jobs):
+            return f"{len(self.done)} of {len(self.jobs)} cases were measured"
         if self.n_rounds and not self.in_turn:
-            return f"all {len(self.cases)} cases were measured, but not in turn yet"
+            return f"all {len(self.jobs)} cases were measured, but not in turn yet"
         return ""
 
     def _how_far(self) -> str:
         """Say of a bench that was stopped what it has, and where the same command goes on."""
         n_kept = self.kept.among(self.done) if self.kept else 0
-        if n_kept == len(self.cases):
+        if n_kept == len(self.jobs):
             return f"{self._missing()}; the same command goes on with that"
         goes_on = f"; the same command goes on after {n_kept} of them" if n_kept else ""
         return f"{self._missing()}{goes_on}"
 
     def _bases(self) -> dict[str, Run] | None:
         """Give the first run of each target, which others are compared with; None: an experiment has its own."""
-        if not self.interleaved:
+        if self._is_experiment:
             return None
-        found: dict[str, Run] = {}
-        for run in self.runs():
+        first: dict[str, Run] = {}
+        for run in self._runs():
             if not run.error:
-                found.setdefault(run.target, run)
-        return found
+                first.setdefault(run.target, run)
+        return first
 
     def _keys(self) -> list[str]:
         sounds = [files.sha256(path) for path in self.audio]
         machine = [cpu_model(), cpu_count(), platform.platform(), platform.python_version()]
-        devices = {target: measured_with(target) for target in {case.target for case in self.cases}}
+        devices = {target: measured_with(target) for target in {job.target for job in self.jobs}}
         return [
-            keys.run_key(_content(case), case.target, self.plan, sounds, [*machine, *devices[case.target]])
-            for case in self.cases
+            keys.run_key(job.content_key, job.target, self.plan, sounds, [*machine, *devices[job.target]])
+            for job in self.jobs
         ]
-
-
-def _content(case: Case) -> str:
-    if case.system is None:
-        return keys.file_key(Path(case.file or ""))
-    return keys.key([case.key, case.trial.split]) if case.trial else case.key

@@ -7,7 +7,7 @@ from dslite.errors import SpecError
 from dslite.loading import Kind
 from dslite.registry import get_with_options, parse_name, registry
 
-ALL = "all"
+ALL, NONE = "all", "none"
 
 
 def select(kind: Kind, texts: Sequence[str]) -> list[str]:
@@ -54,3 +54,40 @@ def _matching(kind: Kind, item: str) -> list[str]:
     if not found:
         raise SpecError(f"no {kind[:-1]} fits the pattern {name!r}: there are {', '.join(known) or 'none'}")
     return found
+
+
+def chains(texts: Sequence[str]) -> list[tuple[str, ...]]:
+    """Turn what the user named into compressors to be applied in turn, each with its options.
+
+    Raises:
+        UnknownNameError: where a name or an option does not exist.
+        SpecError: where a chain has an empty link.
+    """
+    found = []
+    for chain in (item for text in texts for item in split(text)):
+        links = _links(chain)
+        if links == (NONE,):
+            continue
+        if NONE in links:
+            raise SpecError(f"--compressor {chain}: none stands alone: it is the model as it was trained")
+        if "" in links:
+            raise SpecError(f"--compressor {chain}: expected a name on either side of each +, as in prune+qat")
+        for link in links:
+            get_with_options("compressors", link)
+        found.append(links)
+    return list(dict.fromkeys(found))
+
+
+def _links(chain: str) -> tuple[str, ...]:
+    """Split a chain at what joins its compressors: behind options, only a + before the name of one does.
+
+    So a value may have one in it: ``rate=1e+3``, ``file=a+b.h5``.
+    """
+    known = {*registry().names("compressors"), NONE, ""}
+    links: list[str] = []
+    for piece in chain.split("+"):
+        if links and ":" in links[-1] and piece.partition(":")[0] not in known:
+            links[-1] += f"+{piece}"
+        else:
+            links.append(piece)
+    return tuple(links)

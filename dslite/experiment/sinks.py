@@ -1,63 +1,58 @@
-"""What becomes of the runs of a bench: report on disk while it grows, files kept, table or JSON at the end."""
+"""What becomes of the runs of a bench: a report that grows on disk, and copies of exported files."""
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
-import click
-
-from dslite.cli.console import command_line, out
 from dslite.deploy import manifest
 from dslite.errors import WriteError
 from dslite.records import BenchReport, Run
 from dslite.report import document
 from dslite.report.columns import ordered
-from dslite.report.table import bench_table
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 
-def show(report: BenchReport, table: "Callable[[int], RenderableType]", *, as_json: bool) -> None:
-    """Write a report to standard output.
+class Sink(Protocol):
+    """Where the results of a bench go."""
 
-    Args:
-        report: to be written.
-        table: lays it out for so many characters.
-        as_json: the report itself, in place of its table.
-    """
-    if as_json:
-        click.echo(document.to_text(report), nl=False)
-    else:
-        console = out()
-        console.print(table(console.width))
+    def add(self, report: BenchReport, new: Sequence[Run], /) -> None:
+        """Take what there is so far, and the runs among it that are new, whose files are where they were measured."""
+
+    def finish(self, report: BenchReport, /) -> BenchReport:
+        """Take the whole, or what there is of it, and return it as it is to be shown.
+
+        Raises:
+            WriteError: where something could not be written.
+        """
+
+
+def shown_to_nobody(report: BenchReport) -> None:
+    """Show nothing."""
+    del report
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """Where results go, and how.
+class FileSink:
+    """Writes the report to a file and copies exported files to a folder, where these are named.
 
     Attributes:
-        environment: of the report, taken before the first run: its load is not ours.
         output: file of the report, or None.
         keep: folder for copies of exported files, or None.
         sort: column the rows are ordered by, or None.
         descending: order of the rows.
-        as_json: the report on standard output, instead of the table.
+        show: given the report at the end, also where it could not be written.
         problems: what could not be written on the way.
     """
 
-    environment: dict[str, Any]
-    output: Path | None
-    keep: Path | None
-    sort: str | None
-    descending: bool
-    as_json: bool
+    output: Path | None = None
+    keep: Path | None = None
+    sort: str | None = None
+    descending: bool = False
+    show: Callable[[BenchReport], None] = shown_to_nobody
     problems: list[WriteError] = field(default_factory=list)
 
-    def add(self, runs: Sequence[Run], new: Sequence[Run], missing: str = "") -> None:
+    def add(self, report: BenchReport, new: Sequence[Run], /) -> None:
         """Write down what there is after new runs."""
         try:
             for run in new:
@@ -67,24 +62,26 @@ class Delivery:
             self.problems.append(error)
         if self.output:
             with contextlib.suppress(WriteError):  # tried again at the end
-                document.write(self._report(runs, missing), self.output)
+                document.write(self._sorted(report), self.output)
 
-    def give(self, runs: Sequence[Run], missing: str = "") -> None:
+    def finish(self, report: BenchReport, /) -> BenchReport:
         """Write the report and show it.
 
         Raises:
             WriteError: where the report or a file to keep could not be written; the report is shown all the same.
         """
-        report = self._report(runs, missing)
+        report = self._sorted(report)
         if self.output:
             try:
                 document.write(report, self.output)
             except WriteError as error:
                 self.problems.append(error)
-        show(report, lambda width: bench_table(report, width, self.sort), as_json=self.as_json)
+        self.show(report)
         if self.problems:
             raise self.problems[0]
+        return report
 
-    def _report(self, runs: Sequence[Run], missing: str) -> BenchReport:
-        rows = ordered(runs, self.sort, descending=self.descending) if self.sort else runs
-        return document.report(rows, command_line(), self.environment, missing)
+    def _sorted(self, report: BenchReport) -> BenchReport:
+        if not self.sort:
+            return report
+        return replace(report, runs=tuple(ordered(report.runs, self.sort, descending=self.descending)))

@@ -67,6 +67,11 @@ class RunInfo:
     split_seed: int = 0
     dslite: str = __version__
 
+    @property
+    def learned(self) -> tuple[Split, ...]:
+        """Name the splits it learned from."""
+        return ("train", "devel") if self.final else ("train",)
+
 
 def is_run(path: Path) -> bool:
     """Tell whether a folder is that of a run."""

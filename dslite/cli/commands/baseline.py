@@ -3,10 +3,12 @@
 import click
 import numpy as np
 
-from dslite.cli.console import json_option, out, print_json, progress
-from dslite.cli.data import DataRequest, data_options, origin
+from dslite.cli.console import TERMINAL, json_option, out, print_json, progress
+from dslite.cli.data import data_options, origin
+from dslite.cli.options import extractor_options
 from dslite.codec import to_json
 from dslite.experiment import building, caching, feature_cache
+from dslite.experiment.data import DataRequest
 from dslite.learn.baseline import COMPLEXITIES, baseline
 from dslite.learn.dataset import truth
 from dslite.learn.evaluation import by_file
@@ -23,7 +25,7 @@ from dslite.report.baseline import baseline_tables, method
     multiple=True,
     help=f"C to try; may be repeated.  [default: {', '.join(f'{c:g}' for c in COMPLEXITIES)}]",
 )
-@feature_cache.extractor_options
+@extractor_options
 @json_option
 def command(data: DataRequest, complexities: tuple[float, ...], system: building.System, as_json: bool) -> None:
     """Score features with a linear SVM, the opponent.
@@ -34,9 +36,9 @@ def command(data: DataRequest, complexities: tuple[float, ...], system: building
     cache, so another try takes seconds.
     """
     table = data.read()
-    with native_output_hidden(), caching.ready():
-        pictures, features = feature_cache.pooled_features(system, table.examples)
-        feature_cache.note_dropped(pictures)
+    with native_output_hidden(), caching.ready(TERMINAL):
+        pictures, features = feature_cache.pooled_features(system, table.examples, TERMINAL)
+        feature_cache.note_dropped(pictures, TERMINAL)
         kept = [example for example, n in zip(table.examples, pictures.n_chunks, strict=True) if n]
         file_index = np.unique(pictures.file, return_inverse=True)[1]
         with progress() as steps:

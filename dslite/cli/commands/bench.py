@@ -7,16 +7,14 @@ from typing import get_args
 
 import click
 
-from dslite.cli.console import json_option
-from dslite.cli.data import calibration_files
+from dslite.cli.console import TERMINAL, command_line, json_option, show_report
+from dslite.cli.data import calibration_option
 from dslite.cli.options import (
     MODEL_FLAGS,
     OUTPUT,
     PATH,
     RECIPE_FLAGS,
-    ModelRequest,
     PluginName,
-    calibration_option,
     model_options,
     recipe_options,
     refuse_options,
@@ -24,8 +22,9 @@ from dslite.cli.options import (
 from dslite.cli.plans import MOST_ROUNDS, plan_options
 from dslite.errors import SpecError
 from dslite.experiment import building
+from dslite.experiment.building import ModelRequest
+from dslite.experiment.data import calibration_files
 from dslite.experiment.selection import select
-from dslite.files import sha256
 from dslite.learn.run import is_run
 from dslite.recipe import Recipe
 from dslite.records import Part, Plan
@@ -124,14 +123,12 @@ def command(
     the exit code is 1. A bench that was stopped goes on where it was when the same command is given again; exported
     files stay in the cache (`dslite cache`).
     """
-    from dslite.audio.load import audio_files, load_chunks
+    from dslite.audio.load import audio_files
     from dslite.cli.reports import may_replace
     from dslite.experiment import jobs, scheduler
-    from dslite.experiment.devices import check_devices, with_runner
-    from dslite.experiment.sinks import Delivery
-    from dslite.measure.bench import describe_file
-    from dslite.measure.environment import environment
-    from dslite.measure.inputs import MAX_CHUNKS, check
+    from dslite.experiment.devices import with_runner
+    from dslite.experiment.sinks import FileSink
+    from dslite.report.table import bench_table
 
     runs = [path for path in files if is_run(path)]
     files = tuple(path for path in files if path not in runs)
@@ -140,32 +137,38 @@ def command(
         refuse_options({"rounds": "--rounds"}, "goes with --interleave")
     systems = _systems(select("backbones", backbones), model, recipe) + [building.trained(path) for path in runs]
     named = with_runner(select("targets", targets), runner, runner_path)
-    wanted = jobs.file_cases(files, named)
+    wanted = jobs.file_jobs(files, named)
+    sounds = [sound for path in audio for sound in audio_files(path)]
     if systems:
-        heard = _calibration(calibration, systems) or [sound for path in audio for sound in audio_files(path)]
-        wanted += jobs.exported_cases(systems, select("exporters", exporters), parts, named, heard)
-    if interleave and wanted and all(n == 1 for n in Counter(case.target for case in wanted).values()):
+        heard = _calibration(calibration, systems) or sounds
+        wanted += jobs.exported_jobs(systems, select("exporters", exporters), parts, named, heard, TERMINAL)
+    if interleave and wanted and all(n == 1 for n in Counter(job.target for job in wanted).values()):
         raise SpecError("--interleave: expected two files or more of one target, which take turns, got one")
     if not wanted:
         raise SpecError(
             "nothing to measure: name a --backbone (`dslite list backbones`) or FILES, on a --target that runs them"
         )
-    check_devices(case.target for case in wanted)
-    sounds = [sound for path in audio for sound in audio_files(path)]
-    for chunk, frontend in {(system.recipe.chunk, system.recipe.frontend) for system in systems}:
-        load_chunks(sounds, chunk, frontend.sample_rate_hz, MAX_CHUNKS)  # bad audio is told at once
-    for path in files:  # and so are wrong files
-        check(describe_file(path)[0], sounds)
     if output:
         may_replace(output)
     if keep:
         _make(keep)
-    fed = [{"file": path.name, "sha256": sha256(path)} for path in sounds]
-    surroundings = environment() | ({"audio": fed} if sounds else {})
-    delivery = Delivery(surroundings, output, keep, sort, descending, as_json)
-    at_work = scheduler.Sweep(wanted, plan, sounds, rounds if interleave else 0, interleaved=interleave)
-    at_work.run(delivery, fresh=fresh)
-    if at_work.failed:
+    report = scheduler.bench(
+        wanted,
+        plan,
+        audio=sounds,
+        n_rounds=rounds if interleave else 0,
+        reporter=TERMINAL,
+        sink=FileSink(
+            output,
+            keep,
+            sort,
+            descending,
+            lambda report: show_report(report, lambda each, width: bench_table(each, width, sort), as_json=as_json),
+        ),
+        fresh=fresh,
+        command=command_line(),
+    )
+    if any(run.error for run in report.runs):
         raise SystemExit(1)
 
 
@@ -173,7 +176,7 @@ def _calibration(paths: Sequence[Path], systems: Sequence[building.System]) -> l
     seeds = {seed for system in systems if (seed := building.split_seed(system)) is not None}
     if len(seeds) > 1 and any(path.suffix.lower() == ".csv" for path in paths):
         raise SpecError(f"--calibration: the runs divide tables by other seeds ({seeds}): bench them one by one")
-    return calibration_files(paths, *seeds)
+    return calibration_files(paths, next(iter(seeds), None), TERMINAL)
 
 
 def _systems(names: Sequence[str], model: ModelRequest, recipe: Recipe) -> list[building.System]:

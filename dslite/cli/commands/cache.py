@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dslite import cache
-from dslite.cli.console import json_option, print_json, print_table
+from dslite.cli.console import TERMINAL, json_option, print_json, print_table
 from dslite.errors import WriteError
 from dslite.report.columns import size
 
@@ -23,7 +23,8 @@ def command(clear: bool, as_json: bool) -> None:
     runs of a bench that was stopped, so that it can go on. Beyond 10 GB, what was used longest ago goes. DSLITE_CACHE
     names another folder.
     """
-    found, problems = cache.entries(), []
+    there, problems = cache.entries(), []
+    found = [entry for entry in there if not (clear and entry.user)]
     for entry in found if clear else ():
         try:
             cache.remove(entry)
@@ -34,6 +35,8 @@ def command(clear: bool, as_json: bool) -> None:
         print_json({"folder": str(cache.folder()), "cleared": clear, "entries": entries})
     else:
         _show(found, clear=clear)
+    if left := sorted({entry.user for entry in there} if clear else set()):
+        TERMINAL.note(f"{len(there) - len(found)} entries stay, as {', '.join(filter(None, left))} uses them")
     if problems:
         raise problems[0]
 

@@ -9,12 +9,13 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from dslite.cli.console import json_option, out, print_json, progress
-from dslite.cli.data import DataRequest, origin, table_options
+from dslite.cli.console import TERMINAL, json_option, out, print_json, progress
+from dslite.cli.data import origin, table_options
 from dslite.cli.options import OUTPUT, PATH, given
 from dslite.codec import to_json
 from dslite.errors import DataError, SpecError
 from dslite.experiment import building, caching, feature_cache
+from dslite.experiment.data import DataRequest
 from dslite.experiment.predictor import opened, score
 from dslite.learn import run
 from dslite.learn.dataset import Example
@@ -74,7 +75,7 @@ def command(
     examples = [example for example, is_chosen in zip(table.examples, chosen, strict=True) if is_chosen]
     _check_labels(examples, labels, split)
     n_learned = _n_learned_from(model, examples) if is_run else None
-    with native_output_hidden(), caching.ready():
+    with native_output_hidden(), caching.ready(TERMINAL):
         n_threads = threads or cpu_count()
         if is_run:
             outputs, file_index = _by_run(model, table.examples, chosen, n_threads)
@@ -111,11 +112,11 @@ def _check_labels(examples: Sequence[Example], labels: Sequence[str], split: str
 
 def _n_learned_from(folder: Path, examples: Sequence[Example]) -> int:
     """Count the examples a run learned from, by their names, and say so where there are any."""
-    learned = run.learned_labels(folder, ("train", "devel") if run.read(folder).final else ("train",))
+    learned = run.learned_labels(folder, run.read(folder).learned)
     n_learned = sum(example.name in learned for example in examples)
     if n_learned:
         told = f"{n_learned} of these {len(examples)} files are among those the run learned from, by their names"
-        click.echo(f"note: {told}: figures are too good", err=True)
+        TERMINAL.note(f"{told}: figures are too good")
     return n_learned
 
 

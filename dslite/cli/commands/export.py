@@ -5,16 +5,14 @@ from typing import get_args
 
 import click
 
-from dslite.cli.console import json_option, print_json, progress
-from dslite.cli.data import calibration_files
+from dslite.cli.console import TERMINAL, json_option, print_json, progress
+from dslite.cli.data import calibration_option
 from dslite.cli.options import (
     MODEL_FLAGS,
     PATH,
     RECIPE_FLAGS,
-    ModelRequest,
     OutputPath,
     PluginName,
-    calibration_option,
     model_options,
     recipe_options,
     refuse_options,
@@ -23,6 +21,8 @@ from dslite.codec import to_json
 from dslite.deploy import manifest
 from dslite.errors import SpecError
 from dslite.experiment import building
+from dslite.experiment.building import ModelRequest
+from dslite.experiment.data import calibration_files
 from dslite.native import native_output_hidden
 from dslite.recipe import Recipe
 from dslite.records import Part
@@ -71,7 +71,7 @@ def command(
     wanted = _system(run, backbone, model, recipe)
     building.check(wanted)
     _check_output(output, building.get_exporter(exporter)[0].suffix, force=force)
-    sounds = calibration_files(calibration, building.split_seed(wanted))
+    sounds = calibration_files(calibration, building.split_seed(wanted), TERMINAL)
     building.check_exporter(exporter, sounds)
     if sounds and not building.get_exporter(exporter)[0].needs_calibration:
         raise SpecError(f"--calibration: {exporter} has nothing to calibrate: leave it away")

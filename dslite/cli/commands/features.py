@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dslite.audio.load import spans_s
-from dslite.cli.console import json_option, print_json
-from dslite.cli.data import DataRequest, data_options
-from dslite.cli.options import OUTPUT
+from dslite.cli.console import TERMINAL, json_option, print_json
+from dslite.cli.data import data_options
+from dslite.cli.options import OUTPUT, extractor_options
 from dslite.experiment import building, caching, feature_cache
+from dslite.experiment.data import DataRequest
 from dslite.learn.dataset import Example
 from dslite.learn.features_file import Row, check_path, write_features
 from dslite.native import native_output_hidden
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="One row a file, the mean of its chunks, or one a chunk, with its seconds.",
 )
-@feature_cache.extractor_options
+@extractor_options
 @json_option
 def command(data: DataRequest, output: Path, level: str, system: building.System, as_json: bool) -> None:
     """Write Deep Spectrum features as CSV or ARFF.
@@ -39,12 +40,12 @@ def command(data: DataRequest, output: Path, level: str, system: building.System
     """
     check_path(output)
     table = data.read(for_training=False, divide=False)
-    with native_output_hidden(), caching.ready():
-        pictures, features = feature_cache.pooled_features(system, table.examples)
+    with native_output_hidden(), caching.ready(TERMINAL):
+        pictures, features = feature_cache.pooled_features(system, table.examples, TERMINAL)
         rows = _chunks if level == "chunk" else _files
         wanted = rows(system, table.examples, pictures, features)
         n_rows = write_features(output, wanted, features.shape[1], table.labels, spans=level == "chunk")
-    feature_cache.note_dropped(pictures)
+    feature_cache.note_dropped(pictures, TERMINAL)
     if as_json:
         print_json({"path": str(output), "rows": n_rows, "features": features.shape[1], "level": level})
         return

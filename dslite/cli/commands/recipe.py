@@ -7,9 +7,10 @@ import click
 from dslite import recipes
 from dslite.cli.console import json_option, print_json, print_table
 from dslite.cli.options import OUTPUT, PATH
-from dslite.cli.recipes import RecipeName, plugin_problems
+from dslite.cli.recipes import RecipeName
 from dslite.codec import to_json
 from dslite.errors import SpecError
+from dslite.experiment.building import plugin_problems
 from dslite.files import write_text
 from dslite.recipe import TrainingRecipe
 

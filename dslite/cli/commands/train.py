@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from dslite import locks
-from dslite.cli.console import Steps, json_option, out, print_json, progress
-from dslite.cli.data import DataRequest, data_options
-from dslite.cli.options import ModelRequest, OutputPath
+from dslite.cli.console import TERMINAL, Steps, json_option, out, print_json, progress
+from dslite.cli.data import data_options
+from dslite.cli.options import OutputPath
 from dslite.cli.recipes import SectionedCommand, training_options
 from dslite.codec import to_json
 from dslite.errors import SpecError
 from dslite.experiment import building, caching, feature_cache, keys
+from dslite.experiment.data import DataRequest
 from dslite.learn import run
 from dslite.learn.dataset import DataSet, Split, Task
 from dslite.learn.history import Epoch, best_epoch, next_epoch
@@ -65,17 +66,17 @@ def command(data: DataRequest, output: Path, final: bool, force: bool, recipe: T
     recipe = dataclasses.replace(
         recipe, head=dataclasses.replace(recipe.head, output="softmax" if table.labels else "linear")
     )
-    model = ModelRequest(recipe.head, table.labels, recipe.weights, recipe.training.seed)
+    model = building.ModelRequest(recipe.head, table.labels, recipe.weights, recipe.training.seed)
     system = building.System(recipe.backbone, model, recipe.system)
     building.check(system)
     _check_parts(table, final=final)
     info = _info(table, recipe, data.split_seed, final=final)
     anew = not _goes_on(output, info, force=force)
     if anew or not run.is_complete(output):
-        with caching.ready(), native_output_hidden():
+        with caching.ready(TERMINAL), native_output_hidden():
             _train(output, info, table, system, force=force, anew=anew)
     else:
-        click.echo(f"note: {output} is complete: nothing is left to train; --force would begin anew", err=True)
+        TERMINAL.note(f"{output} is complete: nothing is left to train; --force would begin anew")
     kept, evaluation = run.read_outcome(output)
     if as_json:
         print_json({"run": str(output), "kept_epoch": to_json(kept), "evaluation": to_json(evaluation)})
@@ -142,11 +143,10 @@ def _goes_on(output: Path, info: run.RunInfo, *, force: bool) -> bool:
 def _train(
     output: Path, info: run.RunInfo, table: DataSet, system: building.System, *, force: bool, anew: bool
 ) -> None:
-    learned: tuple[Split, ...] = ("train", "devel") if info.final else ("train",)
     scored: Split = "test" if info.final else "devel"
     with progress([1.0, 1.0, 3.0]) as steps:
         pictures = feature_cache.pictures(table.examples, system.recipe, steps.start("reading audio"))
-        check_parts(table, pictures, learned, scored)
+        check_parts(table, pictures, info.learned, scored)
         report = steps.start("starting TensorFlow")
         import tensorflow as tf
 
@@ -162,13 +162,13 @@ def _train(
         _note_nothing_unfrozen(info.recipe, network)
         if needs_features(network, info.recipe.training):
             features = feature_cache.features(system, pictures, lambda: network, report)
-    feature_cache.note_dropped(pictures)
-    lesson = runner.lesson(table, pictures, features, learned, devel=scored == "devel")
-    if anew:
-        if _goes_on(output, info, force=force):  # looked at again: to come here took a while
-            raise SpecError(f"{output}: another process has begun this training meanwhile: give the command again")
-        run.begin(output, info, to_toml(info.recipe), table, {"commit": commit(), **environment()})
+    feature_cache.note_dropped(pictures, TERMINAL)
+    lesson = runner.lesson(table, pictures, features, info.learned, devel=scored == "devel")
     with locks.claimed(output), progress(_costs(lesson, info.recipe)) as steps:
+        if anew:
+            if _goes_on(output, info, force=force):  # looked at again: to come here took a while
+                raise SpecError(f"{output}: another process has begun this training meanwhile: give the command again")
+            run.begin(output, info, to_toml(info.recipe), table, {"commit": commit(), **environment()})
         epochs = runner.epochs(output, network, lesson, info.recipe, augmenters, steps.start)
         history = next(epochs)
         steps.skip_to(_n_behind(history, info.recipe.training))
@@ -182,7 +182,9 @@ def _train(
                 _tell(history, info, steps)
                 steps.skip_to(_n_behind(history, info.recipe.training))
         report = steps.start(f"scoring {scored}")
-        runner.finish(output, network, table, pictures, history, info.recipe, learned, scored, confusion_png, report)
+        runner.finish(
+            output, network, table, pictures, history, info.recipe, info.learned, scored, confusion_png, report
+        )
 
 
 def _note_nothing_unfrozen(recipe: TrainingRecipe, network: "Network") -> None:
@@ -191,7 +193,7 @@ def _note_nothing_unfrozen(recipe: TrainingRecipe, network: "Network") -> None:
     if spec.finetune_epochs and spec.finetune_layers and not network.last_weights(spec.finetune_layers):
         layers = "last layer has" if spec.finetune_layers == 1 else f"last {spec.finetune_layers} layers have"
         told = f"{recipe.backbone}: its {layers} no weights, so it stays frozen in the second phase too"
-        click.echo(f"note: {told}: a larger --finetune-layers unfreezes it", err=True)
+        TERMINAL.note(f"{told}: a larger --finetune-layers unfreezes it")
 
 
 def _costs(lesson: "Lesson", recipe: TrainingRecipe) -> list[float]:
@@ -236,5 +238,5 @@ def _told_that_it_goes_on(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(f"note: {folder} keeps every whole epoch: the same command goes on from there", err=True)
+        TERMINAL.note(f"{folder} keeps every whole epoch: the same command goes on from there")
         raise
