@@ -30,10 +30,11 @@ test-slow: $(READY) ## run the slow tests alone
 test-all: $(READY) ## run all tests, the slow ones too
 	$(PYTEST)
 
-lint: $(READY) ## ruff and mypy
+lint: $(READY) ## ruff, mypy and import-linter
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix

@@ -28,6 +28,7 @@ from dslite.experiment.selection import chains
 from dslite.learn.dataset import DataSet
 from dslite.learn.run import WEIGHTS
 from dslite.learn.table import read
+from dslite.measure import environment as machine
 from dslite.measure.bench import undescribed
 from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
 from dslite.records import BenchReport, Measurement, Plan, Run
@@ -420,7 +421,7 @@ def test_an_experiment_that_is_extended_and_interrupted_loses_no_row(
 
 
 def _report(*runs: Run) -> BenchReport:
-    return document.report(runs, "dslite compress", {})
+    return document.report(runs, "dslite compress", machine.environment())
 
 
 def test_a_row_that_fails_when_it_is_measured_anew_does_not_take_the_good_one_away(tmp_path: Path) -> None:
