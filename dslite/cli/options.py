@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, cast, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import click
 from click.core import ParameterSource
@@ -16,17 +16,7 @@ from click.shell_completion import CompletionItem
 from dslite.errors import SpecError
 from dslite.experiment.building import ModelRequest, System, check, checked_weights
 from dslite.loading import Kind
-from dslite.recipe import (
-    ChunkSpec,
-    ColourMap,
-    FrontendSpec,
-    HeadSpec,
-    MelScale,
-    Recipe,
-    Resize,
-    Short,
-    TrainingRecipe,
-)
+from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe, TrainingRecipe
 from dslite.registry import registry
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -127,31 +117,50 @@ Row: TypeAlias = tuple[str, str, Any, Any, str]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """An option that fills a field of `TrainingRecipe` or of one of its records.
+    """An option that fills a field of `TrainingRecipe` or of one of its records; type and default are the field's.
 
     Attributes:
-        flag: what the user types; of a switch, with its negative.
-        parameter: the name the command knows it by.
         table: the record, such as ``frontend``; empty for the recipe itself.
-        field: of that record; its default is the option's.
-        kind: type of the option; None is a switch.
+        field: of that record.
         help: one sentence.
+        named: what the user types; empty: the field's name.
+        argument: of the command; empty: the field's name.
+        plugins: completes names, where the field has such.
         factor: the option's units in one of the field's: milliseconds on the command line are seconds in the record.
     """
 
-    flag: str
-    parameter: str
     table: str
     field: str
-    kind: Any
     help: str
+    named: str = ""
+    argument: str = ""
+    plugins: PluginName | None = None
     factor: float | None = None
+
+    @property
+    def flag(self) -> str:
+        """Name the option; of a switch, with its negative."""
+        name = self.named or self.field.replace("_", "-")
+        return f"--{name}/--no-{name}" if self._annotation is bool else f"--{name}"
+
+    @property
+    def parameter(self) -> str:
+        """Name the argument of the command."""
+        return self.argument or self.field
+
+    @property
+    def kind(self) -> Any:
+        """Give the option's type; None is a switch."""
+        if self.plugins:
+            return self.plugins
+        if get_origin(self._annotation) is Literal:
+            return click.Choice(get_args(self._annotation))
+        return None if self._annotation is bool else self._annotation
 
     @property
     def default(self) -> Any:
         """Give the field's default in the option's units; None where there is nothing to show."""
-        record = getattr(TrainingRecipe(), self.table) if self.table else TrainingRecipe()
-        value = getattr(record, self.field)
+        value = getattr(self._record, self.field)
         if value in ("", ()):
             return None
         return value * self.factor if self.factor else value
@@ -165,59 +174,50 @@ class Setting:
         """Turn what the option got into what the field takes."""
         return given / self.factor if self.factor else given
 
+    @property
+    def _record(self) -> Any:
+        return getattr(TrainingRecipe(), self.table) if self.table else TrainingRecipe()
 
-def choice(annotation: Any) -> click.Choice[str]:
-    """Give the choices of a `typing.Literal`."""
-    return click.Choice(get_args(annotation))
+    @property
+    def _annotation(self) -> Any:
+        """Give the field's type, without the None of one that may be left out."""
+        annotation = get_type_hints(type(self._record))[self.field]
+        arguments = get_args(annotation)
+        return arguments[0] if type(None) in arguments else annotation
 
 
 _MS = 1e3  # in a second
 
 PICTURE_SETTINGS: tuple[Setting, ...] = (
-    Setting("--chunk", "length_s", "chunk", "length_s", float, "Seconds of a chunk."),
+    Setting("chunk", "length_s", "Seconds of a chunk.", "chunk"),
     Setting(
-        "--chunk-hop",
-        "chunk_hop_s",
         "chunk",
         "hop_s",
-        float,
         "Seconds from one chunk's start to the next.  [default: half a chunk]",
+        "chunk-hop",
+        "chunk_hop_s",
     ),
-    Setting("--short", "short", "chunk", "short", choice(Short), "Files shorter than a chunk."),
-    Setting("--tail", "tail", "chunk", "tail", choice(Short), "What is left behind the last whole chunk."),
-    Setting("--sample-rate", "sample_rate_hz", "frontend", "sample_rate_hz", int, "Hertz audio is resampled to."),
-    Setting("--window", "window_ms", "frontend", "window_s", float, "Milliseconds of the Hann window.", _MS),
-    Setting("--stft-hop", "stft_hop_ms", "frontend", "hop_s", float, "Milliseconds from one window to the next.", _MS),
-    Setting(
-        "--n-fft",
-        "n_fft",
-        "frontend",
-        "n_fft",
-        int,
-        "Points of the Fourier transform.  [default: the window's samples]",
-    ),
-    Setting("--mels", "n_mels", "frontend", "n_mels", int, "Mel bins."),
-    Setting("--fmin", "f_min_hz", "frontend", "f_min_hz", float, "Lowest frequency, hertz."),
-    Setting(
-        "--fmax",
-        "f_max_hz",
-        "frontend",
-        "f_max_hz",
-        float,
-        "Highest frequency, hertz.  [default: half the sample rate]",
-    ),
-    Setting("--mel-scale", "mel_scale", "frontend", "mel_scale", choice(MelScale), "Mel scale."),
-    Setting("--mel-norm/--no-mel-norm", "mel_norm", "frontend", "mel_norm", None, "Give each Mel filter area 1."),
-    Setting("--top-db", "top_db", "frontend", "top_db", float, "Decibels below the maximum at which a picture is cut."),
-    Setting("--colour-map", "colour_map", "frontend", "colour_map", choice(ColourMap), "Colours of the picture."),
-    Setting("--size", "size_px", "frontend", "size_px", int, "Height and width of the picture, pixels."),
-    Setting("--resize", "resize", "frontend", "resize", choice(Resize), "Interpolation of the picture."),
+    Setting("chunk", "short", "Files shorter than a chunk."),
+    Setting("chunk", "tail", "What is left behind the last whole chunk."),
+    Setting("frontend", "sample_rate_hz", "Hertz audio is resampled to.", "sample-rate"),
+    Setting("frontend", "window_s", "Milliseconds of the Hann window.", "window", "window_ms", factor=_MS),
+    Setting("frontend", "hop_s", "Milliseconds from one window to the next.", "stft-hop", "stft_hop_ms", factor=_MS),
+    Setting("frontend", "n_fft", "Points of the Fourier transform.  [default: the window's samples]"),
+    Setting("frontend", "n_mels", "Mel bins.", "mels"),
+    Setting("frontend", "f_min_hz", "Lowest frequency, hertz.", "fmin"),
+    Setting("frontend", "f_max_hz", "Highest frequency, hertz.  [default: half the sample rate]", "fmax"),
+    Setting("frontend", "mel_scale", "Mel scale."),
+    Setting("frontend", "mel_norm", "Give each Mel filter area 1."),
+    Setting("frontend", "top_db", "Decibels below the maximum at which a picture is cut."),
+    Setting("frontend", "colour_map", "Colours of the picture."),
+    Setting("frontend", "size_px", "Height and width of the picture, pixels.", "size"),
+    Setting("frontend", "resize", "Interpolation of the picture."),
 )
 """How audio is cut and becomes pictures: what `recipe_options` add, and training too."""
 
 HEAD_SETTINGS: tuple[Setting, ...] = (
-    Setting("--hidden", "n_hidden", "head", "n_hidden", int, "Units of the hidden layer."),
-    Setting("--dropout", "dropout", "head", "dropout", float, "Rate behind the hidden layer."),
+    Setting("head", "n_hidden", "Units of the hidden layer.", "hidden"),
+    Setting("head", "dropout", "Rate behind the hidden layer."),
 )
 
 RECIPE_FLAGS = {setting.parameter: setting.flag.partition("/")[0] for setting in PICTURE_SETTINGS}

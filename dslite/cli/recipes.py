@@ -17,12 +17,11 @@ from dslite.cli.options import (
     WEIGHTS_HELP,
     PluginName,
     Setting,
-    choice,
 )
 from dslite.errors import SpecError
 from dslite.experiment.building import checked_weights
 from dslite.experiment.selection import split
-from dslite.recipe import ClassWeights, Keep, Losses, Optimizer, Precision, Schedule, TrainingRecipe
+from dslite.recipe import TrainingRecipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,102 +41,43 @@ class RecipeName(click.types.StringParamType):
 
 
 _AUGMENTERS = Setting(
-    "--augment",
-    "augmenters",
     "augmentation",
     "augmenters",
-    PluginName("augmenters", [NO_AUGMENTATION]),
     "Change the pictures in training with this: a name, a,b, or none; may be repeated.  [default: none]",
+    "augment",
+    plugins=PluginName("augmenters", [NO_AUGMENTATION]),
 )
 
 TRAINING_SETTINGS: tuple[Setting, ...] = (
-    Setting("--backbone", "backbone", "", "backbone", PluginName("backbones"), "Name, with options after a colon."),
-    Setting("--weights", "weights", "", "weights", str, WEIGHTS_HELP),
+    Setting("", "backbone", "Name, with options after a colon.", plugins=PluginName("backbones")),
+    Setting("", "weights", WEIGHTS_HELP),
     *PICTURE_SETTINGS,
     *HEAD_SETTINGS,
-    Setting("--optimizer", "optimizer", "training", "optimizer", choice(Optimizer), "By its name in Keras."),
-    Setting("--learning-rate", "learning_rate", "training", "learning_rate", float, "Of the first phase."),
-    Setting("--batch-size", "batch_size", "training", "batch_size", int, "Chunks a step."),
-    Setting("--head-epochs", "head_epochs", "training", "head_epochs", int, "Epochs with the backbone frozen."),
-    Setting("--finetune-epochs", "finetune_epochs", "training", "finetune_epochs", int, "Epochs of the second phase."),
-    Setting(
-        "--finetune-layers",
-        "finetune_layers",
-        "training",
-        "finetune_layers",
-        int,
-        "How many of the backbone's last layers learn in the second phase.",
+    *(
+        Setting("training", field, text)
+        for field, text in (
+            ("optimizer", "By its name in Keras."),
+            ("learning_rate", "Of the first phase."),
+            ("batch_size", "Chunks a step."),
+            ("head_epochs", "Epochs with the backbone frozen."),
+            ("finetune_epochs", "Epochs of the second phase."),
+            ("finetune_layers", "How many of the backbone's last layers learn in the second phase."),
+            ("finetune_rate", "The second phase's learning rate, as a share of the first's."),
+            ("schedule", "Of the learning rate in a phase."),
+            ("label_smoothing", "Share of each label that is spread over all classes."),
+            ("precision", "Of products while training; bfloat16 is faster where the processor has it."),
+            ("class_weights", "Weigh classes by the inverse of their frequency, or not."),
+            ("patience", "Epochs without a better devel score after which a phase ends; 0: it never ends early."),
+            ("keep", "Weights of the best epoch on devel, or of the last."),
+            ("seed", "Of head, order, dropout and augmentation."),
+        )
     ),
-    Setting(
-        "--finetune-rate",
-        "finetune_rate",
-        "training",
-        "finetune_rate",
-        float,
-        "The second phase's learning rate, as a share of the first's.",
-    ),
-    Setting("--schedule", "schedule", "training", "schedule", choice(Schedule), "Of the learning rate in a phase."),
-    Setting(
-        "--label-smoothing",
-        "label_smoothing",
-        "training",
-        "label_smoothing",
-        float,
-        "Share of each label that is spread over all classes.",
-    ),
-    Setting(
-        "--precision",
-        "precision",
-        "training",
-        "precision",
-        choice(Precision),
-        "Of products while training; bfloat16 is faster where the processor has it.",
-    ),
-    Setting(
-        "--class-weights",
-        "class_weights",
-        "training",
-        "class_weights",
-        choice(ClassWeights),
-        "Weigh classes by the inverse of their frequency, or not.",
-    ),
-    Setting(
-        "--patience",
-        "patience",
-        "training",
-        "patience",
-        int,
-        "Epochs without a better devel score after which a phase ends; 0: it never ends early.",
-    ),
-    Setting("--keep", "keep", "training", "keep", choice(Keep), "Weights of the best epoch on devel, or of the last."),
-    Setting("--seed", "seed", "training", "seed", int, "Of head, order, dropout and augmentation."),
     _AUGMENTERS,
-    Setting("--sap-a", "sap_a", "augmentation", "a", float, "Where among the ranks the strength falls."),
-    Setting("--sap-s", "sap_s", "augmentation", "s", float, "How steeply it falls."),
-    Setting(
-        "--probability-min",
-        "probability_min",
-        "augmentation",
-        "probability_min",
-        float,
-        "Of a change to the sample with the highest loss.",
-    ),
-    Setting(
-        "--probability-max",
-        "probability_max",
-        "augmentation",
-        "probability_max",
-        float,
-        "Of a change to the sample with the lowest loss.",
-    ),
-    Setting(
-        "--losses",
-        "losses",
-        "augmentation",
-        "losses",
-        choice(Losses),
-        "Each sample's loss: from an extra pass over the batch, or from its last visit.",
-    ),
+    Setting("augmentation", "a", "Where among the ranks the strength falls.", "sap-a", "sap_a"),
+    Setting("augmentation", "s", "How steeply it falls.", "sap-s", "sap_s"),
+    Setting("augmentation", "probability_min", "Of a change to the sample with the highest loss."),
+    Setting("augmentation", "probability_max", "Of a change to the sample with the lowest loss."),
+    Setting("augmentation", "losses", "Each sample's loss: from an extra pass over the batch, or from its last visit."),
 )
 """The options of training; each overrides a field of the recipe."""
 
