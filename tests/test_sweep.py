@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,19 +13,19 @@ from typing import Any
 
 import distributions
 import pytest
-from conftest import HEEDS_SIGINT
+from conftest import HEEDS_SIGINT, invoke, run_dslite
 
 from dslite import cache
 from dslite.codec import from_json, to_json
 from dslite.errors import SpecError, UnknownNameError
-from dslite.experiment import interleave
+from dslite.experiment import interleave, keys
 from dslite.experiment.jobs import Job
 from dslite.experiment.selection import select, split
 from dslite.measure import bench
 from dslite.records import BenchReport, Measurement, Plan, Run
+from dslite.registry import registry
 from dslite.report import comparison, document, experiment
 
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SMALL = ("--size", 32, "--chunk", 0.5, "--hidden", 4, "--runs", 3, "--min-seconds", 0, "--warmup-seconds", 0)
 QUICK = (*SMALL, "--threads", 1, "--no-memory")
 
@@ -54,8 +55,7 @@ def build(name):
         if name == "t_exits":
             raise SystemExit(7)
         if name == "t_waits" and Path(os.environ["LOG"] + ".wait").exists():
-            for _ in range(600):  # never for ever: a test that fails leaves nobody behind
-                time.sleep(0.1)
+            time.sleep(1000)
         return model(input_shape, int(8 * options["width"]))
     return function
 
@@ -115,12 +115,18 @@ def dslite_targets():
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> dict[str, str]:
-    """An environment with the backbones above, an empty cache, and a log of what is built."""
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """An environment with the backbones above, in this process too, an empty cache, and a log of what is built."""
     site = tmp_path / "site"
     site.mkdir()
     distributions.install(site, "lab", PLUGIN)
-    return {"PYTHONPATH": str(site), "DSLITE_CACHE": str(tmp_path / "cache"), "LOG": str(tmp_path / "log")}
+    monkeypatch.syspath_prepend(site)
+    registry.cache_clear()
+    yield {"PYTHONPATH": str(site), "DSLITE_CACHE": str(tmp_path / "cache"), "LOG": str(tmp_path / "log")}
+    registry.cache_clear()
+    keys.source.cache_clear()
+    for module in ("lab", "away"):
+        sys.modules.pop(module, None)
 
 
 def _built(lab: dict[str, str]) -> list[str]:
@@ -156,8 +162,6 @@ def test_a_list_is_split_between_names_and_not_between_options(text: str, items:
 
 
 def test_all_and_patterns_name_what_is_installed_each_once() -> None:
-    from dslite.registry import registry
-
     everything = registry().names("exporters")
     assert select("exporters", ["all"]) == everything
     assert select("exporters", ["hdf5", "all"]) == ["hdf5", *(n for n in everything if n != "hdf5")]
@@ -179,11 +183,11 @@ def test_what_fits_nothing_is_refused() -> None:
 
 @pytest.mark.slow
 def test_a_sweep_is_a_row_a_backbone_and_what_fails_is_a_row_with_its_error(
-    lab: dict[str, str], tmp_path: Path, dslite_command: Command
+    lab: dict[str, str], tmp_path: Path
 ) -> None:
     names = ["t_dies", "t_b", "t_exits", "t_large", "t_raises", "t_a:width=2,depth=3"]
     report = tmp_path / "report.json"
-    done = dslite_command("bench", "--backbone", ",".join(names), *QUICK, "-o", report, environment=lab)
+    done = invoke("bench", "--backbone", ",".join(names), *QUICK, "-o", report, environment=lab)
     assert done.returncode == 1
     runs = document.read(report).runs
     assert [run.artifact.backbone for run in runs] == names
@@ -203,9 +207,9 @@ def test_a_sweep_is_a_row_a_backbone_and_what_fails_is_a_row_with_its_error(
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_takes_only_its_case_along(lab: dict[str, str], dslite_command: Command) -> None:
+def test_a_worker_that_dies_takes_only_its_case_along(lab: dict[str, str]) -> None:
     words = ("--backbone", "t_dies", "--part", "cnn", "--part", "frontend", "--exporter", "tflite-float32")
-    done = dslite_command("bench", *words, *QUICK, "--json", environment=lab)
+    done = invoke("bench", *words, *QUICK, "--json", environment=lab)
     assert done.returncode == 1
     cnn, frontend = _report(done.stdout).runs
     assert (cnn.artifact.part, frontend.artifact.part) == ("cnn", "frontend")
@@ -214,12 +218,10 @@ def test_a_worker_that_dies_takes_only_its_case_along(lab: dict[str, str], dslit
 
 
 @pytest.mark.slow
-def test_exported_files_are_taken_from_the_cache_while_nothing_has_changed(
-    lab: dict[str, str], tmp_path: Path, dslite_command: Command
-) -> None:
+def test_exported_files_are_taken_from_the_cache_while_nothing_has_changed(lab: dict[str, str], tmp_path: Path) -> None:
     def bench(*words: object) -> list[str]:
         before = len(_built(lab))
-        done = dslite_command("bench", "--backbone", "t_a", *QUICK, *words, "--json", environment=lab)
+        done = run_dslite("bench", "--backbone", "t_a", *QUICK, *words, "--json", environment=lab)
         assert done.returncode == 0, done.stderr
         return _built(lab)[before:]
 
@@ -239,9 +241,7 @@ def test_exported_files_are_taken_from_the_cache_while_nothing_has_changed(
     assert bench(*base) == ["t_a"]
 
 
-def test_a_sweep_that_is_killed_goes_on_where_it_was(
-    lab: dict[str, str], tmp_path: Path, dslite_command: Command
-) -> None:
+def test_a_sweep_that_is_killed_goes_on_where_it_was(lab: dict[str, str], tmp_path: Path) -> None:
     report, wait = tmp_path / "report.json", Path(lab["LOG"] + ".wait")
     words = ["bench", "--backbone", "t_a,t_waits,t_b", *map(str, QUICK), "-o", str(report)]
     wait.touch()
@@ -255,7 +255,7 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(
     _until(lambda: not any(_alive(pid) for pid in workers))  # nobody is left behind
     wait.unlink()
 
-    done = dslite_command(*words, environment=lab)
+    done = invoke(*words, environment=lab)
     assert done.returncode == 0
     assert "1 of 3 cases were measured before this command was stopped" in done.stderr
     assert _built(lab) == ["t_a", "t_waits", "t_waits", "t_b"]
@@ -263,13 +263,13 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(
     assert [run.artifact.backbone for run in runs] == ["t_a", "t_waits", "t_b"]
     assert [[flag.code for flag in run.flags].count("measured_before") for run in runs] == [1, 0, 0]
 
-    again = dslite_command(*words, environment=lab)  # complete, so the next one measures anew
+    again = invoke(*words, environment=lab)  # complete, so the next one measures anew
     assert "before this command was stopped" not in again.stderr
     assert "measured_before" not in [flag.code for run in document.read(report).runs for flag in run.flags]
 
 
 @pytest.mark.slow
-def test_fresh_measures_all_again(lab: dict[str, str], dslite_command: Command) -> None:
+def test_fresh_measures_all_again(lab: dict[str, str]) -> None:
     words = ("--backbone", "t_b,t_waits", *QUICK)
     wait = Path(lab["LOG"] + ".wait")
     wait.touch()
@@ -279,7 +279,7 @@ def test_fresh_measures_all_again(lab: dict[str, str], dslite_command: Command) 
     wait.unlink()
     assert process.returncode == 128 + signal.SIGTERM
     assert len(list((Path(lab["DSLITE_CACHE"]) / "runs").glob("*/*.json"))) == 1
-    done = dslite_command("bench", *words, "--fresh", "--json", environment=lab)
+    done = invoke("bench", *words, "--fresh", "--json", environment=lab)
     assert "before this command was stopped" not in done.stderr
     assert "measured_before" not in [flag.code for run in _report(done.stdout).runs for flag in run.flags]
     assert list((Path(lab["DSLITE_CACHE"]) / "runs").iterdir()) == []
@@ -291,10 +291,14 @@ def _started(lab: dict[str, str], words: Sequence[str]) -> Iterator["subprocess.
     with subprocess.Popen(
         [*HEEDS_SIGINT, *words], env={**os.environ, **lab}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
-        yield process
+        try:
+            yield process
+        except BaseException:  # else it is waited for, and it may wait itself
+            process.kill()
+            raise
 
 
-def _until(condition: Callable[[], object], seconds: float = 60) -> None:
+def _until(condition: Callable[[], object], seconds: float = 200) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -317,7 +321,7 @@ def _alive(pid: int) -> bool:
 
 
 @pytest.mark.slow
-def test_rows_are_ordered_by_any_column_in_table_and_json(lab: dict[str, str], dslite_command: Command) -> None:
+def test_rows_are_ordered_by_any_column_in_table_and_json(lab: dict[str, str]) -> None:
     names = "t_a:width=2,t_a:width=4,t_a:width=1"
     for words, widths in (
         (["--sort", "params"], [1, 2, 4]),
@@ -325,47 +329,43 @@ def test_rows_are_ordered_by_any_column_in_table_and_json(lab: dict[str, str], d
         (["--sort", "name", "--descending"], [4, 2, 1]),
         ([], [2, 4, 1]),
     ):
-        done = dslite_command("bench", "--backbone", names, *QUICK, *words, "--json", environment=lab)
+        done = invoke("bench", "--backbone", names, *QUICK, *words, "--json", environment=lab)
         assert _backbones(_report(done.stdout)) == [f"t_a:width={width}" for width in widths]
-    wrong = dslite_command("bench", "--backbone", names, "--sort", "speed", environment=lab)
+    wrong = invoke("bench", "--backbone", names, "--sort", "speed", environment=lab)
     assert wrong.returncode == 2
     assert "p50" in wrong.stderr
 
 
 @pytest.mark.slow
-def test_copies_of_exported_files_are_kept_where_they_are_wanted(
-    lab: dict[str, str], tmp_path: Path, dslite_command: Command
-) -> None:
+def test_copies_of_exported_files_are_kept_where_they_are_wanted(lab: dict[str, str], tmp_path: Path) -> None:
     exporters = "tflite-float32,hdf5,savedmodel"
     words = ("--backbone", "t_a", "--exporter", exporters, "--part", "cnn", *QUICK, "--keep", tmp_path / "kept")
     for _ in range(2):  # made, and from the cache
-        assert dslite_command("bench", *words, environment=lab).returncode == 0
+        assert invoke("bench", *words, environment=lab).returncode == 0
         kept = {path.name for path in (tmp_path / "kept").iterdir()}
         assert {"t_a-cnn-tflite-float32.tflite", "t_a-cnn-tflite-float32.tflite.json", "t_a-cnn-hdf5.h5"} <= kept
-    again = dslite_command("bench", tmp_path / "kept" / "t_a-cnn-tflite-float32.tflite", *QUICK[6:], environment=lab)
+    again = invoke("bench", tmp_path / "kept" / "t_a-cnn-tflite-float32.tflite", *QUICK[6:], environment=lab)
     assert again.returncode == 0, again.stderr
 
 
-def test_the_cache_is_shown_and_cleared(lab: dict[str, str], dslite_command: Command) -> None:
-    empty = dslite_command("cache", environment=lab)
+def test_the_cache_is_shown_and_cleared(lab: dict[str, str]) -> None:
+    empty = invoke("cache", environment=lab)
     assert (empty.returncode, empty.stdout.split(",")[0]) == (0, "0 entries")
-    dslite_command("bench", "--backbone", "t_a,t_b", *QUICK, environment=lab)
-    shown = dslite_command("cache", environment=lab)
+    invoke("bench", "--backbone", "t_a,t_b", *QUICK, environment=lab)
+    shown = invoke("cache", environment=lab)
     assert "t_a-whole-tflite-float32.tflite" in shown.stdout
-    data = json.loads(dslite_command("cache", "--json", environment=lab).stdout)
+    data = json.loads(invoke("cache", "--json", environment=lab).stdout)
     assert [entry["kind"] for entry in data["entries"]] == ["exports", "exports"]
     assert data["folder"] == lab["DSLITE_CACHE"]
-    assert "cleared: 2 entries" in dslite_command("cache", "--clear", environment=lab).stdout
-    assert json.loads(dslite_command("cache", "--json", environment=lab).stdout)["entries"] == []
+    assert "cleared: 2 entries" in invoke("cache", "--clear", environment=lab).stdout
+    assert json.loads(invoke("cache", "--json", environment=lab).stdout)["entries"] == []
 
 
-def test_without_a_cache_folder_a_bench_still_measures(
-    lab: dict[str, str], tmp_path: Path, dslite_command: Command
-) -> None:
+def test_without_a_cache_folder_a_bench_still_measures(lab: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "a file").touch()
     environment = {**lab, "DSLITE_CACHE": str(tmp_path / "a file" / "cache")}
     words = ("--backbone", "t_a", "--exporter", "tflite-float32", *QUICK)
-    done = dslite_command("bench", *words, "--json", environment=environment)
+    done = invoke("bench", *words, "--json", environment=environment)
     assert done.returncode == 0, done.stderr
     assert [run.error for run in _report(done.stdout).runs] == [None]
     assert "nothing is kept (DSLITE_CACHE names another folder)" in done.stderr
@@ -408,21 +408,17 @@ def test_an_entry_is_gone_from_its_key_before_its_files_go(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("words", [("--weights", "w.h5"), ("--sort", "p50", "--weights", "w.h5")])
-def test_a_weight_file_is_for_one_backbone(
-    lab: dict[str, str], tmp_path: Path, words: tuple[str, ...], dslite_command: Command
-) -> None:
+def test_a_weight_file_is_for_one_backbone(lab: dict[str, str], tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "w.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
-    done = dslite_command("bench", "--backbone", "t_a,t_b", *QUICK, *words, cwd=tmp_path, environment=lab)
+    done = invoke("bench", "--backbone", "t_a,t_b", *QUICK, *words, cwd=tmp_path, environment=lab)
     assert done.returncode == 2
     assert "a file fits one backbone, got 2" in done.stderr
 
 
-def test_the_files_of_a_user_are_measured_beside_a_backbone(
-    lab: dict[str, str], small_system: Any, dslite_command: Command
-) -> None:
+def test_the_files_of_a_user_are_measured_beside_a_backbone(lab: dict[str, str], small_system: Any) -> None:
     path = small_system.path("whole", "tflite-float32")
     words = ("--backbone", "t_a", "--exporter", "tflite-float32", *QUICK)
-    done = dslite_command("bench", path, *words, "--json", environment=lab)
+    done = invoke("bench", path, *words, "--json", environment=lab)
     assert done.returncode == 0, done.stderr
     assert [run.artifact.path for run in _report(done.stdout).runs] == [path.name, "t_a-whole-tflite-float32.tflite"]
 
@@ -431,14 +427,15 @@ def test_the_files_of_a_user_are_measured_beside_a_backbone(
 
 
 def test_a_target_may_do_anything_and_is_a_row_with_its_name_and_the_cure(
-    lab: dict[str, str], small_system: Any, dslite_command: Command
+    lab: dict[str, str], small_system: Any
 ) -> None:
     distributions.install(Path(lab["PYTHONPATH"]), "away", TARGETS)
+    registry.cache_clear()
     path = small_system.path("whole", "tflite-float32")
     hows = ["raises", "exits", "nothing", "wrong", "prints", "daemon", "well"]
     targets = [word for how in hows for word in ("--target", f"t_target:how={how}")]
     words = (path, *targets, "--target", "t_half", *QUICK[6:], "--json")
-    done = dslite_command("bench", *words, environment=lab, timeout=120)
+    done = invoke("bench", *words, environment=lab)
     assert done.returncode == 1
     runs = _report(done.stdout).runs
     assert [run.target for run in runs] == [*(f"t_target:how={how}" for how in hows), "t_half"]
@@ -457,11 +454,11 @@ def test_a_target_may_do_anything_and_is_a_row_with_its_name_and_the_cure(
 
 @pytest.mark.slow
 def test_an_exporter_that_fails_is_told_with_its_plugin_and_one_that_nobody_runs_is_left_out(
-    lab: dict[str, str], dslite_command: Command
+    lab: dict[str, str],
 ) -> None:
     words = ("--backbone", "t_a", "--part", "cnn", *QUICK, "--json")
     several = ("--exporter", "t_*,tflite-float32", "--target", "host-litert")
-    done = dslite_command("bench", *words, *several, environment=lab)
+    done = invoke("bench", *words, *several, environment=lab)
     assert done.returncode == 1
     bad, good = _report(done.stdout).runs
     assert bad.error == (
@@ -470,85 +467,77 @@ def test_an_exporter_that_fails_is_told_with_its_plugin_and_one_that_nobody_runs
     )
     assert good.error is None
     assert "note: exporter t_onnx is left out: no target among host-litert runs .onnx" in done.stderr
-    alone = dslite_command("bench", *words, "--exporter", "t_onnx", environment=lab)
+    alone = invoke("bench", *words, "--exporter", "t_onnx", environment=lab)
     assert (alone.returncode, alone.stdout) == (2, "")
 
 
 @pytest.mark.slow
-def test_an_options_value_names_no_folder_of_the_users(
-    lab: dict[str, str], tmp_path: Path, dslite_command: Command
-) -> None:
+def test_an_options_value_names_no_folder_of_the_users(lab: dict[str, str], tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "gold.txt").write_text("gold")
     names = "t_a:text=../../../precious/x,t_a:text=a/b,t_a:text=a_b"
     words = ("--backbone", names, "--exporter", "tflite-float32", *QUICK, "--keep", tmp_path / "kept", "--json")
-    done = dslite_command("bench", *words, environment=lab)
+    done = invoke("bench", *words, environment=lab)
     assert done.returncode == 0, done.stdout
     assert [path.name for path in precious.iterdir()] == ["gold.txt"]
     assert len(_report(done.stdout).runs) == 3
     assert len([path for path in (tmp_path / "kept").iterdir() if path.suffix == ".tflite"]) == 3
 
 
-def test_what_is_not_the_caches_is_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dslite_command: Command
-) -> None:
+def test_what_is_not_the_caches_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DSLITE_CACHE", str(tmp_path))
     cache.make()
     (tmp_path / "runs" / "events.out").write_text("of another tool")
     (tmp_path / "exports" / "mine").mkdir()
     cache.trim(0)
-    assert "cleared: 0 entries" in dslite_command("cache", "--clear").stdout
+    assert "cleared: 0 entries" in invoke("cache", "--clear").stdout
     assert (tmp_path / "runs" / "events.out").exists()
     assert (tmp_path / "exports" / "mine").exists()
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_what_could_not_be_delivered_is_kept(lab: dict[str, str], dslite_command: Command) -> None:
+def test_what_could_not_be_delivered_is_kept(lab: dict[str, str]) -> None:
     words = ("bench", "--backbone", "t_a", "--exporter", "tflite-float32", *QUICK)
-    lost = dslite_command(*words, "-o", "/dev/full", environment=lab)
+    lost = invoke(*words, "-o", "/dev/full", environment=lab)
     assert lost.returncode == 1
     assert "/dev/full" in lost.stderr
-    again = dslite_command(*words, "--json", environment=lab)
+    again = invoke(*words, "--json", environment=lab)
     assert again.returncode == 0
     assert "1 of 1 cases were measured before this command was stopped" in again.stderr
     assert _built(lab) == ["t_a"]
 
 
 @pytest.mark.slow
-def test_one_model_under_two_names_is_two_rows_also_when_a_bench_goes_on(
-    lab: dict[str, str], dslite_command: Command
-) -> None:
+def test_one_model_under_two_names_is_two_rows_also_when_a_bench_goes_on(lab: dict[str, str]) -> None:
     wait = Path(lab["LOG"] + ".wait")
     words = ["bench", "--backbone", "t_a,t_waits,t_a:width=1.0", "--exporter", "tflite-float32", *map(str, QUICK)]
     wait.touch()
     with _started(lab, words) as process:
         _until(lambda: "t_waits" in _built(lab))
-        meanwhile = dslite_command("bench", "--backbone", "t_a", *words[3:], environment=lab)
+        meanwhile = invoke("bench", "--backbone", "t_a", *words[3:], environment=lab)
         assert "before this command was stopped" not in meanwhile.stderr  # another bench takes nothing over
         process.send_signal(signal.SIGINT)
     wait.unlink()
-    done = dslite_command(*words, "--json", environment=lab)
+    done = invoke(*words, "--json", environment=lab)
     assert "1 of 3 cases were measured before this command was stopped" in done.stderr
     assert _backbones(_report(done.stdout)) == ["t_a", "t_waits", "t_a:width=1.0"]
 
 
 @pytest.mark.slow
-def test_a_bench_that_is_running_is_not_taken_for_one_that_was_stopped(
-    lab: dict[str, str], dslite_command: Command
-) -> None:
+def test_a_bench_that_is_running_is_not_taken_for_one_that_was_stopped(lab: dict[str, str]) -> None:
     wait = Path(lab["LOG"] + ".wait")
     words = ["bench", "--backbone", "t_a,t_waits", "--exporter", "tflite-float32", *map(str, QUICK)]
     wait.touch()
     with _started(lab, words) as process:
         _until(lambda: "t_waits" in _built(lab))
         wait.unlink()
-        second = dslite_command(*words, "--json", environment=lab)
+        second = invoke(*words, "--json", environment=lab)
         process.send_signal(signal.SIGTERM)
     assert f"process {process.pid} measures the same" in second.stderr
     assert "measured_before" not in [flag.code for run in _report(second.stdout).runs for flag in run.flags]
-    third = dslite_command(*words, "--json", environment=lab)
+    third = invoke(*words, "--json", environment=lab)
     assert "1 of 2 cases were measured before this command was stopped" in third.stderr
 
 
