@@ -235,10 +235,11 @@ def recipe_options(function: F) -> F:
         _ = recipe.chunk_samples  # raises where a chunk is shorter than a window
         return function(recipe=recipe, **values)
 
-    return cast(F, _with_options(wrapper, [setting.row for setting in PICTURE_SETTINGS]))
+    return cast(F, with_options(wrapper, [setting.row for setting in PICTURE_SETTINGS]))
 
 
-def _with_options(function: Any, rows: Sequence[Row]) -> Any:
+def with_options(function: Any, rows: Sequence[Row]) -> Any:
+    """Add options to a command."""
     for flag, field, kind, default, text in reversed(rows):
         show = default is not None
         function = click.option(flag, field, type=kind, default=default, show_default=show, help=text)(function)
@@ -292,7 +293,7 @@ def model_options(function: F) -> F:
         return function(model=model, **values)
 
     regression = click.option("--regression", is_flag=True, help="One linear output instead of classes.")
-    return cast(F, regression(_with_options(wrapper, _MODEL_OPTIONS)))
+    return cast(F, regression(with_options(wrapper, _MODEL_OPTIONS)))
 
 
 def _labels(names: str | None, n_classes: int | None, *, regression: bool) -> tuple[str, ...]:

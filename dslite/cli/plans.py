@@ -5,36 +5,29 @@ from typing import Any
 
 import click
 
-from dslite.cli.options import Seconds
+from dslite.cli.options import Row, Seconds, with_options
 from dslite.errors import SpecError
 from dslite.records import DEFAULT_THREADS, Plan
 
-_OPTIONS = (
-    click.option(
-        "--threads",
-        type=click.IntRange(1),
-        help=f"For the runtime.  [default: {DEFAULT_THREADS}, or the cores of the device if fewer]",
-    ),
-    click.option(
-        "--runs",
-        type=click.IntRange(1),
-        default=50,
-        show_default=True,
-        help="Timed runs, at least; --min-seconds are spent too.",
-    ),
-    click.option("--min-seconds", type=Seconds(0), default=1.0, show_default=True, help="Timed, at least."),
-    click.option("--max-seconds", type=Seconds(1e-3), default=150.0, show_default=True, help="Timed, at most."),
-    click.option(
-        "--warmup-runs", type=click.IntRange(0), default=1, show_default=True, help="After the first, at least."
-    ),
-    click.option("--warmup-seconds", type=Seconds(0), default=0.5, show_default=True, help="Warm-up, at least."),
-    click.option("--timeout", type=Seconds(1), default=600.0, show_default=True, help="Seconds for one process."),
-    click.option(
-        "--memory/--no-memory", default=True, show_default=True, help="Measure memory, in a process of its own."
-    ),
+_OPTIONS: tuple[Row, ...] = tuple(
+    (flag, field, kind, getattr(Plan(0), field) if field != "threads" else None, text)
+    for flag, field, kind, text in (
+        (
+            "--threads",
+            "threads",
+            click.IntRange(1),
+            f"For the runtime.  [default: {DEFAULT_THREADS}, or the cores of the device if fewer]",
+        ),
+        ("--runs", "runs", click.IntRange(1), "Timed runs, at least; --min-seconds are spent too."),
+        ("--min-seconds", "min_s", Seconds(0), "Timed, at least."),
+        ("--max-seconds", "max_s", Seconds(1e-3), "Timed, at most."),
+        ("--warmup-runs", "warmup_runs", click.IntRange(0), "After the first, at least."),
+        ("--warmup-seconds", "warmup_s", Seconds(0), "Warm-up, at least."),
+        ("--timeout", "timeout_s", Seconds(1), "Seconds for one process."),
+        ("--memory/--no-memory", "memory", None, "Measure memory, in a process of its own."),
+    )
 )
-
-
+"""Each fills a field of `Plan`, and has its default."""
 MOST_ROUNDS = 1000
 
 rounds_option = click.option(
@@ -52,24 +45,12 @@ def plan_options(function: Any) -> Any:
 
     @functools.wraps(function)
     def wrapper(**values: Any) -> Any:
-        max_s, timeout_s = values.pop("max_seconds"), values.pop("timeout")
-        if values["min_seconds"] > max_s:
-            raise SpecError(f"--min-seconds {values['min_seconds']:g} is beyond --max-seconds {max_s:g}: raise that")
-        if max_s > timeout_s:
-            raise SpecError(f"--max-seconds {max_s:g} is beyond --timeout {timeout_s:g}: raise the timeout")
-        plan = Plan(
-            threads=values.pop("threads") or 0,
-            warmup_runs=values.pop("warmup_runs"),
-            warmup_s=values.pop("warmup_seconds"),
-            runs=values.pop("runs"),
-            min_s=values.pop("min_seconds"),
-            max_s=max_s,
-            timeout_s=timeout_s,
-            memory=values.pop("memory"),
-        )
+        given = {field: values.pop(field) for _, field, *_ in _OPTIONS}
+        plan = Plan(**{**given, "threads": given["threads"] or 0})
+        if plan.min_s > plan.max_s:
+            raise SpecError(f"--min-seconds {plan.min_s:g} is beyond --max-seconds {plan.max_s:g}: raise that")
+        if plan.max_s > plan.timeout_s:
+            raise SpecError(f"--max-seconds {plan.max_s:g} is beyond --timeout {plan.timeout_s:g}: raise the timeout")
         return function(plan=plan, **values)
 
-    wrapped: Any = wrapper
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
+    return with_options(wrapper, _OPTIONS)

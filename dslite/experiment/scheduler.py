@@ -101,7 +101,7 @@ class _Schedule:
     environment: dict[str, Any] = field(default_factory=environment)
     in_turn: bool = False
     done: dict[int, Run] = field(default_factory=dict)
-    kept: KeptRuns = field(init=False)
+    kept: KeptRuns | None = None
 
     def run(self, *, fresh: bool) -> BenchReport:
         try:
@@ -113,15 +113,15 @@ class _Schedule:
                 except WriteError as error:  # not in place of why it ended
                     self.reporter.note(str(error))
                 self.reporter.note(self._how_far())
+            raise
+        else:
+            report = self.sink.finish(self._report())
+            if self.kept:
+                self.kept.forget()  # all is done, and delivered
+            return report
+        finally:
             if self.kept:
                 self.kept.end()
-            raise
-        try:
-            report = self.sink.finish(self._report())
-            self.kept.forget()  # all is done, and delivered
-        finally:
-            self.kept.end()
-        return report
 
     @property
     def _is_experiment(self) -> bool:
@@ -175,10 +175,10 @@ class _Schedule:
                         steps.tell(f"latencies: timed by turns, {self.n_rounds} rounds")
 
     def _resume(self, *, fresh: bool) -> None:
-        self.kept = KeptRuns(self.jobs, self._keys())
-        self.done |= self.kept.begin(fresh=fresh)
-        if self.kept.holder:
-            told = f"{self.kept.holder} measures the same: each disturbs the figures of the other"
+        self.kept = kept = KeptRuns(self.jobs, self._keys())
+        self.done |= kept.begin(fresh=fresh)
+        if kept.holder:
+            told = f"{kept.holder} measures the same: each disturbs the figures of the other"
             self.reporter.note(f"{told}; nothing is kept of this one")
         if self.done:
             told = f"{len(self.done)} of {len(self.jobs)} cases were measured before this command was stopped"

@@ -15,8 +15,6 @@ from dslite.learn.dataset import Split
 from dslite.learn.run import read_complete
 from dslite.records import BenchReport, Plan
 
-_EXPORTERS, _TARGETS = ("tflite-float32", "tflite-int8"), ("host-litert",)
-
 
 @click.command(
     epilog="Example: dslite compress runs/first data/labels.csv --compressor channels:macs=0.5 "
@@ -37,7 +35,7 @@ _EXPORTERS, _TARGETS = ("tflite-float32", "tflite-int8"), ("host-litert",)
     "exporters",
     type=PluginName("exporters"),
     multiple=True,
-    help=f"A name with options; a,b for several; may be repeated.  [default: {','.join(_EXPORTERS)}]",
+    help="A name with options; a,b for several; may be repeated.  [default: tflite-float32,tflite-int8]",
 )
 @click.option(
     "--target",
@@ -106,8 +104,8 @@ def command(
         run_folder,
         data,
         chains(compressors),
-        exporters=select("exporters", exporters or _EXPORTERS),
-        targets=select("targets", targets or _TARGETS),
+        exporters=select("exporters", exporters) or grid.EXPORTERS,
+        targets=select("targets", targets) or grid.TARGETS,
         split=split,
         output=place,
         plan=plan,
