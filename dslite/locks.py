@@ -6,16 +6,18 @@ for, as ``.NAME.lock``, because folders are replaced whole; within is the proces
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from dslite.errors import SpecError, WriteError
 
-_PATIENCE_S = 0.3
-"""Who only looks whether there is a lock takes it for a moment."""
+_N_TRIES, _POLL_S = 6, 0.05
+"""Who only looks whether there is a lock takes it for a moment, without writing its number."""
 _held: dict[Path, FileLock] = {}
 """By this process: a lock ends when nobody refers to it."""
 
@@ -36,15 +38,28 @@ def claim(path: Path) -> bool:
     lock = FileLock(file, thread_local=False)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=_PATIENCE_S, poll_interval=_PATIENCE_S / 6)
+        if not _acquired(lock, file):
+            return False
         file.write_text(str(os.getpid()))
-    except Timeout:
-        return False
     except OSError as error:
         lock.release()
         raise WriteError(f"cannot lock {path}: {error.strerror or error}") from None
     _held[file] = lock
     return True
+
+
+def _acquired(lock: FileLock, file: Path) -> bool:
+    for _ in range(_N_TRIES):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            pid = _pid(file)
+            if pid is not None and psutil.pid_exists(pid):
+                return False
+            time.sleep(_POLL_S)
+        else:
+            return True
+    return False
 
 
 def release(path: Path) -> None:
@@ -101,10 +116,16 @@ def holder(path: Path) -> str:
         return ""
 
 
-def _named(file: Path) -> str:
+def _pid(file: Path) -> int | None:
+    """Read who has a lock, or had it; None where that is not known."""
     with contextlib.suppress(OSError, ValueError):
-        return f"process {int(file.read_text())}"
-    return "another process"
+        return int(file.read_text())
+    return None
+
+
+def _named(file: Path) -> str:
+    pid = _pid(file)
+    return "another process" if pid is None else f"process {pid}"
 
 
 def _at_work(path: Path) -> str:
