@@ -6,8 +6,9 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import distributions
 import numpy as np
 import pytest
-from conftest import HEEDS_SIGINT, run_dslite
+from conftest import HEEDS_SIGINT, invoke, run_dslite
 from labelled import LABELS, table
 
 from dslite.deploy import manifest
@@ -32,6 +33,7 @@ from dslite.measure import environment as machine
 from dslite.measure.bench import undescribed
 from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
 from dslite.records import BenchReport, Measurement, Plan, Run
+from dslite.registry import registry
 from dslite.report import document
 from dslite.report.columns import value
 from dslite.report.comparison import without
@@ -108,15 +110,23 @@ OWN_LAYER = """
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory, site: dict[str, str]) -> dict[str, str]:
-    """The backbones `lab`, and `own` with a layer of its own; a compressor that breaks models; a cache."""
+def environment(tmp_path_factory: pytest.TempPathFactory, site: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The backbones `lab`, and `own` with a layer of its own; a compressor that breaks models; a cache.
+
+    They are plugins of this process too.
+    """
     folder = tmp_path_factory.mktemp("breaking")
     distributions.install(folder, "own", distributions.backbone("own", OWN_LAYER))
     distributions.install(folder, "breaking", BREAKING)
-    return {
-        "PYTHONPATH": os.pathsep.join([str(folder), site["PYTHONPATH"]]),
-        "DSLITE_CACHE": str(tmp_path_factory.mktemp("cache")),
-    }
+    path = os.pathsep.join([str(folder), site["PYTHONPATH"]])
+    with pytest.MonkeyPatch.context() as patch:
+        for place in path.split(os.pathsep):
+            patch.syspath_prepend(place)
+        registry.cache_clear()
+        yield {"PYTHONPATH": path, "DSLITE_CACHE": str(tmp_path_factory.mktemp("cache"))}
+    registry.cache_clear()
+    for module in ("lab", "own", "breaking"):
+        sys.modules.pop(module, None)
 
 
 @pytest.fixture(scope="module")
@@ -639,7 +649,7 @@ def test_what_cannot_be_compressed_is_one_line(
         ((run, labels_csv, "-o", full), "no earlier experiment"),
         ((run, labels_csv, "-o", bench, "--fresh"), "no earlier experiment"),
     ):
-        done = run_dslite("compress", *words, environment=environment)
+        done = invoke("compress", *words, environment={**environment})
         assert (done.returncode, done.stdout) == (2, ""), (words, done.stderr)
         assert message in done.stderr, words
     assert [path.name for path in full.iterdir()] == ["thesis.txt"]

@@ -1,5 +1,6 @@
 """Benches and experiments driven from Python: without a command line, wherever a launcher runs them."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -55,11 +56,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The backbone `lab` as a plugin of this process and its children."""
     environment = install_backbone(tmp_path_factory.mktemp("site"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(environment["PYTHONPATH"])
+        patch.syspath_prepend(environment["PYTHONPATH"].split(os.pathsep)[0])
         patch.setenv("PYTHONPATH", environment["PYTHONPATH"])
         registry.cache_clear()
         yield
     registry.cache_clear()
+    sys.modules.pop("lab", None)
 
 
 def _system(backbone: str) -> building.System:
