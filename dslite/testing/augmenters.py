@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from dslite.records import Augmenter
 from dslite.testing.shared import check_record, default_options
 
@@ -22,8 +24,6 @@ def check_augmenter(augmenter: Augmenter) -> None:
     Raises:
         AssertionError: where it does not; the message names what to mend.
     """
-    import numpy as np
-
     name = augmenter.name
     check_record(augmenter, augmenter.apply)
     run = _in_graph(augmenter)
@@ -52,8 +52,6 @@ def check_augmenter(augmenter: Augmenter) -> None:
 
 
 def _batch(n: int) -> tuple[Any, Any]:
-    import numpy as np
-
     generator = np.random.default_rng(n)
     images = generator.uniform(0, 255, (n, *_SHAPE)).astype(np.float32)
     images[0, :2, :2] = ((0.0,), (255.0,))  # the ends of the range, where it is easily left
@@ -83,7 +81,6 @@ def _traced(augmenter: Augmenter, n: int | None) -> Any:
 
 
 def _in_graph(augmenter: Augmenter) -> Callable[[Any, Any, Any, Any], tuple[Any, Any]]:
-    import numpy as np
     import tensorflow as tf
 
     name = augmenter.name
@@ -106,8 +103,6 @@ def _in_graph(augmenter: Augmenter) -> Callable[[Any, Any, Any, Any], tuple[Any,
 
 
 def _check_contract(name: str, images: Any, labels: Any, out: tuple[Any, Any]) -> None:
-    import numpy as np
-
     for what, before, after in (("images", images, out[0]), ("labels", labels, out[1])):
         assert after.shape == before.shape, f"{name}: {what} {before.shape} become {after.shape}: keep their shape"
         assert after.dtype == np.float32, f"{name}: {what} become {after.dtype}, expected float32"
@@ -124,8 +119,6 @@ def _check_contract(name: str, images: Any, labels: Any, out: tuple[Any, Any]) -
 
 
 def _check_untouched(name: str, images: Any, labels: Any, strength: Any, out: tuple[Any, Any]) -> None:
-    import numpy as np
-
     still = strength == 0
     for what, before, after in (("pictures", images, out[0]), ("labels", labels, out[1])):
         assert np.array_equal(before[still], after[still]), (
