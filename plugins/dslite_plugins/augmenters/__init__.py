@@ -1,4 +1,9 @@
-"""Built-in augmenters: a plugin; what each does stands in the modules beside."""
+"""Built-in augmenters: a plugin; what each does stands in the modules beside.
+
+All are functions ``(images, labels, strength, seed, options) -> (images, labels)`` as `dslite.records.Augmenter`
+describes them, frequency along the height of the pictures, time along their width. Shapes and ranges stay; an option
+out of the range that its function names raises `SpecError`.
+"""
 
 from collections.abc import Iterable
 

@@ -11,18 +11,7 @@ def noise(images: Any, labels: Any, strength: Any, seed: Any, options: Options) 
 
     The three channels of a point get the same noise: it becomes brighter or darker, and grey stays grey.
 
-    Args:
-        images: float32 ``(n, height, width, 3)`` in [0, 255].
-        labels: float32 ``(n, classes)``.
-        strength: float32 ``(n,)`` in [0, 1].
-        seed: int32 ``(2,)``.
-        options: `deviation`, 0 to 255.
-
-    Returns:
-        Pictures and labels, of the same shapes and ranges.
-
-    Raises:
-        SpecError: where an option is out of its range.
+    Options: `deviation`, 0 to 255.
     """
     import tensorflow as tf
 
@@ -42,18 +31,7 @@ def timeshift(images: Any, labels: Any, strength: Any, seed: Any, options: Optio
     In a circle, not filled: where a chunk begins is arbitrary, and so nothing that the label rests on is lost; a
     filled rim would be one more of SpecAugment's masks. Labels stay as they are.
 
-    Args:
-        images: float32 ``(n, height, width, 3)`` in [0, 255]; time along the width.
-        labels: float32 ``(n, classes)``.
-        strength: float32 ``(n,)`` in [0, 1].
-        seed: int32 ``(2,)``.
-        options: `size`, 1 to 4096 px.
-
-    Returns:
-        Pictures and labels, of the same shapes and ranges.
-
-    Raises:
-        SpecError: where an option is out of its range.
+    Options: `size`, 1 to 4096 px.
     """
     import tensorflow as tf
 

@@ -11,18 +11,7 @@ def stretch(images: Any, labels: Any, strength: Any, seed: Any, options: Options
 
     What comes in from outside has the picture's faintest colour: that of its darkest point.
 
-    Args:
-        images: float32 ``(n, height, width, 3)`` in [0, 255].
-        labels: float32 ``(n, classes)``, left as they are.
-        strength: float32 ``(n,)`` in [0, 1].
-        seed: int32 ``(2,)``.
-        options: `time`, `frequency`, `time_shift`, `frequency_shift`: shares of the picture's sides, 0 to 0.5.
-
-    Returns:
-        Pictures and labels, of the same shapes and ranges.
-
-    Raises:
-        SpecError: where an option is out of its range.
+    Options: `time`, `frequency`, `time_shift`, `frequency_shift`: shares of the picture's sides, 0 to 0.5.
     """
     import tensorflow as tf
 
