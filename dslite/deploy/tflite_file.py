@@ -178,10 +178,6 @@ def _widened(named: Sequence[tuple[tuple[str, bool], Any]]) -> dict[int, int]:
     return {operator.Outputs(0): operator.Inputs(0) for (name, _), operator in named if name == "DEQUANTIZE"}
 
 
-def _inputs(graph: Any, operator: Any) -> list[Any]:
-    return [graph.Tensors(i) if i >= 0 else None for i in operator.InputsAsNumpy().tolist()]
-
-
 # -- parameters ---------------------------------------------------------------------------------------
 
 _WITH_WEIGHTS = frozenset(
@@ -275,7 +271,7 @@ def _macs(graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> int:
     for (name, _), operator in named:
         count = _MACS.get(name)
         if count:
-            shapes = [_shape(t) if t is not None else [] for t in _inputs(graph, operator)]
+            shapes = [_shape(graph.Tensors(i)) if i >= 0 else [] for i in operator.InputsAsNumpy().tolist()]
             total += count(operator, shapes, _shape(graph.Tensors(operator.Outputs(0))))
     return total
 

@@ -205,15 +205,12 @@ class _Loss:
         targets = lesson.targets[lesson.pictures.file[lesson.train]]
         self.class_weights = np.ones(1, np.float32) if self.regression else class_weights(targets, spec)
 
-    def of_each(self, targets: Any, logits: Any) -> Any:
-        """Give the loss of each sample, float32 ``(n,)``, all classes alike."""
-        return self._of_each(targets, logits, 1.0)
-
     def weighted(self, targets: Any, logits: Any) -> Any:
         """Give the loss of each sample with its class's weight; of mixed labels, the mix of their classes' losses."""
-        return self._of_each(targets, logits, self.class_weights)
+        return self.of_each(targets, logits, self.class_weights)
 
-    def _of_each(self, targets: Any, logits: Any, weights: Any) -> Any:
+    def of_each(self, targets: Any, logits: Any, weights: Any = 1.0) -> Any:
+        """Give the loss of each sample, float32 ``(n,)``, all classes alike or with weights, float32 ``(k,)``."""
         if self.regression:
             return tf.reduce_sum(tf.square(logits - targets), axis=-1)
         of_class = -tf.nn.log_softmax(logits)
