@@ -58,17 +58,6 @@ def _batch(n: int) -> tuple[Any, Any]:
     return images, np.eye(_N_CLASSES, dtype=np.float32)[np.arange(n) % _N_CLASSES]
 
 
-def _signature(n: int | None) -> list[Any]:
-    import tensorflow as tf
-
-    return [
-        tf.TensorSpec((n, *_SHAPE), tf.float32),
-        tf.TensorSpec((n, _N_CLASSES), tf.float32),
-        tf.TensorSpec((n,), tf.float32),
-        tf.TensorSpec((2,), tf.int32),
-    ]
-
-
 def _traced(augmenter: Augmenter, n: int | None) -> Any:
     import tensorflow as tf
 
@@ -77,7 +66,8 @@ def _traced(augmenter: Augmenter, n: int | None) -> Any:
     def apply(images: Any, labels: Any, strength: Any, seed: Any) -> Any:
         return augmenter.apply(images, labels, strength, seed, options)
 
-    return tf.function(apply, input_signature=_signature(n)).get_concrete_function()
+    floats = [tf.TensorSpec(shape, tf.float32) for shape in ((n, *_SHAPE), (n, _N_CLASSES), (n,))]
+    return tf.function(apply, input_signature=[*floats, tf.TensorSpec((2,), tf.int32)]).get_concrete_function()
 
 
 def _in_graph(augmenter: Augmenter) -> Callable[[Any, Any, Any, Any], tuple[Any, Any]]:
