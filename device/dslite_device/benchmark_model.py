@@ -224,7 +224,7 @@ def _times(series: Sequence[_Line], named: dict[str, _Line], setting: str) -> li
         fine = _session(session)
         _check_same("figures of initialisation", init, fine, tolerance, session)
         init = fine if is_table or init is None else init
-    statistics = {name: told[name] for name in ("n", "mean", "std", "min", "max") if name in told}
+    statistics: dict[str, float] = {name: told[name] for name in ("n", "mean", "std", "min", "max") if name in told}
     if series or not is_table:
         if len(series) != 2:  # noqa: PLR2004 - the warm-up, and the timed runs
             why = f"expected a count= line of the warm-up and one of the timed runs, got {len(series)}"

@@ -180,21 +180,7 @@ def _widened(named: Sequence[tuple[tuple[str, bool], Any]]) -> dict[int, int]:
 
 # -- parameters ---------------------------------------------------------------------------------------
 
-_WITH_WEIGHTS = frozenset(
-    [
-        "CONV_2D",
-        "CONV_3D",
-        "DEPTHWISE_CONV_2D",
-        "FULLY_CONNECTED",
-        "TRANSPOSE_CONV",
-        "BATCH_MATMUL",
-        "ADD",
-        "SUB",
-        "MUL",
-        "DIV",
-        "PRELU",
-    ]
-)
+_ELEMENT_WISE = frozenset(["ADD", "SUB", "MUL", "DIV", "PRELU"])
 _LOOK_UPS = frozenset(["EMBEDDING_LOOKUP", "GATHER"])
 
 
@@ -202,7 +188,7 @@ def _params(data: Sequence[Bytes | None], graph: Any, named: Sequence[tuple[tupl
     through = _widened(named)
     constants = set()
     for (name, _), operator in named:
-        if name in _WITH_WEIGHTS or name in _LOOK_UPS:
+        if name in _MACS or name in _ELEMENT_WISE or name in _LOOK_UPS:
             for i in operator.InputsAsNumpy().tolist():
                 index = through.get(i, i)
                 tensor = graph.Tensors(index) if index >= 0 else None

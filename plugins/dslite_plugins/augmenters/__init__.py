@@ -9,10 +9,9 @@ from collections.abc import Iterable
 
 from dslite import hookimpl
 from dslite.records import Augmenter, Option
-from dslite_plugins.augmenters.distorting import noise, timeshift
+from dslite_plugins.augmenters.distorting import noise, stretch, timeshift
 from dslite_plugins.augmenters.masking import specaugment
 from dslite_plugins.augmenters.mixing import cutmix, mixup
-from dslite_plugins.augmenters.moving import stretch
 
 _SIZE = "Pixels at strength 1; cut to the picture's."
 

@@ -338,13 +338,11 @@ def _both(weight: Any, read: Mask, made: Mask) -> Any:
     return weight[..., read, :][..., made]
 
 
-def _of_made(weight: Any, read: Mask, made: Mask) -> Any:
-    del read
+def _of_made(weight: Any, _read: Mask, made: Mask) -> Any:
     return weight[made]
 
 
-def _of_carried(weight: Any, read: Mask, made: Mask) -> Any:
-    del made
+def _of_carried(weight: Any, read: Mask, _made: Mask) -> Any:
     return weight[..., read, :]
 
 
