@@ -20,17 +20,10 @@ _SIGNS_OF_A_FULL_DISK = ("No space left on device", "errno = 28", "errno = 27") 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a model comes from, as its manifest will say; names carry their options.
+    """Where a model comes from, as its manifest will say: the fields of `dslite.records.Artifact` of the same names.
 
     Attributes:
-        backbone: name and options; None for the front end alone.
-        weights: as in `dslite.records.Artifact`; None for the front end alone.
-        part: what `model` is.
         recipe: chunk, front end, head.
-        labels: of the classes; empty for a regression.
-        exporter: name and options.
-        compressors: names and options.
-        split_seed: as in `dslite.records.Artifact`.
     """
 
     backbone: str | None

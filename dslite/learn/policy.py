@@ -86,17 +86,7 @@ def augment(
 
 
 def apply(chosen: Chosen, images: Any, labels: Any, strength: Any, seed: Any) -> tuple[Any, Any]:
-    """Apply one augmenter; what it raises comes as dslite's own error.
-
-    Args:
-        chosen: the augmenter and its options.
-        images: float32 ``(n, height, width, 3)`` in [0, 255].
-        labels: float32 ``(n, classes)``.
-        strength: float32 ``(n,)`` in [0, 1].
-        seed: int32 ``(2,)``.
-
-    Returns:
-        Pictures and labels, of the same shapes and ranges.
+    """Apply one augmenter as `dslite.records.Augmenter.apply`; what it raises comes as dslite's own error.
 
     Raises:
         SpecError: where an option is out of its range.
