@@ -6,7 +6,7 @@ Framework for Embedded Speech and Audio Processing From Decentralized Data", Fro
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from dslite.errors import SpecError
 
@@ -29,9 +29,12 @@ def _require(condition: bool, message: str) -> None:
         raise SpecError(message)
 
 
-def _require_choice(name: str, value: object, annotation: object) -> None:
-    choices = get_args(annotation)
-    _require(value in choices, f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+def _require_choices(spec: object) -> None:
+    """Check each field that has its values listed in its type."""
+    for name, annotation in get_type_hints(type(spec)).items():
+        if get_origin(annotation) is Literal:
+            value, choices = getattr(spec, name), get_args(annotation)
+            _require(value in choices, f"{name}: expected one of {', '.join(choices)}, got {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,10 @@ class ChunkSpec:
     tail: Short = "pad"
 
     def __post_init__(self) -> None:
-        _require(0 < self.length_s <= 3600, f"chunk length: expected above 0 and at most 3600 s, got {self.length_s}")
-        _require(
-            self.hop_s is None or 0 < self.hop_s <= 3600,
-            f"chunk hop: expected above 0 and at most 3600 s, got {self.hop_s}",
-        )
-        _require_choice("short", self.short, Short)
-        _require_choice("tail", self.tail, Short)
+        _require_choices(self)
+        for name, value_s in (("length", self.length_s), ("hop", self.hop_s)):
+            within = value_s is None or 0 < value_s <= 3600
+            _require(within, f"chunk {name}: expected above 0 and at most 3600 s, got {value_s}")
 
     def n_samples(self, sample_rate_hz: int) -> int:
         """Count the samples of a chunk."""
@@ -106,10 +106,9 @@ class FrontendSpec:
     resize: Resize = "bilinear"
 
     def __post_init__(self) -> None:
-        _require(
-            1000 <= self.sample_rate_hz <= 384_000,
-            f"sample rate: expected 1000 to 384000 Hz, got {self.sample_rate_hz}",
-        )
+        _require_choices(self)
+        rate_hz = self.sample_rate_hz
+        _require(1000 <= rate_hz <= 384_000, f"sample rate: expected 1000 to 384000 Hz, got {rate_hz}")
         _require(0 < self.window_s <= 60, f"window: expected above 0 and at most 60 s, got {self.window_s}")
         _require(0 < self.hop_s <= 60, f"STFT hop: expected above 0 and at most 60 s, got {self.hop_s}")
         _require(self.window_samples >= 2, f"window: expected at least 2 samples, got {self.window_s} s")
@@ -127,9 +126,6 @@ class FrontendSpec:
         _require(0 < self.power_floor < 1, f"power floor: expected 0 to 1, got {self.power_floor}")
         _require(0 < self.top_db <= 200, f"top_db: expected 0 to 200 dB, got {self.top_db}")
         _require(8 <= self.size_px <= 4096, f"picture size: expected 8 to 4096 px, got {self.size_px}")
-        _require_choice("mel_scale", self.mel_scale, MelScale)
-        _require_choice("colour_map", self.colour_map, ColourMap)
-        _require_choice("resize", self.resize, Resize)
 
     @property
     def window_samples(self) -> int:
@@ -179,9 +175,9 @@ class HeadSpec:
     output: Literal["softmax", "linear"] = "softmax"
 
     def __post_init__(self) -> None:
+        _require_choices(self)
         _require(1 <= self.n_hidden <= 65_536, f"hidden units: expected 1 to 65536, got {self.n_hidden}")
         _require(0 <= self.dropout < 1, f"dropout: expected 0 to below 1, got {self.dropout}")
-        _require_choice("output", self.output, Literal["softmax", "linear"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +250,7 @@ class TrainSpec:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require_choice("optimizer", self.optimizer, Optimizer)
+        _require_choices(self)
         _require(0 < self.learning_rate <= 100, f"learning rate: expected above 0 to 100, got {self.learning_rate}")
         _require(1 <= self.batch_size <= 65_536, f"batch size: expected 1 to 65536, got {self.batch_size}")
         for name, epochs in (("head", self.head_epochs), ("fine-tuning", self.finetune_epochs)):
@@ -262,12 +258,8 @@ class TrainSpec:
         _require(self.head_epochs + self.finetune_epochs > 0, "epochs: expected one or more, got none in both phases")
         _require(self.finetune_layers >= 0, f"fine-tuned layers: expected 0 or more, got {self.finetune_layers}")
         _require(0 < self.finetune_rate <= 1, f"rate of fine-tuning: expected above 0 to 1, got {self.finetune_rate}")
-        _require_choice("schedule", self.schedule, Schedule)
         _require(0 <= self.label_smoothing < 1, f"label smoothing: expected 0 to below 1, got {self.label_smoothing}")
-        _require_choice("precision", self.precision, Precision)
-        _require_choice("class_weights", self.class_weights, ClassWeights)
         _require(self.patience >= 0, f"patience: expected 0 or more epochs, got {self.patience}")
-        _require_choice("keep", self.keep, Keep)
         _require(0 <= self.seed < 2**31, f"seed: expected 0 to {2**31 - 1}, got {self.seed}")
 
 
@@ -295,6 +287,7 @@ class AugmentSpec:
     losses: Losses = "forward"
 
     def __post_init__(self) -> None:
+        _require_choices(self)
         _require(0 < self.a < 1, f"a of SapAugment: expected between 0 and 1, got {self.a}")
         _require(0 < self.s <= 1000, f"s of SapAugment: expected above 0 to 1000, got {self.s}")
         _require(
@@ -302,7 +295,6 @@ class AugmentSpec:
             f"probabilities of augmentation: expected 0 <= min <= max <= 1, "
             f"got {self.probability_min} and {self.probability_max}",
         )
-        _require_choice("losses", self.losses, Losses)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dslite.recipe import HeadSpec
 from dslite.records import Backbone
 from dslite.registry import get_with_options, registry
 from dslite_plugins.compressors import coupling
-from dslite_plugins.compressors.state import is_clustered, kernels_of, sparsity_of
+from dslite_plugins.compressors.common import is_clustered, kernels_of, sparsity_of
 
 SIZE_PX = 64
 QUICK = ["densenet121", "mobilenet_v2", "squeezenet_v1"]

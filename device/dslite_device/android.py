@@ -101,8 +101,7 @@ def _check(options: Options) -> None:
 
 def _uses(options: Options) -> list[Path]:
     """Give the runner, and the runtime that it loads, for the device that is measured on."""
-    found = _tools(_settings(options), phone.state(_serials(options)[0]))
-    return [path for path in (found.runner, found.runtime) if path]
+    return _tools(_settings(options), phone.state(_serials(options)[0])).files
 
 
 def _serials(options: Options) -> list[str]:

@@ -14,7 +14,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from dslite.errors import MeasurementError
 from dslite.records import Measurement, Plan
@@ -56,6 +56,25 @@ _SESSION = "Initialized session in "
 _DELTA = "Memory footprint delta from the start of the tool ("
 _PEAK = "Overall peak memory footprint ("
 _NAMES = {"median": "p50", "avg": "mean"}
+_SUMMARISED = {
+    "Init": "init",
+    "First inference": "first",
+    "Inference (avg)": "mean",
+    "Inference": "mean",  # of 2018 to 2020, as the next
+    "no stats": "mean",
+}
+"""Figures of TensorFlow Lite's line with the means; those of warm-up and of memory are in other lines too."""
+_MEAN_ROW = "Inference (avg)"
+_TABULATED = {
+    "Model initialization": "init",
+    "Warmup (first)": "first",
+    _MEAN_ROW: "mean",
+    "Inference (std)": "std",
+    "Inference (min)": "min",
+    "Inference (max)": "max",
+}
+_ROWS = {*_TABULATED, "Warmup (avg)", "Init footprint", "Overall footprint", "Peak memory"}
+"""Of LiteRT's table."""
 
 
 def arguments(model: str, plan: Plan) -> list[str]:
@@ -89,18 +108,10 @@ def parse(output: str, setting: str) -> list[Measurement]:
     lines = [line for text in output.splitlines() if (line := _line(text)).text]
     if any(line.text.startswith(_FAILED) for line in lines):
         raise MeasurementError(_failure(lines))
-    found = _found(lines)
-    if found.table:
-        timing = _of_table(found)
-    elif found.summary:
-        timing = _of_summary(found)
-    else:
+    series, named = _found(lines)
+    if _MEAN_ROW not in named and _SUMMARY not in named:
         raise MeasurementError(_failure(lines))
-    return [
-        *_times(timing, setting),
-        *_memory(found, setting),
-        *_delegated(lines, setting),
-    ]
+    return [*_times(series, named, setting), *_memory(named, setting), *_delegated(lines, setting)]
 
 
 # -- lines --------------------------------------------------------------------------------------------
@@ -176,120 +187,89 @@ def _check_unit(got: str, expected: str, line: _Line) -> None:
 # -- what was printed ---------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Found:
-    """The lines that hold figures.
-
-    Attributes:
-        series: the ``count=`` lines, in order: the warm-up and the timed runs.
-        summary: TensorFlow Lite's line with the means, or None.
-        table: rows of LiteRT's table, by their names.
-        session: the line that says how long loading took, or None.
-        delta: the line with the growth of memory, or None.
-        peak: the line with the peak of memory, or None.
-    """
-
-    series: list[_Line] = field(default_factory=list)
-    summary: _Line | None = None
-    table: dict[str, _Line] = field(default_factory=dict)
-    session: _Line | None = None
-    delta: _Line | None = None
-    peak: _Line | None = None
-
-
-_ROWS = frozenset(
-    {
-        "Model initialization",
-        "Warmup (first)",
-        "Warmup (avg)",
-        "Inference (avg)",
-        "Inference (min)",
-        "Inference (max)",
-        "Inference (std)",
-        "Init footprint",
-        "Overall footprint",
-        "Peak memory",
-    }
-)
-
-
-def _found(lines: Iterable[_Line]) -> _Found:
-    """Pick the lines with figures.
+def _found(lines: Iterable[_Line]) -> tuple[list[_Line], dict[str, _Line]]:
+    """Pick the lines with figures: the ``count=`` lines in their order, and the others by the name of what they tell.
 
     Raises:
         MeasurementError: where one is there twice and differs, as where output of two runs is mixed.
     """
-    found = _Found()
+    series: list[_Line] = []
+    named: dict[str, _Line] = {}
     for line in lines:
-        name = line.text.partition(":")[0]
         if line.text.startswith("count="):
-            found.series.append(line)
-        elif line.text.removeprefix("Average i").removeprefix("I").startswith(_SUMMARY):
-            found.summary = _once(found.summary, line)
-        elif name in _ROWS:
-            found.table[name] = _once(found.table.get(name), line)
-        elif line.text.startswith(_SESSION):
-            found.session = _once(found.session, line)
-        elif line.text.startswith(_DELTA):
-            found.delta = _once(found.delta, line)
-        elif line.text.startswith(_PEAK):
-            found.peak = _once(found.peak, line)
-    if "Inference (avg)" not in found.table:
-        found.table.clear()  # broken off before its first figure of inference
-    return found
-
-
-def _once(before: _Line | None, line: _Line) -> _Line:
-    if before is not None and before.text != line.text:
-        raise _refused("two different figures of one thing, was it run twice?", line)
-    return line
+            series.append(line)
+            continue
+        beginning = next((each for each in (_SESSION, _DELTA, _PEAK) if line.text.startswith(each)), None)
+        if line.text.removeprefix("Average i").removeprefix("I").startswith(_SUMMARY):
+            beginning = _SUMMARY
+        name = beginning or line.text.partition(":")[0]
+        if (beginning or name in _ROWS) and named.setdefault(name, line).text != line.text:
+            raise _refused("two different figures of one thing, was it run twice?", line)
+    if _MEAN_ROW not in named:  # the table is broken off before its first figure of inference
+        named = {name: line for name, line in named.items() if name not in _ROWS}
+    return series, named
 
 
 # -- times --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Series:
-    """Figures of several runs, in seconds; `statistics` as in `dslite.records.Measurement`, `first` where known."""
+def _times(series: Sequence[_Line], named: dict[str, _Line], setting: str) -> list[Measurement]:
+    """Give the times of a summary or a table, with the finer figures of other lines where these are there."""
+    is_table = _MEAN_ROW in named
+    line = named[_MEAN_ROW] if is_table else named[_SUMMARY]
+    told = _of_table(named) if is_table else _of_summary(line)
+    tolerance = _HUNDREDTH_MS if is_table else 0.0
+    init, first = told.get("init"), told.get("first")
+    if session := named.get(_SESSION):
+        fine = _session(session)
+        _check_same("figures of initialisation", init, fine, tolerance, session)
+        init = fine if is_table or init is None else init
+    statistics: dict[str, float] = {name: told[name] for name in ("n", "mean", "std", "min", "max") if name in told}
+    if series or not is_table:
+        if len(series) != 2:  # noqa: PLR2004 - the warm-up, and the timed runs
+            why = f"expected a count= line of the warm-up and one of the timed runs, got {len(series)}"
+            raise _refused(why, series[-1] if series else line)
+        warmup, timed = series
+        rounded, (statistics, _) = statistics, _series(timed)
+        if rounded.get("n", statistics["n"]) != statistics["n"]:
+            raise _refused(f"expected {rounded['n']:.0f} runs", timed)
+        for name, value in rounded.items():
+            _check_same(f"figures ({name})", value, statistics[name], tolerance, timed)
+        if re.match(r"count=0(?:\s|$)", warmup.text):
+            first = None  # there was no warm-up: a summary says 0
+        else:
+            _, fine = _series(warmup)
+            _check_same("first runs", first, fine, tolerance, warmup)
+            first = fine
+    else:
+        _check_order(statistics, tolerance, line)
+    return _measured(init, first, statistics, line, setting)
 
-    line: _Line
-    statistics: dict[str, float]
-    first: float | None
 
-
-@dataclass(frozen=True, slots=True)
-class _Timing:
-    """Figures of a run of the tool, in seconds; None where it does not tell."""
-
-    init: float | None
-    first: float | None
-    timed: _Series
-
-
-def _times(timing: _Timing, setting: str) -> list[Measurement]:
+def _measured(
+    init: float | None, first: float | None, statistics: dict[str, float], line: _Line, setting: str
+) -> list[Measurement]:
     found = []
-    if timing.init is not None:
+    if init is not None:
         how = f"open the file until ready to run, as benchmark_model prints it; {setting}"
-        found.append(Measurement("init_time", timing.init, "s", how))
-    if timing.first is not None:
+        found.append(Measurement("init_time", init, "s", how))
+    if first is not None:
         how = f"first run after opening, as benchmark_model prints it; {setting}"
-        found.append(Measurement("first_latency", timing.first, "s", how))
-    statistics = timing.timed.statistics
-    which = "median" if "p50" in statistics else "mean"
-    value = statistics["p50" if "p50" in statistics else "mean"]
-    if value <= 0:
-        raise _refused("a run took less time than it can print", timing.timed.line)
+        found.append(Measurement("first_latency", first, "s", how))
+    which = "p50" if "p50" in statistics else "mean"
+    if statistics[which] <= 0:
+        raise _refused("a run took less time than it can print", line)
     n = statistics["n"]
-    how = f"{which} of {n:.0f} run{'s' if n > 1 else ''} after warm-up, as benchmark_model prints it"
     spread = ", std divides by n" if "std" in statistics else ""
-    method = f"{how}{spread}, wall clock, batch 1; {setting}"
-    return [*found, Measurement("latency", value, "s", method, statistics=statistics)]
+    how = (
+        f"{'median' if which == 'p50' else which} of {n:.0f} run{'s' if n > 1 else ''} after warm-up, "
+        f"as benchmark_model prints it{spread}, wall clock, batch 1; {setting}"
+    )
+    return [*found, Measurement("latency", statistics[which], "s", how, statistics=statistics)]
 
 
-def _of_summary(found: _Found) -> _Timing:
-    """Read what TensorFlow Lite's tool printed: the means, and the two series they are of."""
-    line = found.summary
-    assert line is not None  # noqa: S101 - the caller looked
+def _of_summary(line: _Line) -> dict[str, float]:
+    """Read TensorFlow Lite's line with the means, in seconds."""
     head, _, rest = line.text.partition(": ")
     _check_unit(head.rpartition(" ")[2], "us", line)
     means: dict[str, float] = {}
@@ -298,75 +278,29 @@ def _of_summary(found: _Found) -> _Timing:
         if not colon or name in means:
             raise _refused("expected names with a number each", line)
         means[name] = _number(value.strip(), _US, line)
-    # `Inference:` and `no stats:` are of 2018 to 2020.
-    mean = next((means[name] for name in ("Inference (avg)", "Inference", "no stats") if name in means), None)
-    if mean is None:
+    told = {_SUMMARISED[name]: value for name, value in means.items() if name in _SUMMARISED}
+    if "mean" not in told:
         raise _refused("expected the mean of inference", line)
-    if len(found.series) != 2:  # noqa: PLR2004 - the warm-up, and the timed runs
-        raise _refused(
-            f"expected a count= line of the warm-up and one of the timed runs, got {len(found.series)}", line
-        )
-    warmup, timed = _warmup_of(found.series[0]), _series(found.series[1])
-    _check_same("means of inference", mean, timed.statistics["mean"], 0.0, timed.line)
-    init = means.get("Init")
-    if found.session:
-        init = _agreed("initialisation", init, _session(found.session), 0.0, line)
-    first = warmup.first if warmup else None
-    if first is not None and "First inference" in means:
-        _check_same("first runs", first, means["First inference"], 0.0, line)
-    return _Timing(init, first, timed)
+    return told
 
 
-def _of_table(found: _Found) -> _Timing:
-    """Read what LiteRT's tool printed: its table, and the finer figures of the two series where they are there."""
-    rows = {name: _row(line) for name, line in found.table.items() if "(" in name or name == "Model initialization"}
-    mean_row = rows["Inference (avg)"]
-    if not mean_row.n:
-        raise _refused("expected the number of runs", mean_row.line)
-    n = _count(mean_row.n, mean_row.line)
-    init = rows["Model initialization"].value if "Model initialization" in rows else None
-    first = rows["Warmup (first)"].value if "Warmup (first)" in rows else None
-    warmed = rows["Warmup (avg)"].n if "Warmup (avg)" in rows else ""
-    if warmed and not _number(warmed, 1.0, rows["Warmup (avg)"].line):
-        first = None  # there was no warm-up: it prints 0
-    rounded = {"n": n} | {
-        name: rows[row].value
-        for name, row in (
-            ("mean", "Inference (avg)"),
-            ("std", "Inference (std)"),
-            ("min", "Inference (min)"),
-            ("max", "Inference (max)"),
-        )
-        if row in rows
-    }
-    if found.session:
-        init = _agreed("initialisation", init, _session(found.session), _HUNDREDTH_MS, found.session)
-    if not found.series:
-        _check_order(rounded, _HUNDREDTH_MS, mean_row.line)
-        return _Timing(init, first, _Series(mean_row.line, rounded, None))
-    if len(found.series) != 2:  # noqa: PLR2004 - the warm-up, and the timed runs
-        why = f"expected a count= line of the warm-up and one of the timed runs, got {len(found.series)}"
-        raise _refused(why, found.series[-1])
-    warmup, timed = _warmup_of(found.series[0]), _series(found.series[1])
-    if timed.statistics["n"] != n:
-        raise _refused(f"expected {n:.0f} runs", timed.line)
-    for name, value in rounded.items():
-        _check_same(f"figures ({name})", timed.statistics[name], value, _HUNDREDTH_MS, timed.line)
-    if warmup and warmup.first is not None:
-        first = _agreed("first run", first, warmup.first, _HUNDREDTH_MS, warmup.line)
-    return _Timing(init, first, timed)
+def _of_table(named: dict[str, _Line]) -> dict[str, float]:
+    """Read the times of LiteRT's table, in seconds, and the number ``n`` of the timed runs."""
+    told = {figure: _row(named[row])[0] for row, figure in _TABULATED.items() if row in named}
+    mean = named[_MEAN_ROW]
+    _, n = _row(mean)
+    if not n:
+        raise _refused("expected the number of runs", mean)
+    told["n"] = _count(n, mean)
+    if line := named.get("Warmup (avg)"):
+        _, n = _row(line)
+        if n and not _number(n, 1.0, line):
+            told.pop("first", None)  # there was no warm-up: it prints 0
+    return told
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row of LiteRT's table: its figure in seconds, or bytes, and the number of runs, as printed."""
-
-    line: _Line
-    value: float
-    n: str
-
-
-def _row(line: _Line, unit: str = "ms", scale: float = _MS) -> _Row:
+def _row(line: _Line, unit: str = "ms", scale: float = _MS) -> tuple[float, str]:
+    """Read a row of LiteRT's table: its figure in seconds, or bytes, and the number of runs, as printed."""
     match = _ROW.fullmatch(line.text)
     if not match:
         raise _refused("expected a name and a number", line)
@@ -375,7 +309,7 @@ def _row(line: _Line, unit: str = "ms", scale: float = _MS) -> _Row:
         raise MeasurementError(f"benchmark_model gave no figures of inference in a unit that is known: {_quoted(line)}")
     if not (name == "Inference (std)" and not got):  # the one row without a unit; it is in ms
         _check_unit(got or "", unit, line)
-    return _Row(line, _number(number, scale, line), n or "")
+    return _number(number, scale, line), n or ""
 
 
 def _session(line: _Line) -> float:
@@ -385,13 +319,8 @@ def _session(line: _Line) -> float:
     return _number(number, _MS, line)
 
 
-def _warmup_of(line: _Line) -> _Series | None:
-    """Read the first ``count=`` line; None where there was no warm-up."""
-    return None if re.match(r"count=0(?:\s|$)", line.text) else _series(line)
-
-
-def _series(line: _Line) -> _Series:
-    """Read a ``count=`` line.
+def _series(line: _Line) -> tuple[dict[str, float], float]:
+    """Read a ``count=`` line: statistics as in `dslite.records.Measurement`, and the first run, in seconds.
 
     Raises:
         MeasurementError: where it is broken off, or its figures cannot be.
@@ -420,7 +349,7 @@ def _series(line: _Line) -> _Series:
     _check_order(statistics, 0.0, line)
     if not statistics["min"] <= first <= statistics["max"]:
         raise _refused("its first run is not between min and max", line)
-    return _Series(line, statistics, first)
+    return statistics, first
 
 
 def _percentiles(names: Iterable[str]) -> list[str]:
@@ -436,50 +365,37 @@ def _check_order(statistics: dict[str, float], tolerance: float, line: _Line) ->
             raise _refused(f"expected min, {', '.join(inner)}, max in this order", line)
 
 
-def _check_same(what: str, a: float, b: float, tolerance: float, line: _Line) -> None:
-    if not math.isclose(a, b, rel_tol=_SIX_DIGITS, abs_tol=tolerance):
-        raise _refused(f"two different {what}, {a:g} s and {b:g} s", line)
-
-
-def _agreed(what: str, rounded: float | None, fine: float, tolerance: float, line: _Line) -> float:
-    """Give the finer of two figures of one thing, which must agree where there are two."""
-    if rounded is not None:
-        _check_same(f"figures of {what}", rounded, fine, tolerance, line)
-        return rounded if tolerance == 0 else fine
-    return fine
+def _check_same(what: str, told: float | None, fine: float, tolerance: float, line: _Line) -> None:
+    """Check that two figures of one thing agree, where there are two."""
+    if told is not None and not math.isclose(told, fine, rel_tol=_SIX_DIGITS, abs_tol=tolerance):
+        raise _refused(f"two different {what}, {told:g} s and {fine:g} s", line)
 
 
 # -- memory and delegation ----------------------------------------------------------------------------
 
 
-def _memory(found: _Found, setting: str) -> list[Measurement]:
+def _memory(named: dict[str, _Line], setting: str) -> list[Measurement]:
     delta = peak = None
-    if line := found.table.get("Overall footprint"):
-        delta = _row(line, "MB", _MIB).value
-    elif line := found.delta:
+    if line := named.get("Overall footprint"):
+        delta, _ = _row(line, "MB", _MIB)
+    elif line := named.get(_DELTA):
         _check_unit(line.text.removeprefix(_DELTA).partition(")")[0], "MB", line)
-        figures = dict(_PAIR.findall(line.text))
+        figures = {name: _number(text, _MIB, line) for name, text in _PAIR.findall(line.text)}
         if set(figures) != {"init", "overall"}:
             raise _refused("expected init= and overall=", line)
-        _number(figures["init"], _MIB, line)
-        delta = _number(figures["overall"], _MIB, line)
-    if line := found.table.get("Peak memory"):
-        peak = _row(line, "MB", _MIB).value
-    elif line := found.peak:
+        delta = figures["overall"]
+    if line := named.get("Peak memory"):
+        peak, _ = _row(line, "MB", _MIB)
+    elif line := named.get(_PEAK):
         _check_unit(line.text.removeprefix(_PEAK).partition(")")[0], "MB", line)
         peak = _number(line.text.rpartition(":")[2].strip(), _MIB, line)
-    measured = []
-    if delta is not None:
-        how = "growth of peak resident memory (ru_maxrss) from the tool's start until after the timed runs"
-        measured.append(
-            Measurement("memory_delta", round(delta), "bytes", f"{how}, as benchmark_model prints it; {setting}")
-        )
-    if peak is not None:
-        how = "peak resident memory, polled by a thread of the tool while it times; the whole process"
-        measured.append(
-            Measurement("memory_process", round(peak), "bytes", f"{how}, as benchmark_model prints it; {setting}")
-        )
-    return measured
+    grown = "growth of peak resident memory (ru_maxrss) from the tool's start until after the timed runs"
+    polled = "peak resident memory, polled by a thread of the tool while it times; the whole process"
+    return [
+        Measurement(metric, round(value), "bytes", f"{how}, as benchmark_model prints it; {setting}")
+        for metric, value, how in (("memory_delta", delta, grown), ("memory_process", peak, polled))
+        if value is not None
+    ]
 
 
 def _delegated(lines: Iterable[_Line], setting: str) -> list[Measurement]:

@@ -28,22 +28,11 @@ _TIME_SHARE = 0.8
 def dslite_targets() -> Iterable[Target]:
     """Give TensorFlow and LiteRT on this machine."""
     return [
-        Target(
-            "host-litert",
-            (".tflite",),
-            _devices,
-            partial(_run, "LiteRT"),
-            "https://ai.google.dev/edge/litert",
-            together=partial(_together, "LiteRT"),
-        ),
-        Target(
-            "host-tensorflow",
-            (".h5", ".savedmodel"),
-            _devices,
-            partial(_run, "TensorFlow"),
-            "https://www.tensorflow.org",
-            together=partial(_together, "TensorFlow"),
-        ),
+        Target(name, suffixes, _devices, partial(_run, runtime), source, together=partial(_together, runtime))
+        for name, runtime, suffixes, source in (
+            ("host-litert", "LiteRT", (".tflite",), "https://ai.google.dev/edge/litert"),
+            ("host-tensorflow", "TensorFlow", (".h5", ".savedmodel"), "https://www.tensorflow.org"),
+        )
     ]
 
 

@@ -21,7 +21,6 @@ from dslite.deploy.runtime import (
     LITERT_SUFFIXES,
     TENSORFLOW_SUFFIXES,
     Array,
-    Session,
     litert_coverage,
     open_session,
     set_tensorflow_threads,
@@ -61,7 +60,7 @@ def _measure(mode: str, jobs: Sequence[tuple[Path, Plan]]) -> dict[str, Any]:
         np.save(place, np.stack([session.run(x) for x in inputs]))
         return {"path": str(place)}
     if mode == "memory":
-        use = measure_memory(lambda: _first_run(open_session(path, plan.threads), inputs[0]))
+        use = measure_memory(lambda: (session := open_session(path, plan.threads), session.run(inputs[0])))
         return dataclasses.asdict(use)
     return {
         **_measure_latency(path, plan, inputs),
@@ -115,10 +114,6 @@ def _coverage(path: Path, threads: int) -> dict[str, Any] | None:
     with contextlib.suppress(Exception):
         return dataclasses.asdict(litert_coverage(path, threads))
     return None
-
-
-def _first_run(session: Session, x: Any) -> tuple[Session, Any]:
-    return session, session.run(x)
 
 
 def _warm_up_runtime(path: Path, threads: int, temporary: Path) -> str:

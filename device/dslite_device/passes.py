@@ -263,8 +263,7 @@ def _also(outcome: Outcome, work: Callable[[], tuple[list[Measurement], list[Fla
 
 def _in_our_names(session: Session, text: str) -> str:
     """Name files as this host does: on the device they are called by their hashes."""
-    ours = [session.path, session.tools.runner, *([session.tools.runtime] if session.tools.runtime else [])]
-    names = {files.sha256(path): path.name for path in ours}
+    names = {files.sha256(path): path.name for path in (session.path, *session.tools.files)}
     return re.sub(
         rf"[^\s'\"]*?{ROOT}/files/([0-9a-f]{{64}})",
         lambda found: names.get(found[1], "its input, or a model to warm up"),
@@ -279,7 +278,6 @@ def _flags(session: Session, flags: Sequence[Flag]) -> list[Flag]:
 
 def _conditions(session: Session, begin: _Begin, after: phone.State | None, *, fixed: bool | None) -> dict[str, Any]:
     """Give what another person needs to repeat a run, JSON-ready; `fixed` is None where that is not known."""
-    chosen = [session.tools.runner, *([session.tools.runtime] if session.tools.runtime else [])]
     return {
         "adb": begin.adb,
         "runner": session.settings.runner,
@@ -290,7 +288,7 @@ def _conditions(session: Session, begin: _Begin, after: phone.State | None, *, f
         "cores": list(session.cores),
         "cores_asked_for": list(session.cores),
         "fixed_performance": fixed,
-        "files": {path.name: files.sha256(path) for path in chosen},
+        "files": {path.name: files.sha256(path) for path in session.tools.files},
         "before": begin.state.now(),
         "after": after.now() if after else None,
     }

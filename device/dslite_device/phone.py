@@ -5,7 +5,6 @@ formats of Android 8 to 15. What a device does not tell is None, or left out.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -191,7 +190,8 @@ def parse(text: str) -> State:
             lines.append(line)
     if "end" not in sections:
         raise MeasurementError("it did not say all that it was asked about itself: is it still plugged in?")
-    battery = dict(_pairs(sections["battery"]))
+    battery, memory, thermal = (_pairs(sections[name]) for name in ("battery", "memory", "thermal"))
+    status = _number(thermal.get("Thermal Status"))
     cores = sorted(
         (int(words[0]), words[1:]) for line in sections["cores"] if (words := line.split())[:1] and words[0].isdecimal()
     )
@@ -202,7 +202,7 @@ def parse(text: str) -> State:
     saver = "".join(sections["saver"]).strip()
     return State(
         properties=dict(re.findall(r"^\[(.*?)\]: \[(.*)\]$", "\n".join(sections["properties"]), re.MULTILINE)),
-        memory_bytes=_memory_bytes(sections["memory"]),
+        memory_bytes=int(_number(memory.get("MemTotal", "").partition(" ")[0]) or 0) * _KIB,
         load_1min=_number(" ".join(sections["load"]).partition(" ")[0]),
         cores=tuple(number for number, _ in cores),
         core_max_hz=tuple(_integer(words, 0) * 1000 for _, words in cores),
@@ -216,25 +216,15 @@ def parse(text: str) -> State:
             for key, value in battery.items()
             if key.endswith("powered") and value == "true"
         ),
-        thermal_status=_thermal_status(sections["thermal"]),
+        thermal_status=int(status) if status is not None and 0 <= status < len(THERMAL_STATUS) else None,
         battery_saver={"0": False, "1": True, "null": False}.get(saver),  # null: it was never switched on
         awake=None if awake is None else awake == "Awake",
     )
 
 
-def _pairs(lines: list[str]) -> list[tuple[str, str]]:
+def _pairs(lines: list[str]) -> dict[str, str]:
     cut = (line.partition(":") for line in lines)
-    return [(key.strip(), value.strip()) for key, colon, value in cut if colon]
-
-
-def _memory_bytes(lines: list[str]) -> int:
-    facts: Mapping[str, str] = dict(_pairs(lines))
-    return int(_number(facts.get("MemTotal", "").partition(" ")[0]) or 0) * _KIB
-
-
-def _thermal_status(lines: list[str]) -> int | None:
-    value = _number(dict(_pairs(lines)).get("Thermal Status"))
-    return int(value) if value is not None and 0 <= value < len(THERMAL_STATUS) else None
+    return {key.strip(): value.strip() for key, colon, value in cut if colon}
 
 
 def _integer(words: list[str], i: int) -> int:

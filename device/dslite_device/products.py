@@ -49,30 +49,25 @@ def _litert_product(a: Any, threads: int) -> Callable[[], object]:
 
 def _product_model(weights: Any) -> bytes:
     """Give a .tflite file with one fully connected layer, float32 ``(n, n)`` to float32 ``(n, n)``."""
-    import flatbuffers
     import numpy as np
     from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools.flatbuffer_utils import convert_object_to_bytearray
 
     def tensor(name: str, buffer: int) -> object:
-        made = schema.TensorT()
-        made.name, made.shape, made.type, made.buffer = name, weights.shape, schema.TensorType.FLOAT32, buffer
-        return made
+        return schema.TensorT(name=name, shape=weights.shape, type=schema.TensorType.FLOAT32, buffer=buffer)
 
-    layer = schema.OperatorT()
-    layer.inputs, layer.outputs = [0, 1, -1], [2]
-    layer.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
-    layer.builtinOptions = schema.FullyConnectedOptionsT()
-    layer.builtinOptions.keepNumDims = True
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
-    graph = schema.SubGraphT()
-    graph.tensors = [tensor("a", 0), tensor("b", 1), tensor("product", 0)]
-    graph.inputs, graph.outputs, graph.operators = [0], [2], [layer]
-    constant = schema.BufferT()
-    constant.data = np.frombuffer(weights.tobytes(), np.uint8)
-    model = schema.ModelT()
-    model.version, model.operatorCodes, model.subgraphs = 3, [code], [graph]
-    model.buffers = [schema.BufferT(), constant]
-    builder = flatbuffers.Builder(weights.nbytes + 4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    operator = schema.BuiltinOperator.FULLY_CONNECTED
+    layer = schema.OperatorT(
+        inputs=[0, 1, -1],
+        outputs=[2],
+        builtinOptionsType=schema.BuiltinOptions.FullyConnectedOptions,
+        builtinOptions=schema.FullyConnectedOptionsT(keepNumDims=True),
+    )
+    tensors = [tensor("a", 0), tensor("b", 1), tensor("product", 0)]
+    model = schema.ModelT(
+        version=3,
+        operatorCodes=[schema.OperatorCodeT(builtinCode=operator, deprecatedBuiltinCode=operator)],
+        subgraphs=[schema.SubGraphT(tensors=tensors, inputs=[0], outputs=[2], operators=[layer])],
+        buffers=[schema.BufferT(), schema.BufferT(data=np.frombuffer(weights.tobytes(), np.uint8))],
+    )
+    return bytes(convert_object_to_bytearray(model))

@@ -25,6 +25,10 @@ _FIXED_SAID = "dslite-fixed-performance"
 _FIXED = f"{ROOT}/run/fixed"
 """On the device; there while it may keep a sustained performance because a run has asked for that."""
 _SWITCH = "cmd power set-fixed-performance-mode-enabled"
+_FIX = f": > {_FIXED}; if {_SWITCH} true >/dev/null 2>&1; then echo {_FIXED_SAID}; else rm -f {_FIXED}; fi"
+"""Asks for a sustained performance, and says where that was granted."""
+_RESTORE = f"{{ [ ! -e {_FIXED} ] || {{ {_SWITCH} false >/dev/null 2>&1 && rm -f {_FIXED}; }}; }}"
+"""Gives the device its usual performance back, where a run has asked for another."""
 _END = f"""
 ours() {{ case "$(readlink "/proc/$1/cwd" 2>/dev/null)" in {ROOT}/run*) ;; *) false;; esac; }}
 shell=$(cat {ROOT}/run/shell 2>/dev/null); child=$(cat {ROOT}/run/pid 2>/dev/null); n=0
@@ -102,7 +106,7 @@ def in_folder(session: Session, work: Callable[[], Outcome]) -> Outcome:
     """
     try:
         stuck = "it does not leave the fixed-performance mode that an earlier run asked for: restart it"
-        fresh = f"{_restored()} || {{ echo {stuck}; exit 1; }}; rm -rf {ROOT}/run && mkdir -p {ROOT}/files {ROOT}/run"
+        fresh = f"{_RESTORE} || {{ echo {stuck}; exit 1; }}; rm -rf {ROOT}/run && mkdir -p {ROOT}/files {ROOT}/run"
         adb.shell(session.serial, _END + fresh, what="making its folder")
         outcome = work()
     except MeasurementError as error:
@@ -124,14 +128,9 @@ def _tidied(session: Session) -> bool:
     return adb.leave(session.serial, _END + _gone(session))
 
 
-def _restored() -> str:
-    """Give the command that gives the device its usual performance back, where a run has asked for another."""
-    return f"{{ [ ! -e {_FIXED} ] || {{ {_SWITCH} false >/dev/null 2>&1 && rm -f {_FIXED}; }}; }}"
-
-
 def _gone(session: Session) -> str:
     """Give the command that restores the device and takes files away; not the mark of what could not be restored."""
-    return f"{_restored()} && rm -rf {f'{ROOT}/run' if session.settings.keep else ROOT}"
+    return f"{_RESTORE} && rm -rf {f'{ROOT}/run' if session.settings.keep else ROOT}"
 
 
 def copied(session: Session, paths: Sequence[Path]) -> list[str]:
@@ -189,19 +188,14 @@ def _script(session: Session, command: str) -> str:
         "trap '' PIPE",  # nobody listens any more: that must not end us before we have tidied up
         f"trap 'kill -9 $! 2>/dev/null; {_gone(session)}; exit 1' HUP INT TERM",
         "echo $$ > shell",
-        *([_fixed()] if session.is_fixed else []),
+        *([_FIX] if session.is_fixed else []),
         f"{command} & child=$!",
         "echo $child > pid",
         "wait $child; code=$?",
-        _restored(),
+        _RESTORE,
         "rm -f pid shell",
     ]
     return "\n".join(lines)
-
-
-def _fixed() -> str:
-    """Give the command that asks for a sustained performance; it says where that was granted."""
-    return f": > {_FIXED}; if {_SWITCH} true >/dev/null 2>&1; then echo {_FIXED_SAID}; else rm -f {_FIXED}; fi"
 
 
 def follow(session: Session, part: str, command: str, timeout_s: float) -> tuple[int, bool]:

@@ -32,6 +32,11 @@ class Tools:
     runner: Path
     runtime: Path | None
 
+    @property
+    def files(self) -> list[Path]:
+        """Give the program and, where there is one, the library."""
+        return [path for path in (self.runner, self.runtime) if path]
+
 
 def find(abis: Sequence[str], runner: str = "", runtime: str = "", *, needs_runtime: bool = True) -> Tools:
     """Find runner and runtime for a device.

@@ -27,13 +27,34 @@ def flags(before: State, after: State, found: dict[str, Any], asked: Sequence[in
         KeyError: where the document has not what it must have.
         TypeError: where it is of another form.
     """
+    charge = min((p for p in (before.battery_percent, after.battery_percent) if p is not None), default=100.0)
+    status = THERMAL_STATUS[before.thermal_status or 0]
+    states = (
+        ("not_cool", bool(before.thermal_status), f"not cool: it began at thermal status {status}"),
+        (
+            "thermal_unknown",
+            before.thermal_status is None,
+            "whether it was cool is not known: it tells no thermal status, as Android 10 and later do",
+        ),
+        (
+            "asleep",
+            False in (before.awake, after.awake),
+            "its screen was off, which slows some devices down: have it stay awake (developer options)",
+        ),
+        (
+            "battery_saver",
+            True in (before.battery_saver, after.battery_saver),
+            "battery saver is on, which slows the device down: switch it off",
+        ),
+        (
+            "low_battery",
+            charge < LOW_BATTERY_PERCENT,
+            f"low battery, {charge:.0f} %, which slows some devices down: charge it",
+        ),
+    )
     told = {
         "throttled": _throttled(before, after, found, fixed=fixed),
-        "not_cool": _not_cool(before),
-        "thermal_unknown": _thermal_unknown(before),
-        "asleep": _asleep(before, after),
-        "battery_saver": _battery_saver(before, after),
-        "low_battery": _low_battery(before, after),
+        **{code: message for code, holds, message in states if holds},
         "background_load": _background_load(found, len(before.limits_hz)),
         "frequency_limited": _frequency_limited(before, found),
         "other_cores": _other_cores(found, asked),
@@ -67,36 +88,6 @@ def _fallen(
         if limits and min(limits) < limits[0]:
             return core, limits[0], min(limits)
     return None
-
-
-def _not_cool(before: State) -> str:
-    if not before.thermal_status:
-        return ""
-    return f"not cool: it began at thermal status {THERMAL_STATUS[before.thermal_status]}"
-
-
-def _thermal_unknown(before: State) -> str:
-    if before.thermal_status is not None:
-        return ""
-    return "whether it was cool is not known: it tells no thermal status, as Android 10 and later do"
-
-
-def _asleep(before: State, after: State) -> str:
-    if before.awake is not False and after.awake is not False:
-        return ""
-    return "its screen was off, which slows some devices down: have it stay awake (developer options)"
-
-
-def _battery_saver(before: State, after: State) -> str:
-    on = before.battery_saver or after.battery_saver
-    return "battery saver is on, which slows the device down: switch it off" if on else ""
-
-
-def _low_battery(before: State, after: State) -> str:
-    charges = [p for p in (before.battery_percent, after.battery_percent) if p is not None]
-    if not charges or min(charges) >= LOW_BATTERY_PERCENT:
-        return ""
-    return f"low battery, {min(charges):.0f} %, which slows some devices down: charge it"
 
 
 def _background_load(found: dict[str, Any], n_cores: int) -> str:

@@ -61,25 +61,24 @@ def load(path: Path | str, sample_rate_hz: int) -> Samples:
     return _resample(samples, rate, sample_rate_hz)
 
 
-def check(path: Path | str) -> None:
-    """Tell whether a file is audio and whole without decoding it: its header, its size, its last samples.
+def faults(paths: Sequence[Path]) -> list[AudioError | None]:
+    """Tell whether files are audio and whole without decoding them: by header, size, and last samples.
 
     What `load` refuses, this refuses as well, but for samples that are NaN or infinite and for damage in the middle
     of a compressed file.
 
-    Raises:
-        AudioError: where the file is missing, no audio, truncated, or empty.
+    Returns:
+        for each file its fault (missing, no audio, truncated, or empty), or None.
     """
-    with native_output_hidden():
-        _check(Path(path))
-
-
-def faults(paths: Sequence[Path]) -> list[AudioError | None]:
-    """Check many files as `check` does, several at once: for each its fault, or None."""
 
     def fault(path: Path) -> AudioError | None:
         try:
-            _check(path)
+            with _opened(path) as file:
+                last = _announced_frames(file) - 1
+                if file.frames < 1:
+                    return AudioError(f"{path}: {_NO_SAMPLE}")
+                if last > 0 and file.seekable() and (file.seek(last) != last or not len(file.read(1))):
+                    return AudioError(f"{path}: truncated: its header announces more samples than it holds: {_AGAIN}")
         except AudioError as error:
             return error
         return None
@@ -88,15 +87,6 @@ def faults(paths: Sequence[Path]) -> list[AudioError | None]:
 
     with native_output_hidden(), ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
         return list(pool.map(fault, paths))
-
-
-def _check(path: Path) -> None:
-    with _opened(path) as file:
-        last = _announced_frames(file) - 1
-        if file.frames < 1:
-            raise AudioError(f"{path}: {_NO_SAMPLE}")
-        if last > 0 and file.seekable() and (file.seek(last) != last or not len(file.read(1))):
-            raise AudioError(f"{path}: truncated: its header announces more samples than it holds: {_AGAIN}")
 
 
 def _read_mono(path: Path) -> tuple[Samples, int]:

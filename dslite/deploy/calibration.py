@@ -34,8 +34,10 @@ def samples(sounds: Sequence[Path], recipe: Recipe, part: Part, seed: int = 0) -
     Raises:
         AudioError: where a file cannot be read, or all there is, is silence.
     """
+    from dslite.audio.frontend import picture
+
     for chunk in _chunks(sounds, recipe, seed):
-        yield _picture(chunk, recipe) if part == "cnn" else chunk[np.newaxis]
+        yield picture(chunk[np.newaxis], recipe.frontend).numpy() if part == "cnn" else chunk[np.newaxis]
 
 
 def _chunks(sounds: Sequence[Path], recipe: Recipe, seed: int) -> Iterator[npt.NDArray[np.float32]]:
@@ -63,11 +65,3 @@ def _chunks(sounds: Sequence[Path], recipe: Recipe, seed: int) -> Iterator[npt.N
     if not n_given:
         silent = f"{n_silent} silent chunks" if n_silent else "no chunk"
         raise AudioError(f"calibration: expected audio with sound in it, got {silent} from {len(sounds)} files")
-
-
-def _picture(chunk: npt.NDArray[np.float32], recipe: Recipe) -> npt.NDArray[np.float32]:
-    import tensorflow as tf
-
-    from dslite.audio.frontend import picture
-
-    return np.asarray(picture(tf.constant(chunk[np.newaxis]), recipe.frontend).numpy())

@@ -1,8 +1,9 @@
 """Write a model as a file with its manifest, both whole or not at all."""
 
 import errno
+import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,10 @@ _SIGNS_OF_A_FULL_DISK = ("No space left on device", "errno = 28", "errno = 27") 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a model comes from, as its manifest will say; names carry their options.
+    """Where a model comes from, as its manifest will say: the fields of `dslite.records.Artifact` of the same names.
 
     Attributes:
-        backbone: name and options; None for the front end alone.
-        weights: as in `dslite.records.Artifact`; None for the front end alone.
-        part: what `model` is.
         recipe: chunk, front end, head.
-        labels: of the classes; empty for a regression.
-        exporter: name and options.
-        compressors: names and options.
-        split_seed: as in `dslite.records.Artifact`.
     """
 
     backbone: str | None
@@ -68,13 +62,16 @@ def export(
     """
     if exporter.needs_calibration and calibration is None:
         raise ExportError(f"exporter {exporter.name} needs calibration data: give it audio")
-    n_macs = _count_macs(model)
-    taken: list[None] = []
+    from dslite.model.graph import count_macs, trace
+
+    n_macs = count_macs(trace(model))
+    taken = itertools.count()
+    counted = calibration and (sample for sample, _ in zip(calibration, taken, strict=False))
     with (
         files.written_whole(manifest.manifest_path(path)) as manifest_place,
         files.written_whole(path) as place,
     ):
-        _run(exporter, model, place, calibration and _counted(calibration, taken), options)
+        _run(exporter, model, place, counted, options)
         artifact = Artifact(
             path=str(path),
             sha256=files.sha256(place),
@@ -84,7 +81,7 @@ def export(
             compressors=provenance.compressors,
             exporter=provenance.exporter,
             part=provenance.part,
-            input=_input_spec(model, provenance.part),
+            input=TensorSpec("image" if provenance.part == "cnn" else "audio", (1, *model.input_shape[1:]), "float32"),
             output=_output_spec(model, provenance),
             labels=provenance.labels if provenance.part != "frontend" else (),
             chunk=to_json(provenance.recipe.chunk),
@@ -92,23 +89,10 @@ def export(
             params=int(model.count_params()),
             macs=n_macs,
             split_seed=provenance.split_seed,
-            n_calibration=len(taken) if exporter.needs_calibration else None,
+            n_calibration=next(taken) if exporter.needs_calibration else None,
         )
         manifest_place.write_text(manifest.to_text(artifact), encoding="utf-8")
     return artifact
-
-
-def _counted(samples: Iterable[Any], taken: list[None]) -> Iterator[Any]:
-    """Give the samples, and note each that is taken."""
-    for sample in samples:
-        taken.append(None)
-        yield sample
-
-
-def _count_macs(model: Any) -> int | None:
-    from dslite.model.graph import count_macs, trace
-
-    return count_macs(trace(model))
 
 
 def _run(exporter: Exporter, model: Any, place: Path, calibration: Iterable[Any] | None, options: Options) -> None:
@@ -122,10 +106,6 @@ def _run(exporter: Exporter, model: Any, place: Path, calibration: Iterable[Any]
         raise PluginError(f"exporter {exporter.name} failed: {in_words(error)}") from error
     if not place.exists():
         raise PluginError(f"exporter {exporter.name} wrote nothing to the path it was given: mend its export function")
-
-
-def _input_spec(model: Any, part: Part) -> TensorSpec:
-    return TensorSpec("image" if part == "cnn" else "audio", (1, *model.input_shape[1:]), "float32")
 
 
 def _output_spec(model: Any, provenance: Provenance) -> TensorSpec:

@@ -178,27 +178,9 @@ def _widened(named: Sequence[tuple[tuple[str, bool], Any]]) -> dict[int, int]:
     return {operator.Outputs(0): operator.Inputs(0) for (name, _), operator in named if name == "DEQUANTIZE"}
 
 
-def _inputs(graph: Any, operator: Any) -> list[Any]:
-    return [graph.Tensors(i) if i >= 0 else None for i in operator.InputsAsNumpy().tolist()]
-
-
 # -- parameters ---------------------------------------------------------------------------------------
 
-_WITH_WEIGHTS = frozenset(
-    [
-        "CONV_2D",
-        "CONV_3D",
-        "DEPTHWISE_CONV_2D",
-        "FULLY_CONNECTED",
-        "TRANSPOSE_CONV",
-        "BATCH_MATMUL",
-        "ADD",
-        "SUB",
-        "MUL",
-        "DIV",
-        "PRELU",
-    ]
-)
+_ELEMENT_WISE = frozenset(["ADD", "SUB", "MUL", "DIV", "PRELU"])
 _LOOK_UPS = frozenset(["EMBEDDING_LOOKUP", "GATHER"])
 
 
@@ -206,7 +188,7 @@ def _params(data: Sequence[Bytes | None], graph: Any, named: Sequence[tuple[tupl
     through = _widened(named)
     constants = set()
     for (name, _), operator in named:
-        if name in _WITH_WEIGHTS or name in _LOOK_UPS:
+        if name in _MACS or name in _ELEMENT_WISE or name in _LOOK_UPS:
             for i in operator.InputsAsNumpy().tolist():
                 index = through.get(i, i)
                 tensor = graph.Tensors(index) if index >= 0 else None
@@ -275,7 +257,7 @@ def _macs(graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> int:
     for (name, _), operator in named:
         count = _MACS.get(name)
         if count:
-            shapes = [_shape(t) if t is not None else [] for t in _inputs(graph, operator)]
+            shapes = [_shape(graph.Tensors(i)) if i >= 0 else [] for i in operator.InputsAsNumpy().tolist()]
             total += count(operator, shapes, _shape(graph.Tensors(operator.Outputs(0))))
     return total
 

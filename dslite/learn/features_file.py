@@ -5,6 +5,7 @@ would not take them as they are, with that reader's escapes.
 """
 
 import csv
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ _NEED_QUOTES = frozenset("{},?\\'\"%") | frozenset(map(chr, range(33)))
 
 Row = tuple[str, npt.ArrayLike, str | float, tuple[float, float] | None]
 """File name, features ``(d,)``, label, and where in the file they are from, s, or None for the whole file."""
+_Cells = tuple[str, list[str], str]
+"""A row as it is written: name, numbers, label."""
 
 
 def check_path(path: Path) -> None:
@@ -58,16 +61,21 @@ def write_features(
         WriteError: where the system refuses to write.
     """
     check_path(path)
+    written = itertools.count()
     cells = _cells(rows, n_features, frozenset(labels), spans=spans)
+    counted = (row for row, _ in zip(cells, written, strict=False))
+    columns = [*(["start_s", "end_s"] if spans else []), *(f"feature_{i}" for i in range(n_features))]
     with written_whole(path) as place, place.open("w", encoding="utf-8", newline="") as file:
         if path.suffix.lower() == ".arff":
-            return _write_arff(file, path.stem, cells, n_features, labels, spans=spans)
-        return _write_csv(file, cells, n_features, spans=spans)
+            _write_arff(file, path.stem, columns, labels, counted)
+        else:
+            table = csv.writer(file)
+            table.writerow(["file", *columns, "label"])
+            table.writerows([name, *numbers, label] for name, numbers, label in counted)
+    return next(written)
 
 
-def _cells(
-    rows: Iterable[Row], n_features: int, labels: frozenset[str], *, spans: bool
-) -> Iterator[tuple[str, list[str], str]]:
+def _cells(rows: Iterable[Row], n_features: int, labels: frozenset[str], *, spans: bool) -> Iterator[_Cells]:
     """Check rows and write their numbers."""
     for name, features, label, span in rows:
         values = np.asarray(features, np.float32)
@@ -93,38 +101,14 @@ def _number(label: str | float, name: str) -> str:
     return repr(value)
 
 
-def _columns(n_features: int, *, spans: bool) -> list[str]:
-    return [*(["start_s", "end_s"] if spans else []), *(f"feature_{i}" for i in range(n_features))]
-
-
-def _write_csv(file: TextIO, cells: Iterable[tuple[str, list[str], str]], n_features: int, *, spans: bool) -> int:
-    table = csv.writer(file)
-    table.writerow(["file", *_columns(n_features, spans=spans), "label"])
-    n_rows = 0
-    for name, numbers, label in cells:
-        table.writerow([name, *numbers, label])
-        n_rows += 1
-    return n_rows
-
-
 def _write_arff(
-    file: TextIO,
-    relation: str,
-    cells: Iterable[tuple[str, list[str], str]],
-    n_features: int,
-    labels: Sequence[str],
-    *,
-    spans: bool,
-) -> int:
+    file: TextIO, relation: str, columns: Iterable[str], labels: Sequence[str], rows: Iterable[_Cells]
+) -> None:
     file.write(f"@relation {arff_quoted(relation)}\n\n@attribute file string\n")
-    file.writelines(f"@attribute {name} numeric\n" for name in _columns(n_features, spans=spans))
+    file.writelines(f"@attribute {name} numeric\n" for name in columns)
     kind = "{" + ",".join(map(arff_quoted, labels)) + "}" if labels else "numeric"
     file.write(f"@attribute label {kind}\n\n@data\n")
-    n_rows = 0
-    for name, numbers, label in cells:
-        file.write(",".join([arff_quoted(name), *numbers, arff_quoted(label)]) + "\n")
-        n_rows += 1
-    return n_rows
+    file.writelines(",".join([arff_quoted(name), *numbers, arff_quoted(label)]) + "\n" for name, numbers, label in rows)
 
 
 def arff_quoted(text: str) -> str:

@@ -7,6 +7,8 @@ Policy for Data Augmentation", ICASSP 2021, section 2. There a and s are learned
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import tensorflow as tf
+
 from dslite.errors import DsliteError, PluginError, in_words
 from dslite.recipe import AugmentSpec
 from dslite.records import Augmenter, Options
@@ -30,8 +32,6 @@ def strengths(losses: Any, spec: AugmentSpec) -> Any:
     Returns:
         lambda, float32 ``(n,)`` in [0, 1]; 0 for the highest loss.
     """
-    import tensorflow as tf
-
     comparable = tf.where(tf.math.is_nan(losses), tf.fill(tf.shape(losses), float("inf")), losses)
     ranks = tf.math.invert_permutation(tf.argsort(comparable, stable=True)) + 1
     # In float64: it costs nothing for a batch, and float32 loses digits where s is large.
@@ -75,29 +75,18 @@ def augment(
         SpecError: where an option of an augmenter is out of its range.
         PluginError: where an augmenter fails.
     """
-    import tensorflow as tf
-
     strength = strengths(losses, spec)
     probability = probabilities(strength, spec)
     for i, chosen in enumerate(augmenters):
-        drawn = tf.random.stateless_uniform(tf.shape(strength), _fold(seed, 2 * i))
+        choice_seed, own_seed = (tf.random.experimental.stateless_fold_in(seed, 2 * i + part) for part in range(2))
+        drawn = tf.random.stateless_uniform(tf.shape(strength), choice_seed)
         dosed = tf.where(drawn < probability, strength, tf.zeros_like(strength))
-        images, labels = apply(chosen, images, labels, dosed, _fold(seed, 2 * i + 1))
+        images, labels = apply(chosen, images, labels, dosed, own_seed)
     return images, labels
 
 
 def apply(chosen: Chosen, images: Any, labels: Any, strength: Any, seed: Any) -> tuple[Any, Any]:
-    """Apply one augmenter; what it raises comes as dslite's own error.
-
-    Args:
-        chosen: the augmenter and its options.
-        images: float32 ``(n, height, width, 3)`` in [0, 255].
-        labels: float32 ``(n, classes)``.
-        strength: float32 ``(n,)`` in [0, 1].
-        seed: int32 ``(2,)``.
-
-    Returns:
-        Pictures and labels, of the same shapes and ranges.
+    """Apply one augmenter as `dslite.records.Augmenter.apply`; what it raises comes as dslite's own error.
 
     Raises:
         SpecError: where an option is out of its range.
@@ -125,8 +114,6 @@ def check(augmenters: Sequence[Chosen], size_px: int, n_labels: int) -> None:
         SpecError: where an option is out of its range.
         PluginError: where an augmenter fails, or gives something of another shape or dtype.
     """
-    import tensorflow as tf
-
     images = tf.zeros((_PROBE_SAMPLES, size_px, size_px, 3))
     labels = tf.zeros((_PROBE_SAMPLES, n_labels))
     for chosen in augmenters:
@@ -141,13 +128,4 @@ def check(augmenters: Sequence[Chosen], size_px: int, n_labels: int) -> None:
 
 def _kinds(images: Any, labels: Any) -> str:
     """Name dtypes and shapes of tensors or arrays."""
-    import tensorflow as tf
-
     return " and ".join(f"{tf.as_dtype(each.dtype).name} {tuple(each.shape)}" for each in (images, labels))
-
-
-def _fold(seed: Any, number: int) -> Any:
-    """Give a seed of its own for each number."""
-    import tensorflow as tf
-
-    return tf.random.experimental.stateless_fold_in(seed, number)

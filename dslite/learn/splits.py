@@ -92,9 +92,8 @@ def _dealt(counts: Counts, order: npt.NDArray[np.int64], chosen: dict[int, int])
             continue
         # How much the sum of (held - wanted)^2 / wanted grows, but for what is the same for all splits.
         growth = ((2 * held + counts[group]) * counts[group] / wanted).sum(axis=1)
-        split = (
-            len(SHARES) - 1 - int(np.argmin(growth[::-1]))
-        )  # of equal ones the last: the small ones are filled first
+        # Of equal ones the last: the small ones are filled first.
+        split = len(SHARES) - 1 - int(np.argmin(growth[::-1]))
         assigned[group] = split
         held[split] += counts[group]
     return assigned

@@ -80,7 +80,9 @@ def read(
     problems += [_file_problems(rows, paths), _duplicates(rows, given, paths), _speakers(rows, given)]
     labelled = [(row.label, split) for row, split, use in zip(rows, given, usable, strict=True) if use and split]
     if for_training and not (divided and not labelled):
-        problems += [_split_problems(labelled), _label_problems(labelled, found)]
+        if all(split != "train" for _, split in labelled):
+            problems.append([("splits", "no file with a label in train")])
+        problems.append(_label_problems(labelled, found))
     _raise(path, folder, [problem for kind in problems for problem in kind], len(rows))
     examples = tuple(
         Example(audio, row.file, row.label, row.speaker or None, split)
@@ -291,12 +293,6 @@ def _too_few(classes: Sequence[Hashable], groups: Sequence[str], speakers: Seque
         for name, held in sorted(of_class.items(), key=str)
         if len(held) < _FEWEST_GROUPS
     ]
-
-
-def _split_problems(labelled: Sequence[tuple[str, Split]]) -> list[Problem]:
-    if any(split == "train" for _, split in labelled):
-        return []
-    return [("splits", "no file with a label in train")]
 
 
 def _speakers(rows: Sequence[Row], given: Given) -> list[Problem]:

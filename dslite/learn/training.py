@@ -205,15 +205,12 @@ class _Loss:
         targets = lesson.targets[lesson.pictures.file[lesson.train]]
         self.class_weights = np.ones(1, np.float32) if self.regression else class_weights(targets, spec)
 
-    def of_each(self, targets: Any, logits: Any) -> Any:
-        """Give the loss of each sample, float32 ``(n,)``, all classes alike."""
-        return self._of_each(targets, logits, 1.0)
-
     def weighted(self, targets: Any, logits: Any) -> Any:
         """Give the loss of each sample with its class's weight; of mixed labels, the mix of their classes' losses."""
-        return self._of_each(targets, logits, self.class_weights)
+        return self.of_each(targets, logits, self.class_weights)
 
-    def _of_each(self, targets: Any, logits: Any, weights: Any) -> Any:
+    def of_each(self, targets: Any, logits: Any, weights: Any = 1.0) -> Any:
+        """Give the loss of each sample, float32 ``(n,)``, all classes alike or with weights, float32 ``(k,)``."""
         if self.regression:
             return tf.reduce_sum(tf.square(logits - targets), axis=-1)
         of_class = -tf.nn.log_softmax(logits)
@@ -253,6 +250,7 @@ class _Phase:
         self._ranks_by_forward_pass = bool(augmenters) and augmentation.losses == "forward"
         self._seen = lesson.features if self._frozen else lesson.pictures.levels
         self._learned_from = lesson.pictures.levels if augmenters else self._seen
+        self._learns_from_features = self._frozen and not augmenters
         # With signatures each is traced once: the last batch of an epoch may be smaller than the others.
         inputs, seen, targets = map(any_number_of, (self._learned_from, self._seen, lesson.targets))
         losses, seed = tf.TensorSpec((None,)), tf.TensorSpec((2,), tf.int32)
@@ -269,11 +267,9 @@ class _Phase:
                 images, targets, losses, self._augmenters, self._augmentation, augment_seed
             )
         with tf.GradientTape() as tape:
-            pooled = (
-                images
-                if self._learns_from_features
-                else self._network.extractor(images, training=self._network.training)
-            )
+            pooled = images
+            if not self._learns_from_features:
+                pooled = self._network.extractor(images, training=self._network.training)
             pooled = tf.stop_gradient(pooled) if self._frozen else pooled
             logits = self._network.head(pooled, dropout_seed)
             weighted = self._loss.weighted(targets, logits)
@@ -288,10 +284,6 @@ class _Phase:
 
     def _predict(self, inputs: Any) -> Any:
         return self._network.head(inputs if self._frozen else self._network.features(inputs))
-
-    @property
-    def _learns_from_features(self) -> bool:
-        return self._frozen and not self._augmenters
 
     def variables(self) -> tuple[npt.NDArray[Any], ...]:
         """Give the optimizer's variables: its counter of steps, and what it keeps for each weight."""

@@ -61,15 +61,14 @@ def count_macs(function: Any) -> int | None:
     operations = function.graph.get_operations()
     counted = [operation for operation in operations if operation.type in _MACS]
     tensors = [tensor for operation in counted for tensor in (*operation.inputs, *operation.outputs)]
-    if any(o.type in UNCOUNTED or _calls(o) for o in operations) or not all(
-        t.shape.is_fully_defined() for t in tensors
+    attributes = [attribute for operation in operations for attribute in operation.node_def.attr.values()]
+    if (
+        any(operation.type in UNCOUNTED for operation in operations)
+        or any(attribute.HasField("func") or attribute.list.func for attribute in attributes)
+        or not all(tensor.shape.is_fully_defined() for tensor in tensors)
     ):
         return None
     return sum(_MACS[operation.type](operation) for operation in counted)
-
-
-def _calls(operation: Any) -> bool:
-    return any(a.HasField("func") or a.list.func for a in operation.node_def.attr.values())
 
 
 def _shape(tensor: Any) -> list[int]:

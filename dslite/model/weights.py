@@ -95,7 +95,8 @@ def _download(url: str, place: Path, timeout_s: float) -> None:
             n_bytes += len(block)
             if time.monotonic() - told > _TELL_EVERY_S:
                 told = time.monotonic()
-                _tell(place.name, n_bytes, total)
+                of = f" of {total / 1e6:.1f}" if total else ""
+                _listener.get()(f"downloading {place.name}, {n_bytes / 1e6:.1f}{of} MB")
 
 
 def _blocks(url: str, timeout_s: float) -> Iterator[tuple[bytes, int]]:
@@ -144,29 +145,20 @@ def downloads_told_to(listener: Callable[[str], None]) -> Iterator[None]:
         _listener.reset(token)
 
 
-def _tell(name: str, n_bytes: int, total: int) -> None:
-    of = f" of {total / 1e6:.1f}" if total else ""
-    _listener.get()(f"downloading {name}, {n_bytes / 1e6:.1f}{of} MB")
-
-
 def _damage(path: Path, file_hash: str | None) -> str | None:
     """Say in words what is wrong with a file, or None."""
     if file_hash is None:
-        return _no_hdf5(path)
+        import h5py
+
+        try:
+            h5py.File(path, "r").close()
+        except OSError as error:
+            return f"no whole HDF5 file: {first_line(error)}"
+        return None
     kind = "SHA-256" if len(file_hash) == hashlib.sha256().digest_size * 2 else "MD5"
     with path.open("rb") as file:
         got = hashlib.file_digest(file, kind.replace("-", "").lower()).hexdigest()
     return None if got == file_hash.lower() else f"{kind}: expected {file_hash}, got {got}"
-
-
-def _no_hdf5(path: Path) -> str | None:
-    import h5py
-
-    try:
-        h5py.File(path, "r").close()
-    except OSError as error:
-        return f"no whole HDF5 file: {first_line(error)}"
-    return None
 
 
 @contextmanager

@@ -141,9 +141,7 @@ class _Settings:
                 raise SpecError(f"{self.where}: {key}: expected a list with a value in it, got an empty one")
             n_combinations *= len(value)
             if len(value) > 1:
-                self.differences.append(
-                    Difference(key, json.dumps(value), f"the first is taken: {json.dumps(value[0])}")
-                )
+                self.note(key, value, f"the first is taken: {json.dumps(value[0])}")
             self.values[key] = value[0]
         if n_combinations > 1:
             said = f"a grid of {n_combinations} combinations; a recipe is one: the first of each list is taken"
@@ -162,8 +160,13 @@ class _Settings:
         return cast(T, float(value)) if kind is float else cast(T, value)
 
     def tell(self, key: str, became: str) -> None:
-        given = json.dumps(self.values[key], ensure_ascii=False) if key in self.values else ""
-        self.differences.append(Difference(key, given, became))
+        if key in self.values:
+            self.note(key, self.values[key], became)
+        else:
+            self.differences.append(Difference(key, "", became))
+
+    def note(self, setting: str, value: Any, became: str) -> None:
+        self.differences.append(Difference(setting, json.dumps(value, ensure_ascii=False), became))
 
     def made(self, record_type: Callable[..., T], **fields: Any) -> T:
         try:
@@ -179,8 +182,7 @@ class _Settings:
                 self.tell(key, f"left out: the published program knows no such setting{hint}")
         missing = [key for key in _REQUIRED if key not in self.values]
         if missing:
-            said = f"it lacks {', '.join(missing)}: dslite's defaults stand"
-            self.differences.append(Difference("the file", "", said))
+            self.tell("the file", f"it lacks {', '.join(missing)}: dslite's defaults stand")
 
 
 def _json_object(path: Path) -> dict[str, Any]:
@@ -527,24 +529,15 @@ def _tell_of_classes(given: _Settings, classes: tuple[tuple[str, str], ...], hea
     labels = [label for label, _ in classes]
     if head.output == "linear":
         if len(labels) != 1:
-            given.differences.append(
-                Difference("classes", json.dumps(labels, ensure_ascii=False), "dslite's regression is of one number")
-            )
+            given.note("classes", labels, "dslite's regression is of one number")
         return
     if len(labels) < 2:  # noqa: PLR2004 - two classes
-        given.differences.append(
-            Difference("classes", json.dumps(labels, ensure_ascii=False), "expected two or more for a classification")
-        )
+        given.note("classes", labels, "expected two or more for a classification")
     said = "a comment of the recipe: labels come from the data table, where these must stand"
     if labels != sorted(labels):
         said += f"; dslite sorts them, so the outputs are in the order {', '.join(sorted(labels))}"
-    given.differences.append(Difference("classes", json.dumps(labels, ensure_ascii=False), said))
+    given.note("classes", labels, said)
     renamed = {label: shown for label, shown in classes if label != shown}
     if renamed:
-        given.differences.append(
-            Difference(
-                "names of classes",
-                json.dumps(renamed, ensure_ascii=False),
-                "left out: dslite shows labels as they stand in the table; write them there as you want them",
-            )
-        )
+        said = "left out: dslite shows labels as they stand in the table; write them there as you want them"
+        given.note("names of classes", renamed, said)

@@ -13,6 +13,7 @@ from dslite.recipe import TrainingRecipe
 
 _TITLE = "A recipe of dslite."
 _WIDTH = 110
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HARD_BLANK = "\xa0"  # where a comment is not wrapped
 
 
@@ -26,7 +27,7 @@ def to_toml(recipe: TrainingRecipe, title: str = _TITLE) -> str:
         recipe: with units as in its records (seconds, hertz, pixels).
         title: the comment at the top; lines are not wrapped.
     """
-    said = "\n".join(_printable(line).rstrip() for line in title.splitlines()).strip("\n")
+    said = "\n".join(_CONTROL.sub(" ", line).rstrip() for line in title.splitlines()).strip("\n")
     lines = [f"# {line}".rstrip() for line in (said or _TITLE).splitlines()]
     tables = []
     docs = attributes(TrainingRecipe)
@@ -86,7 +87,3 @@ def _value(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(_value, value))}]"
     return repr(value)
-
-
-def _printable(line: str) -> str:
-    return re.sub(r"[\x00-\x08\x0a-\x1f\x7f]", " ", line)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from dslite.records import Augmenter
 from dslite.testing.shared import check_record, default_options
 
@@ -22,8 +24,6 @@ def check_augmenter(augmenter: Augmenter) -> None:
     Raises:
         AssertionError: where it does not; the message names what to mend.
     """
-    import numpy as np
-
     name = augmenter.name
     check_record(augmenter, augmenter.apply)
     run = _in_graph(augmenter)
@@ -52,23 +52,10 @@ def check_augmenter(augmenter: Augmenter) -> None:
 
 
 def _batch(n: int) -> tuple[Any, Any]:
-    import numpy as np
-
     generator = np.random.default_rng(n)
     images = generator.uniform(0, 255, (n, *_SHAPE)).astype(np.float32)
     images[0, :2, :2] = ((0.0,), (255.0,))  # the ends of the range, where it is easily left
     return images, np.eye(_N_CLASSES, dtype=np.float32)[np.arange(n) % _N_CLASSES]
-
-
-def _signature(n: int | None) -> list[Any]:
-    import tensorflow as tf
-
-    return [
-        tf.TensorSpec((n, *_SHAPE), tf.float32),
-        tf.TensorSpec((n, _N_CLASSES), tf.float32),
-        tf.TensorSpec((n,), tf.float32),
-        tf.TensorSpec((2,), tf.int32),
-    ]
 
 
 def _traced(augmenter: Augmenter, n: int | None) -> Any:
@@ -79,11 +66,11 @@ def _traced(augmenter: Augmenter, n: int | None) -> Any:
     def apply(images: Any, labels: Any, strength: Any, seed: Any) -> Any:
         return augmenter.apply(images, labels, strength, seed, options)
 
-    return tf.function(apply, input_signature=_signature(n)).get_concrete_function()
+    floats = [tf.TensorSpec(shape, tf.float32) for shape in ((n, *_SHAPE), (n, _N_CLASSES), (n,))]
+    return tf.function(apply, input_signature=[*floats, tf.TensorSpec((2,), tf.int32)]).get_concrete_function()
 
 
 def _in_graph(augmenter: Augmenter) -> Callable[[Any, Any, Any, Any], tuple[Any, Any]]:
-    import numpy as np
     import tensorflow as tf
 
     name = augmenter.name
@@ -106,8 +93,6 @@ def _in_graph(augmenter: Augmenter) -> Callable[[Any, Any, Any, Any], tuple[Any,
 
 
 def _check_contract(name: str, images: Any, labels: Any, out: tuple[Any, Any]) -> None:
-    import numpy as np
-
     for what, before, after in (("images", images, out[0]), ("labels", labels, out[1])):
         assert after.shape == before.shape, f"{name}: {what} {before.shape} become {after.shape}: keep their shape"
         assert after.dtype == np.float32, f"{name}: {what} become {after.dtype}, expected float32"
@@ -124,8 +109,6 @@ def _check_contract(name: str, images: Any, labels: Any, out: tuple[Any, Any]) -
 
 
 def _check_untouched(name: str, images: Any, labels: Any, strength: Any, out: tuple[Any, Any]) -> None:
-    import numpy as np
-
     still = strength == 0
     for what, before, after in (("pictures", images, out[0]), ("labels", labels, out[1])):
         assert np.array_equal(before[still], after[still]), (

@@ -3,6 +3,8 @@
 import re
 from typing import Any, get_args
 
+import numpy as np
+
 from dslite.records import Backbone, Scaling
 from dslite.testing.shared import check_record, default_options, through_tflite
 
@@ -20,8 +22,6 @@ def check_backbone(backbone: Backbone) -> None:
     Raises:
         AssertionError: where it does not; the message names what to mend.
     """
-    import numpy as np
-
     from dslite.model.graph import count_macs, trace
     from dslite.model.keras import keras
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from dslite.records import Backbone, Compressor, Options
 from dslite.testing.shared import check_defaults, check_record, default_options, through_tflite
 
@@ -24,8 +26,6 @@ def check_compressor(compressor: Compressor) -> None:
     Raises:
         AssertionError: where it does not; the message names what to mend.
     """
-    import numpy as np
-
     name = compressor.name
     check_record(compressor, compressor.compress)
     check_defaults(compressor)
@@ -57,8 +57,6 @@ def check_compressor(compressor: Compressor) -> None:
 
 def _task() -> tuple[Any, Any]:
     """Give pictures whose class is their colour, float32 ``(n, 32, 32, 3)`` in [0, 255], and one-hot labels."""
-    import numpy as np
-
     generator = np.random.default_rng(0)
     classes = np.arange(_N_SAMPLES) % _N_CLASSES
     images = generator.uniform(0, 120, (_N_SAMPLES, _SIZE_PX, _SIZE_PX, 3))
@@ -68,8 +66,6 @@ def _task() -> tuple[Any, Any]:
 
 def _compressed(compressor: Compressor, x: Any, y: Any) -> tuple[Any, Any, Any, int]:
     """Build, train and compress; give outputs before and after, the model, and how often it was finetuned."""
-    import numpy as np
-
     from dslite.model.assembly import build_cnn
     from dslite.model.keras import keras
     from dslite.recipe import HeadSpec

@@ -4,6 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dslite.records import Exporter
 from dslite.testing.shared import check_defaults, check_record, default_options
 
@@ -21,8 +23,6 @@ def check_exporter(exporter: Exporter) -> None:
     Raises:
         AssertionError: where it does not; the message names what to mend.
     """
-    import numpy as np
-
     from dslite.deploy.runtime import LITERT_SUFFIXES, TENSORFLOW_SUFFIXES
     from dslite.model.keras import keras
 
@@ -54,8 +54,6 @@ def check_exporter(exporter: Exporter) -> None:
 
 def _pictures(n: int) -> list[Any]:
     """Give noise, so many arrays float32 ``(1, 16, 16, 3)`` in [0, 255]."""
-    import numpy as np
-
     return list(np.random.default_rng(0).uniform(0, 255, (n, 1, 16, 16, 3)).astype(np.float32))
 
 

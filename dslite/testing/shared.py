@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dslite.errors import in_words
 from dslite.records import NOT_IN_NAMES, Compressor, Exporter, Option, OptionValue, PluginRecord
 
@@ -102,8 +104,6 @@ def through_tflite(what: str, model: Any, x: Any) -> Any:
     Raises:
         AssertionError: where the model cannot be converted.
     """
-    import numpy as np
-
     from dslite.deploy.runtime import open_session
     from dslite.errors import ExportError
     from dslite.model.convert import to_tflite

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from dslite.records import Artifact, Device, Measurement, Outcome, Plan, Target, apart
 from dslite.testing.shared import check_record, default_options
 
@@ -87,8 +89,6 @@ def _tiny(target: Target, folder: Path) -> Artifact:
 
 
 def _with_inputs(plan: Plan, artifact: Artifact, folder: Path) -> Plan:
-    import numpy as np
-
     from dslite.measure.inputs import prepare
 
     inputs = prepare(artifact, [])

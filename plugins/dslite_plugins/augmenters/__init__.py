@@ -1,13 +1,17 @@
-"""Built-in augmenters: a plugin; what each does stands in the modules beside."""
+"""Built-in augmenters: a plugin; what each does stands in the modules beside.
+
+All are functions ``(images, labels, strength, seed, options) -> (images, labels)`` as `dslite.records.Augmenter`
+describes them, frequency along the height of the pictures, time along their width. Shapes and ranges stay; an option
+out of the range that its function names raises `SpecError`.
+"""
 
 from collections.abc import Iterable
 
 from dslite import hookimpl
 from dslite.records import Augmenter, Option
-from dslite_plugins.augmenters.distorting import noise, timeshift
+from dslite_plugins.augmenters.distorting import noise, stretch, timeshift
 from dslite_plugins.augmenters.masking import specaugment
 from dslite_plugins.augmenters.mixing import cutmix, mixup
-from dslite_plugins.augmenters.moving import stretch
 
 _SIZE = "Pixels at strength 1; cut to the picture's."
 

@@ -1,4 +1,4 @@
-"""Augmenters that distort a picture as recordings differ: noise, and where in the chunk a sound lies."""
+"""Augmenters that distort a picture as recordings differ: noise, tempo, pitch, and where in a chunk a sound lies."""
 
 from typing import Any
 
@@ -11,18 +11,7 @@ def noise(images: Any, labels: Any, strength: Any, seed: Any, options: Options) 
 
     The three channels of a point get the same noise: it becomes brighter or darker, and grey stays grey.
 
-    Args:
-        images: float32 ``(n, height, width, 3)`` in [0, 255].
-        labels: float32 ``(n, classes)``.
-        strength: float32 ``(n,)`` in [0, 1].
-        seed: int32 ``(2,)``.
-        options: `deviation`, 0 to 255.
-
-    Returns:
-        Pictures and labels, of the same shapes and ranges.
-
-    Raises:
-        SpecError: where an option is out of its range.
+    Options: `deviation`, 0 to 255.
     """
     import tensorflow as tf
 
@@ -42,18 +31,7 @@ def timeshift(images: Any, labels: Any, strength: Any, seed: Any, options: Optio
     In a circle, not filled: where a chunk begins is arbitrary, and so nothing that the label rests on is lost; a
     filled rim would be one more of SpecAugment's masks. Labels stay as they are.
 
-    Args:
-        images: float32 ``(n, height, width, 3)`` in [0, 255]; time along the width.
-        labels: float32 ``(n, classes)``.
-        strength: float32 ``(n,)`` in [0, 1].
-        seed: int32 ``(2,)``.
-        options: `size`, 1 to 4096 px.
-
-    Returns:
-        Pictures and labels, of the same shapes and ranges.
-
-    Raises:
-        SpecError: where an option is out of its range.
+    Options: `size`, 1 to 4096 px.
     """
     import tensorflow as tf
 
@@ -68,3 +46,37 @@ def timeshift(images: Any, labels: Any, strength: Any, seed: Any, options: Optio
         return tf.gather(own, source, axis=2, batch_dims=1)
 
     return change(images, strength, shift), labels
+
+
+def stretch(images: Any, labels: Any, strength: Any, seed: Any, options: Options) -> tuple[Any, Any]:
+    """Stretch and move each picture by random amounts, uniform up to the strength's share of each option.
+
+    What comes in from outside has the picture's faintest colour: that of its darkest point.
+
+    Options: `time`, `frequency`, `time_shift`, `frequency_shift`: shares of the picture's sides, 0 to 0.5.
+    """
+    import tensorflow as tf
+
+    names = ("frequency", "time", "frequency_shift", "time_shift")
+    most = [number("stretch", options, name, 0, 0.5) for name in names]
+    drawn = tf.random.stateless_uniform((tf.shape(strength)[0], len(names)), seed, -1.0, 1.0)
+    amounts = drawn * strength[:, tf.newaxis] * tf.constant(most)
+
+    def moved(at: Any, own: Any) -> Any:
+        by = tf.gather(amounts, at)
+        longer, shift = 1.0 + by[:, :2], by[:, 2:]
+        # Low frequencies stand at the bottom and zero stays zero; time is stretched about the middle.
+        bottom_right = tf.stack([tf.ones_like(longer[:, 0]), 0.5 + 0.5 / longer[:, 1]], axis=1)
+        end = bottom_right + shift
+        start = end - 1.0 / longer
+        flat = tf.reshape(own, (tf.shape(own)[0], -1, 3))
+        darkest = tf.gather(flat, tf.argmin(tf.reduce_sum(flat, axis=-1), axis=1), batch_dims=1)[
+            :, tf.newaxis, tf.newaxis
+        ]
+        boxes = tf.concat([start, end], axis=1)
+        # Outside of a picture there is one value for all channels: 0, once the darkest colour is taken off.
+        size = tf.shape(own)[1:3]
+        cut = tf.image.crop_and_resize(own - darkest, boxes, tf.range(tf.shape(own)[0]), size, extrapolation_value=0.0)
+        return tf.clip_by_value(cut + darkest, 0.0, 255.0)
+
+    return change(images, strength, moved), labels

@@ -15,18 +15,7 @@ def specaugment(images: Any, labels: Any, strength: Any, seed: Any, options: Opt
     Each mask is strength * size wide, at most the picture, lies anywhere as a whole within it, and is filled with
     the picture's mean colour. Labels stay as they are.
 
-    Args:
-        images: float32 ``(n, height, width, 3)`` in [0, 255]; frequency along the height, time along the width.
-        labels: float32 ``(n, classes)``.
-        strength: float32 ``(n,)`` in [0, 1].
-        seed: int32 ``(2,)``.
-        options: `size`, 1 to 4096 px; `time_masks` and `frequency_masks`, 0 to 100, not both 0.
-
-    Returns:
-        Pictures and labels, of the same shapes and ranges.
-
-    Raises:
-        SpecError: where an option is out of its range.
+    Options: `size`, 1 to 4096 px; `time_masks` and `frequency_masks`, 0 to 100, not both 0.
     """
     import tensorflow as tf
 

@@ -12,18 +12,7 @@ def cutmix(images: Any, labels: Any, strength: Any, seed: Any, options: Options)
     The patch has its centre anywhere in the picture and is clipped at the edges; labels are mixed by the area that
     is left of it. Side: strength * size, at most the shorter side of the picture.
 
-    Args:
-        images: float32 ``(n, height, width, 3)`` in [0, 255].
-        labels: float32 ``(n, classes)``.
-        strength: float32 ``(n,)`` in [0, 1].
-        seed: int32 ``(2,)``.
-        options: `size`, 1 to 4096 px.
-
-    Returns:
-        Pictures and labels, of the same shapes and ranges.
-
-    Raises:
-        SpecError: where an option is out of its range.
+    Options: `size`, 1 to 4096 px.
     """
     import tensorflow as tf
 
@@ -52,18 +41,7 @@ def mixup(images: Any, labels: Any, strength: Any, seed: Any, options: Options) 
     the picture stays more itself than its partner. At strength 1 this is the paper's distribution: there, of x and
     1 - x either may be the sample's own.
 
-    Args:
-        images: float32 ``(n, height, width, 3)`` in [0, 255].
-        labels: float32 ``(n, classes)``.
-        strength: float32 ``(n,)`` in [0, 1].
-        seed: int32 ``(2,)``.
-        options: `alpha`, 0.01 to 100; the paper finds 0.1 to 0.4 good on ImageNet (section 3.1).
-
-    Returns:
-        Pictures and labels, of the same shapes and ranges.
-
-    Raises:
-        SpecError: where an option is out of its range.
+    Options: `alpha`, 0.01 to 100; the paper finds 0.1 to 0.4 good on ImageNet (section 3.1).
     """
     import tensorflow as tf
 

@@ -109,11 +109,9 @@ def _checked_alpha(name: str, alpha: float, weights: str | None) -> float:
     return alpha
 
 
-def _options(line: _Application) -> tuple[Option, ...]:
-    if not line.imagenet_alphas:
-        return ()
+def _alpha(line: _Application) -> Option:
     offers = ", ".join(f"{a:g}" for a in line.imagenet_alphas)
-    return (Option("alpha", 1.0, f"Width: filters of each layer, as a factor; ImageNet weights: {offers}."),)
+    return Option("alpha", 1.0, f"Width: filters of each layer, as a factor; ImageNet weights: {offers}.")
 
 
 @hookimpl
@@ -128,7 +126,7 @@ def dslite_backbones() -> Iterable[Backbone]:
             min_size_px=line.min_size_px,
             licence="Apache-2.0",
             source=line.source,
-            options=_options(line),
+            options=(_alpha(line),) if line.imagenet_alphas else (),
         )
         for name, line in _TABLE.items()
     ]

@@ -36,12 +36,8 @@ def _channels(model: Any, finetune: Finetune, options: Options) -> Any:
 
 def _settings(options: Options) -> tuple[float, int, int, int, float]:
     share = check_between(options, "macs", 0, 1, "it is the share of the backbone's multiply-accumulates that is left")
-    steps, multiple, epochs, rate = (
-        int(options["steps"]),
-        int(options["multiple"]),
-        check_epochs(options),
-        check_rate(options),
-    )
+    epochs, rate = check_epochs(options), check_rate(options)
+    steps, multiple = int(options["steps"]), int(options["multiple"])
     if not 1 <= steps <= epochs:
         raise SpecError(f"steps: expected 1 to {epochs}, as there are epochs, got {steps}")
     if multiple < 1:

@@ -11,14 +11,15 @@ from dslite import hookimpl
 from dslite.errors import SpecError
 from dslite.records import Compressor, Finetune, Option, Options
 from dslite_plugins.compressors.common import (
+    LEAST_SPARSE,
     Wrap,
     check_epochs,
     check_rate,
     is_kernel_layer,
+    sparsity_of,
     with_weights_of,
     wrapped,
 )
-from dslite_plugins.compressors.state import LEAST_SPARSE, sparsity_of
 
 
 def _cluster(model: Any, finetune: Finetune, options: Options) -> Any:

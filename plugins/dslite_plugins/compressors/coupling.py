@@ -9,7 +9,7 @@ not understood here stay. Models are as `dslite.model.surgery.folded` gives them
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -54,32 +54,6 @@ _MEETING = (
 )
 
 
-@dataclass(slots=True)
-class _Table:
-    """Units, joined where they meet."""
-
-    parent: list[int] = field(default_factory=list)
-    kept: set[int] = field(default_factory=set)
-
-    def new(self, n: int) -> Units:
-        first = len(self.parent)
-        self.parent += range(first, first + n)
-        return np.arange(first, first + n)
-
-    def root(self, unit: int) -> int:
-        while self.parent[unit] != unit:
-            self.parent[unit] = self.parent[self.parent[unit]]
-            unit = self.parent[unit]
-        return unit
-
-    def roots(self, units: Units) -> Units:
-        return np.array([self.root(int(unit)) for unit in units], np.intp)
-
-    def join(self, one: Units, other: Units) -> None:
-        for a, b in zip(one, other, strict=True):
-            self.parent[self.root(int(b))] = self.root(int(a))
-
-
 @dataclass(frozen=True, slots=True)
 class Coupling:
     """The units of a network.
@@ -99,45 +73,62 @@ class Coupling:
 
 def coupling(network: Any) -> Coupling:
     """Find the units of a functional Keras model without batch normalisation, from one feature map to another."""
-    table = _Table()
+    import tensorflow as tf
+    from scipy.cluster.hierarchy import DisjointSet
+
+    joined = DisjointSet()  # units, as one where they meet
+    kept: set[int] = set()
     reads: dict[str, Units] = {}
     makes: dict[str, Units] = {}
     known: dict[int, Units] = {}
     for layer in network.layers:
-        inputs = [] if _is_input(layer) else _as_list(layer.input)
+        inputs = [] if isinstance(layer, _layers.InputLayer) else tf.nest.flatten(layer.input)
         given = [known[id(tensor)] for tensor in inputs]
         if len(given) == 1:
             reads[layer.name] = given[0]
-        made = _through(layer, given, table)
+        made = _through(layer, given, joined)
         if made is None:
             for units in given:
-                table.kept.update(map(int, units))
-        for tensor in _as_list(layer.output):
-            units = table.new(int(tensor.shape[-1])) if made is None else made
+                kept.update(units.tolist())
+        for tensor in tf.nest.flatten(layer.output):
+            units = _new(int(tensor.shape[-1]), joined) if made is None else made
             if made is None:
-                table.kept.update(map(int, units))
+                kept.update(units.tolist())
             known[id(tensor)] = makes[layer.name] = units
+
+    def one(units: Units) -> Units:
+        return np.array([joined[unit] for unit in units.tolist()], np.intp)
+
     return Coupling(
-        {name: table.roots(units) for name, units in reads.items()},
-        {name: table.roots(units) for name, units in makes.items()},
-        table.roots(known[id(network.output)]),
-        frozenset(table.root(unit) for unit in table.kept),
+        {name: one(units) for name, units in reads.items()},
+        {name: one(units) for name, units in makes.items()},
+        one(known[id(network.output)]),
+        frozenset(joined[unit] for unit in kept),
     )
 
 
-def _through(layer: Any, given: Sequence[Units], table: _Table) -> Units | None:
+def _new(n: int, joined: Any) -> Units:
+    """Add so many units."""
+    units = len(joined) + np.arange(n)
+    for unit in units.tolist():
+        joined.add(unit)
+    return units
+
+
+def _through(layer: Any, given: Sequence[Units], joined: Any) -> Units | None:
     """Give the units a layer makes of those it is given; None where that is not understood."""
     made: Units | None = None
     kind = type(layer)
     if _reads(layer):
-        made = table.new(int(layer.output_shape[-1]))
+        made = _new(int(layer.output_shape[-1]), joined)
     elif _carries(layer):
         made = given[0]
     elif kind is _layers.Concatenate and layer.axis in (-1, len(layer.output_shape) - 1):
         made = np.concatenate(given)
     elif kind in _MEETING and len({len(units) for units in given}) == 1:
         for units in given[1:]:
-            table.join(given[0], units)
+            for a, b in zip(given[0].tolist(), units.tolist(), strict=True):
+                joined.merge(a, b)
         made = given[0]
     return made
 
@@ -151,14 +142,6 @@ def _carries(layer: Any) -> bool:
         return tuple(layer.output_shape) == (None, 1, 1, layer.input_shape[-1])
     mixes = getattr(getattr(layer, "activation", None), "__name__", "") in ("softmax", "log_softmax")
     return kind in _CARRYING and not mixes
-
-
-def _is_input(layer: Any) -> bool:
-    return isinstance(layer, _layers.InputLayer)
-
-
-def _as_list(tensors: Any) -> list[Any]:
-    return list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
 
 
 # -- which to take out --------------------------------------------------------------------------------
@@ -198,8 +181,6 @@ def watch(network: Any, images: Any) -> dict[str, Seen]:
         network: from scaled pictures to a feature map.
         images: scaled pictures, float32 ``(n, height, width, 3)``.
     """
-    from dslite.model.keras import keras
-
     readers = [layer for layer in network.layers if _reads(layer)]
     inner = keras.Model(network.input, [*(layer.input for layer in readers), network.output])
     sums: list[list[Any]] = [[] for _ in (*readers, None)]
@@ -357,13 +338,11 @@ def _both(weight: Any, read: Mask, made: Mask) -> Any:
     return weight[..., read, :][..., made]
 
 
-def _of_made(weight: Any, read: Mask, made: Mask) -> Any:
-    del read
+def _of_made(weight: Any, _read: Mask, made: Mask) -> Any:
     return weight[made]
 
 
-def _of_carried(weight: Any, read: Mask, made: Mask) -> Any:
-    del made
+def _of_carried(weight: Any, read: Mask, _made: Mask) -> Any:
     return weight[..., read, :]
 
 

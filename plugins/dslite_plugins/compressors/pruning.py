@@ -13,6 +13,7 @@ from dslite import hookimpl
 from dslite.errors import SpecError
 from dslite.records import Compressor, Finetune, Option, Options
 from dslite_plugins.compressors.common import (
+    LEAST_SPARSE,
     check_between,
     check_epochs,
     check_rate,
@@ -21,7 +22,6 @@ from dslite_plugins.compressors.common import (
     wrapped,
     wrappers_in,
 )
-from dslite_plugins.compressors.state import LEAST_SPARSE
 
 _RAMP = 0.7
 """Share of the steps after which all zeros are there; in the others the rest of the weights learns to do without."""

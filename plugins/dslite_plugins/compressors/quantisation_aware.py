@@ -12,8 +12,16 @@ from typing import Any
 
 from dslite import hookimpl
 from dslite.records import Compressor, Finetune, Option, Options
-from dslite_plugins.compressors.common import Wrap, check_epochs, check_rate, with_weights_of, wrapped
-from dslite_plugins.compressors.state import LEAST_SPARSE, is_clustered, sparsity_of
+from dslite_plugins.compressors.common import (
+    LEAST_SPARSE,
+    Wrap,
+    check_epochs,
+    check_rate,
+    is_clustered,
+    sparsity_of,
+    with_weights_of,
+    wrapped,
+)
 
 
 def _qat(model: Any, finetune: Finetune, options: Options) -> Any:
