@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from systems import in_ci_or_nightly
 
 from dslite import testing
 from dslite.errors import MeasurementError
@@ -45,10 +46,9 @@ def _installed(kind: Kind, *slow: str) -> list[Any]:
     return [pytest.param(r, marks=pytest.mark.slow if r.name in slow else (), id=r.name) for r in records]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("backbone", _installed("backbones"))
-def test_backbones_keep_the_contract(backbone: Backbone) -> None:
-    check_backbone(backbone)
+@pytest.mark.parametrize("name", in_ci_or_nightly(registry().names("backbones")))
+def test_backbones_keep_the_contract(name: str) -> None:
+    check_backbone(registry().get("backbones", name))
 
 
 @pytest.mark.slow
