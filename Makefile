@@ -8,6 +8,7 @@ endif
 BIN := $(VENV)/bin
 # What is installed is this folder, to be worked on; with `make WHEEL=dist/NAME.whl test` that wheel in place of it.
 ifdef WHEEL
+override WHEEL := $(wildcard $(WHEEL))
 READY := $(VENV)/.ready-wheel
 export DSLITE_TEST_WHEEL := $(abspath $(WHEEL))
 else

@@ -514,8 +514,6 @@ def _answer(device: EmulatedDevice, stream: _Stream, kind: bytes, path: str) -> 
         _take_file(device, stream, path)
     elif kind == b"RECV":
         _give_file(device, stream, Path(device.here(path)))
-    elif kind == b"LIST":
-        _list(stream, Path(device.here(path)))
     elif kind == b"STAT":
         stream.write(struct.pack("<4s3I", kind, *_mode_size_time(Path(device.here(path)))))
     elif kind in {b"STA2", b"LST2"}:
@@ -544,13 +542,6 @@ def _stat_v2(kind: bytes, path: Path) -> bytes:
     times = (int(found.st_atime), int(found.st_mtime), int(found.st_ctime))
     ids = (found.st_mode, found.st_nlink, found.st_uid, found.st_gid)
     return _STAT_V2.pack(kind, 0, found.st_dev, found.st_ino, *ids, found.st_size, *times)
-
-
-def _list(stream: _Stream, folder: Path) -> None:
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        name = path.name.encode()
-        stream.write(struct.pack("<4s4I", b"DENT", *_mode_size_time(path), len(name)) + name)
-    stream.write(struct.pack("<4s4I", b"DONE", 0, 0, 0, 0))
 
 
 def _give_file(device: EmulatedDevice, stream: _Stream, path: Path) -> None:

@@ -1,6 +1,5 @@
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
+from conftest import invoke
 
 from dslite.audio.frontend import picture
 from dslite.audio.load import chunks, load, synthetic_chunk
@@ -25,7 +25,6 @@ from dslite.records import Exporter
 from dslite.registry import registry
 
 EXPORTERS = ["tflite-float32", "hdf5", "savedmodel"]
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.mark.parametrize("part", ["whole", "cnn"])
@@ -291,11 +290,11 @@ def test_prediction_is_the_models_output_per_chunk_and_their_mean(small_system: 
     assert got.spans_s == ((0.0, 1.0), (0.5, 1.5), (1.0, 2.0), (1.5, 2.5))
 
 
-def test_predict_command_table_json_and_csv_agree(small_system: Any, sound: Path, dslite_command: Command) -> None:
+def test_predict_command_table_json_and_csv_agree(small_system: Any, sound: Path) -> None:
     path = small_system.path("whole", "tflite-float32")
-    (entry,) = json.loads(dslite_command("predict", path, sound, "--json").stdout)
-    rows = [line.split(",") for line in dslite_command("predict", path, sound, "--csv").stdout.splitlines()]
-    table = dslite_command("predict", path, sound).stdout
+    (entry,) = json.loads(invoke("predict", path, sound, "--json").stdout)
+    rows = [line.split(",") for line in invoke("predict", path, sound, "--csv").stdout.splitlines()]
+    table = invoke("predict", path, sound).stdout
     assert rows[0] == ["file", "level", "start_s", "end_s", "label", "a", "b", "c"]
     assert [row[1] for row in rows[1:]] == ["chunk"] * 4 + ["file"]
     assert [float(p) for p in rows[-1][5:]] == pytest.approx(list(entry["probabilities"].values()), rel=1e-4)
@@ -304,12 +303,10 @@ def test_predict_command_table_json_and_csv_agree(small_system: Any, sound: Path
     assert f"{entry['probabilities']['a']:.4f}" in table
 
 
-def test_predict_goes_on_after_a_bad_file_and_says_so(
-    small_system: Any, sound: Path, tmp_path: Path, dslite_command: Command
-) -> None:
+def test_predict_goes_on_after_a_bad_file_and_says_so(small_system: Any, sound: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_text("no audio")
     path = small_system.path("whole", "tflite-float32")
-    done = dslite_command("predict", path, tmp_path / "bad.wav", sound, tmp_path / "none.wav", "--json")
+    done = invoke("predict", path, tmp_path / "bad.wav", sound, tmp_path / "none.wav", "--json")
     assert done.returncode == 2
     assert [Path(entry["file"]).name for entry in json.loads(done.stdout)] == ["a sound.wav"]
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -319,7 +316,7 @@ def test_predict_goes_on_after_a_bad_file_and_says_so(
 
 
 def test_predict_refuses_files_that_do_not_go_from_audio_to_probabilities(
-    small_system: Any, sound: Path, tmp_path: Path, dslite_command: Command
+    small_system: Any, sound: Path, tmp_path: Path
 ) -> None:
     bare = tmp_path / "bare.tflite"
     shutil.copy(small_system.path("whole", "tflite-float32"), bare)
@@ -328,7 +325,7 @@ def test_predict_refuses_files_that_do_not_go_from_audio_to_probabilities(
         (bare, "expected an exported model with its manifest beside it"),
         (tmp_path / "none.tflite", "no such file"),
     ):
-        done = dslite_command("predict", path, sound)
+        done = invoke("predict", path, sound)
         assert (done.returncode, done.stdout) == (2, "")
         assert message in done.stderr
         assert len(done.stderr.splitlines()) == 1

@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from conftest import invoke
 
 from dslite.errors import DownloadError, ModelFileError, SpecError
 from dslite.model import weights
@@ -22,7 +23,6 @@ from dslite.model.keras import keras
 from dslite.model.weights import cache_folder, fetch, keras_downloads
 from dslite.registry import registry
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
 NAME = "some_weights.h5"
 CLOSED = "http://127.0.0.1:9"  # the discard port, which nothing serves
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -380,7 +380,7 @@ def test_a_width_that_cannot_be_is_refused(name: str, alpha: float, weight: str 
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_without_a_network_the_command_says_so_in_one_line(tmp_path: Path, dslite_command: Command) -> None:
+def test_without_a_network_the_command_says_so_in_one_line(tmp_path: Path) -> None:
     environment = {"KERAS_HOME": str(tmp_path / "keras"), "http_proxy": CLOSED, "https_proxy": CLOSED, "no_proxy": ""}
     words = (
         "export",
@@ -393,7 +393,7 @@ def test_without_a_network_the_command_says_so_in_one_line(tmp_path: Path, dslit
         "-o",
         tmp_path / "m.tflite",
     )
-    done = dslite_command(*words, environment=environment)
+    done = invoke(*words, environment=environment)
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5: not in" in line
@@ -479,11 +479,9 @@ def test_a_file_of_efficientnet_b0_gets_the_layer_that_keras_own_needs(tmp_path:
 
 
 @pytest.mark.data
-def test_the_command_refuses_a_file_of_another_backbone_in_one_line(
-    data_dir: Path, tmp_path: Path, dslite_command: Command
-) -> None:
+def test_the_command_refuses_a_file_of_another_backbone_in_one_line(data_dir: Path, tmp_path: Path) -> None:
     path = data_dir / "weights" / "imagenet_keras" / "mobilenet_v2_1.0_224_notop_dequantised.h5"
-    done = dslite_command(
+    done = invoke(
         "export",
         "--backbone",
         "mobilenet",
