@@ -17,9 +17,9 @@ from dslite.records import Backbone
 from dslite.registry import get_with_options
 from dslite_plugins.compressors import coupling
 
-IN_CI = ("densenet121", "mobilenet_v2", "nasnet_mobile", "squeezenet_v1")
-"""Four of a kind each: concatenations, with normalisation behind them; residuals and depthwise convolutions; cells of
-separable convolutions whose outputs many read; and fire modules without any normalisation, dslite's own code."""
+IN_CI = ("densenet121", "efficientnet_b0", "mobilenet_v2", "squeezenet_v1")
+"""Each of a kind of its own: concatenations, with normalisation behind them; squeeze and excite, swish, which has a
+gradient of its own, and scaling inside; residuals and depthwise convolutions; fire modules without normalisation."""
 SIZE_PX = 96
 
 

@@ -88,7 +88,7 @@ def _attached(server: dict[str, str], device: EmulatedDevice, state: str = "devi
 
 
 def _nothing_left(device: EmulatedDevice) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while time.monotonic() < end and (device.running() or any(device.folder.iterdir())):
         time.sleep(0.05)
     assert [str(path.relative_to(device.folder)) for path in device.folder.rglob("*")] == []

@@ -51,7 +51,6 @@ def test_backbones_keep_the_contract(name: str) -> None:
     check_backbone(registry().get("backbones", name))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("augmenter", _installed("augmenters"))
 def test_augmenters_keep_the_contract(augmenter: Augmenter) -> None:
     check_augmenter(augmenter)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from emulated_device import EmulatedDevice, Faults, adb_server, connect, states
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 TMP = "/data/local/tmp"
 MEBIBYTE = 1 << 20
 

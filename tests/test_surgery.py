@@ -10,7 +10,7 @@ from dslite.errors import ExportError
 from dslite.model.keras import keras
 from dslite.model.layers import ChannelAffine
 from dslite.model.surgery import backbone_of, copied, folded, rebuilt, with_backbone
-from dslite.registry import registry
+from dslite.registry import get_with_options
 
 
 def test_normalisation_behind_a_concatenation_becomes_a_scale_and_an_offset() -> None:
@@ -100,11 +100,11 @@ def test_a_layer_that_is_used_twice_is_named() -> None:
 
 
 def test_another_backbone_and_hidden_layer_can_be_put_in() -> None:
-    cnn = built(registry().get("backbones", "squeezenet_v1"), {}, 64)
+    cnn = built(*get_with_options("backbones", "squeezenet_v1"), 64)
     backbone = backbone_of(cnn)
     image = keras.Input(backbone.input_shape[1:])
     new = with_backbone(
-        cnn, keras.Model(image, keras.layers.Conv2D(7, 3)(image)), keras.layers.Dense(16, name="hidden")
+        cnn, keras.Model(image, keras.layers.Conv2D(7, 3)(image)), keras.layers.Dense(32, name="hidden")
     )
-    assert new.get_layer("hidden").kernel.shape == (7, 16)
+    assert new.get_layer("hidden").kernel.shape == (7, 32)
     assert new.input_shape == cnn.input_shape

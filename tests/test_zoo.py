@@ -198,9 +198,9 @@ def test_every_backbone_is_given_back_whole_by_training_in_wrappers(system: Syst
     ("name", "function"),
     [
         ("mobilenet_v3_small", "MobileNetV3Small"),
-        pytest.param("mobilenet_v3_large", "MobileNetV3Large", marks=pytest.mark.slow),
+        pytest.param("mobilenet_v3_large", "MobileNetV3Large", marks=pytest.mark.nightly),
         pytest.param("efficientnet_b0", "EfficientNetB0", marks=pytest.mark.slow),
-        pytest.param("efficientnet_v2_b0", "EfficientNetV2B0", marks=pytest.mark.slow),
+        pytest.param("efficientnet_v2_b0", "EfficientNetV2B0", marks=pytest.mark.nightly),
     ],
 )
 def test_scaling_outside_equals_keras_own_inside(name: str, function: str) -> None:
@@ -245,14 +245,8 @@ def test_scaling_is_that_of_keras_preprocess_input(name: str) -> None:
 # -- export -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "exporter"),
-    [
-        ("efficientnet_b0", "tflite-float32"),
-        *((name, exporter) for name in ("mobilenet_v3_small", "nasnet_mobile") for exporter in ("hdf5", "savedmodel")),
-    ],
-)
+@pytest.mark.parametrize("name", in_ci_or_nightly(["efficientnet_b0", "mobilenet_v3_small", "nasnet_mobile"]))
+@pytest.mark.parametrize("exporter", ["hdf5", "savedmodel", "tflite-float32"])
 def test_activations_and_layers_of_their_own_go_through_every_exporter(
     name: str, exporter: str, tmp_path: Path
 ) -> None:
