@@ -1,4 +1,4 @@
-"""Systems with real backbones that tests put through their paces: four in CI, all of them nightly."""
+"""Systems with real backbones, each made once for all of its tests; and what tests of compressors share."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from dslite.model.assembly import build_cnn
 from dslite.model.convert import to_tflite
@@ -17,19 +16,7 @@ from dslite.records import Backbone
 from dslite.registry import get_with_options
 from dslite_plugins.compressors import coupling
 
-IN_CI = ("densenet121", "efficientnet_b0", "mobilenet_v2", "squeezenet_v1")
-"""Each of a kind of its own: concatenations, with normalisation behind them; squeeze and excite, swish, which has a
-gradient of its own, and scaling inside; residuals and depthwise convolutions; fire modules without normalisation."""
 SIZE_PX = 96
-
-
-def in_ci_or_nightly(names: Any, *more: str, quick: tuple[str, ...] = ()) -> list[Any]:
-    """Give parameters: `IN_CI` and `more` are slow tests, which CI runs, but for the quick; all others nightly ones."""
-
-    def marks(name: str) -> Any:
-        return () if name in quick else pytest.mark.slow if name in (*IN_CI, *more) else pytest.mark.nightly
-
-    return [pytest.param(name, marks=marks(name)) for name in names]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from systems import in_ci_or_nightly
+from backbones import in_ci_or_nightly
 
 from dslite import testing
 from dslite.errors import MeasurementError

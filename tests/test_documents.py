@@ -168,7 +168,6 @@ def test_a_command_of_the_readme_works(line: str, ready: Path, tmp_path: Path) -
         (folder / name).unlink(missing_ok=True)
     done = invoke(*words, cwd=folder, environment={"DSLITE_CACHE": str(tmp_path / "cache")})
     assert done.returncode == 0 or _is_blind(line, done), done.stderr
-    assert done.stdout or done.stderr
     assert wanted <= {path.name for path in folder.iterdir()}
 
 

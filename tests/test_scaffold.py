@@ -148,7 +148,6 @@ except Exception as error:
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("killed", ["parent", "child"])
 def test_a_targets_child_ends_with_its_parent_and_the_parent_outlives_it(
     tmp_path: Path, foreign: Path, killed: str

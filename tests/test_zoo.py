@@ -10,12 +10,12 @@ import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
+from backbones import in_ci_or_nightly
 from systems import (
     System,
     Untrained,
     check_what_stays_computes_as_if_what_is_gone_were_constant,
     compressed,
-    in_ci_or_nightly,
     on_grid,
 )
 
