@@ -167,10 +167,6 @@ def test_an_exporter_that_writes_nothing_or_lacks_calibration_is_named(small_sys
 # -- reading .tflite files ------------------------------------------------------------------------------
 
 
-def _convert(model: Any, configure: Callable[[Any], None] | None = None) -> bytes:
-    return to_tflite(model, configure)
-
-
 def test_int8_files_are_counted_like_float_ones(tmp_path: Path) -> None:
     x = keras.Input((16, 16, 3))
     bias = {"bias_initializer": "random_normal"}  # the converter drops a bias of zeros
@@ -199,7 +195,7 @@ def test_int8_files_are_counted_like_float_ones(tmp_path: Path) -> None:
         ("int8", full_integer, "int8"),
     ):
         path = tmp_path / f"{name}.tflite"
-        path.write_bytes(_convert(model, configure))
+        path.write_bytes(to_tflite(model, configure))
         facts = tflite_file.read(path)
         assert (facts.macs, facts.params, facts.inputs[0].dtype) == (macs, params, dtype), name
 
@@ -215,21 +211,28 @@ def test_a_foreign_int8_file_has_the_macs_of_its_architecture(data_dir: Path) ->
     assert facts.params == 3_489_097
 
 
-def test_grouped_convolution_is_counted_in_the_file(tmp_path: Path) -> None:
-    x = keras.Input((8, 8, 4))
-    path = tmp_path / "m.tflite"
-    path.write_bytes(_convert(keras.Model(x, keras.layers.Conv2D(6, 3, groups=2, padding="same")(x))))
-    assert tflite_file.read(path).macs == 8 * 8 * 6 * 3 * 3 * 2
+def _grouped(x: Any) -> Any:
+    return keras.layers.Conv2D(6, 3, groups=2, padding="same")(x)
 
 
-def test_transposed_convolution_and_batch_products_are_counted_in_the_file(tmp_path: Path) -> None:
-    x = keras.Input((4, 4, 3))
+def _transposed_and_a_product_of_batches(x: Any) -> Any:
     y = keras.layers.Conv2DTranspose(5, 3, strides=2, padding="same")(x)
-    y = keras.layers.Reshape((64, 5))(y)
-    y = keras.layers.Lambda(lambda t: tf.matmul(t, t, transpose_a=True))(y)
-    path = tmp_path / "m.tflite"
-    path.write_bytes(_convert(keras.Model(x, y)))
-    assert tflite_file.read(path).macs == 4 * 4 * 3 * 9 * 5 + 5 * 5 * 64
+    return keras.layers.Lambda(lambda t: tf.matmul(t, t, transpose_a=True))(keras.layers.Reshape((64, 5))(y))
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "macs"),
+    [
+        (_grouped, (8, 8, 4), 8 * 8 * 6 * 3 * 3 * 2),
+        (_transposed_and_a_product_of_batches, (4, 4, 3), 4 * 4 * 3 * 9 * 5 + 5 * 5 * 64),
+    ],
+)
+def test_odd_layers_are_counted_in_the_file(
+    tmp_path: Path, layers: Callable[[Any], Any], shape: tuple[int, ...], macs: int
+) -> None:
+    x = keras.Input(shape)
+    (tmp_path / "m.tflite").write_bytes(to_tflite(keras.Model(x, layers(x))))
+    assert tflite_file.read(tmp_path / "m.tflite").macs == macs
 
 
 @pytest.mark.parametrize("keep", [8, 100, 1000, 0.5, 0.99])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from wheels import ROOT, own_wheel, tested_wheel
+from wheels import ROOT, own_wheel, wheel_under_test
 
 import dslite
 
@@ -60,7 +60,7 @@ def test_what_is_tested_is_what_make_was_asked_for(package: str) -> None:
     child = subprocess.run([sys.executable, "-c", where], cwd=ROOT, capture_output=True, text=True, check=True)
     here = Path(str(importlib.import_module(package).__file__)).parent
     assert Path(child.stdout.strip()).parent == here
-    wheel = tested_wheel()
+    wheel = wheel_under_test()
     if not wheel:
         assert here == PACKAGES[package]
         return

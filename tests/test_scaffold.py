@@ -44,6 +44,14 @@ def _on_path(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": f"{folder}{os.pathsep}{info.parent}"}
 
 
+def _run_python(
+    module: str, *words: str, cwd: Path | None = None, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *words]
+    own = os.environ | (environment or {})
+    return subprocess.run(command, cwd=cwd, env=own, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(params=KINDS)
 def plugin(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Kind, Path]:
     """A plugin of each kind, written by the real command."""
@@ -75,15 +83,7 @@ def test_a_plugin_is_complete_named_throughout_and_listed(plugin: tuple[Kind, Pa
 @pytest.mark.slow
 def test_a_plugin_passes_its_own_tests(plugin: tuple[Kind, Path]) -> None:
     _, folder = plugin
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=folder,
-        env=os.environ | _on_path(folder),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = _run_python("pytest", "-q", "-p", "no:cacheprovider", cwd=folder, environment=_on_path(folder))
     assert done.returncode == 0, done.stdout[-3000:]
     assert "passed" in done.stdout
     assert "skipped" not in done.stdout
@@ -92,15 +92,8 @@ def test_a_plugin_passes_its_own_tests(plugin: tuple[Kind, Path]) -> None:
 def test_a_plugins_tests_fail_where_it_is_not_installed(tmp_path: Path) -> None:
     folder = tmp_path / "plugin"
     write(names("my-lab", "augmenter"), "augmenter", folder)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "is_found"],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    words = ("-q", "-p", "no:cacheprovider", "-k", "is_found")
+    done = _run_python("pytest", *words, cwd=folder, environment={"PYTHONPATH": str(folder)})
     assert done.returncode == 1
     assert "no augmenter is named 'my_lab'" in done.stdout
 
@@ -108,13 +101,7 @@ def test_a_plugins_tests_fail_where_it_is_not_installed(tmp_path: Path) -> None:
 def test_what_is_written_passes_ruff_as_it_comes(plugin: tuple[Kind, Path]) -> None:
     _, folder = plugin
     for words in (["check"], ["format", "--check"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *words, "--no-cache", str(folder)],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = _run_python("ruff", *words, "--no-cache", str(folder))
         assert done.returncode == 0, done.stdout
 
 
@@ -193,8 +180,7 @@ def test_a_plugin_installs_for_real(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_short_and_long_names_are_formatted_too(tmp_path: Path, kind: Kind, length: int) -> None:
     write(Names("x" * length, "x" * length, "x" * length), kind, tmp_path / "plugin")
-    command = [sys.executable, "-m", "ruff", "format", "--check", "--no-cache", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = _run_python("ruff", "format", "--check", "--no-cache", str(tmp_path))
     assert done.returncode == 0, done.stdout
 
 

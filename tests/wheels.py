@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 
-def tested_wheel() -> Path | None:
+def wheel_under_test() -> Path | None:
     """Give the wheel that `make WHEEL=...` has installed for these tests; None where they test this folder."""
     named = os.environ.get("DSLITE_TEST_WHEEL")
     return Path(named) if named else None
@@ -16,7 +16,7 @@ def tested_wheel() -> Path | None:
 
 def own_wheel(folder: Path) -> Path:
     """Give the wheel that is tested, or build this folder's."""
-    return tested_wheel() or build_wheel(ROOT, folder)
+    return wheel_under_test() or build_wheel(ROOT, folder)
 
 
 def build_wheel(project: Path, folder: Path) -> Path:
