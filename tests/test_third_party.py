@@ -117,9 +117,10 @@ def test_it_is_benched_as_a_built_in_is(fresh: Fresh) -> None:
     assert "squeezenext" in done.stdout
 
 
-def test_its_own_tests_pass_where_it_is_installed(fresh: Fresh) -> None:
-    tests = shutil.copytree(EXAMPLE / "tests", fresh.folder.parent / "its tests")
-    done = fresh.run("pytest", "-p", "no:cacheprovider", tests)
+@pytest.mark.parametrize("chosen", ["contract", pytest.param("", marks=pytest.mark.nightly)])
+def test_its_own_tests_pass_where_it_is_installed(fresh: Fresh, tmp_path: Path, chosen: str) -> None:
+    tests = shutil.copytree(EXAMPLE / "tests", tmp_path / "its tests")
+    done = fresh.run("pytest", "-p", "no:cacheprovider", "-k", chosen, tests)
     assert done.returncode == 0, done.stdout
 
 
