@@ -666,17 +666,6 @@ def test_googles_tool_can_stand_in_for_the_runner(
     assert str(tmp_path) not in done.stdout
 
 
-def test_the_table_does_not_say_of_googles_tool_what_holds_for_the_runner(
-    phone: EmulatedDevice, foreign: Path, tool: Path
-) -> None:
-    words = ("--target", f"android,android:runner=benchmark_model,runner_path={tool}", *WORDS)
-    said = invoke("bench", foreign, *words).stdout
-    assert ", by benchmark_model; batch 1, a fresh process each, 50 timed runs after warm-up\n" in said
-    assert "; outputs as on this host" in said
-    assert "random numbers of benchmark_model's" in said
-    assert "memory: peak above the same process" in said
-
-
 @pytest.mark.fault
 def test_a_tool_that_fails_is_quoted(phone: EmulatedDevice, whole: Artifact) -> None:
     error = failed(measure(whole, f"android:runner=benchmark_model,runner_path={shutil.which('false')}"))

@@ -116,27 +116,6 @@ def test_exit_code_and_both_outputs_arrive_where_the_device_is_not_old(phone: Ph
     assert (done.returncode, done.stdout, done.stderr) == expected
 
 
-@BOTH
-def test_large_output_arrives_whole(phone: Phone) -> None:
-    n_bytes = 5 * MEBIBYTE
-    assert phone.shell(f"head -c {n_bytes} /dev/zero").stdout == bytes(n_bytes)
-
-
-def test_commands_side_by_side_do_not_mix(phone: Phone) -> None:
-    command = ["adb", "-s", phone.device.address, "shell"]
-    clients = [
-        subprocess.Popen(
-            [*command, f"for i in $(seq 2000); do echo {number}; done"],
-            env=phone._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-        )
-        for number in range(4)
-    ]
-    for number, client in enumerate(clients):
-        assert client.communicate(timeout=TIMEOUT_S)[0] == f"{number}\n".encode() * 2000
-
-
 def test_paths_are_the_devices_in_commands_and_in_what_they_print(phone: Phone) -> None:
     phone.device.write("data/local/tmp/a", "")
     said = phone.shell(f"cd {TMP}; ls {TMP}/*; ls -d '/sys/class' /sys; cat /proc/loadavg; ls -d /proc/self/").stdout
@@ -152,29 +131,7 @@ def test_a_path_torn_between_two_writes_is_mapped(phone: Phone) -> None:
     assert said == f"/x\n{begin}".encode()
 
 
-# -- states -------------------------------------------------------------------------------------------
-
-
-def test_a_device_that_does_not_answer_is_offline(tmp_path: Path, environment: dict[str, str]) -> None:
-    with EmulatedDevice(tmp_path / "phone", faults=Faults(answers=False)) as device:
-        connect(environment, device, "offline")
-        done = Phone(device, environment).shell("true")
-        assert done.returncode != 0
-        assert b"offline" in done.stderr
-
-
 # -- faults -------------------------------------------------------------------------------------------
-
-
-def test_unplugged_in_mid_push(phone: Phone, tmp_path: Path) -> None:
-    phone.device.faults = Faults(unplug_after_pushed_bytes=4 * MEBIBYTE)
-    sent = _random(tmp_path / "sent", 12 * MEBIBYTE)
-    assert phone.adb("push", sent, f"{TMP}/file").returncode != 0
-    assert phone.state() != "device"
-    there = (phone.device.folder / "file").stat().st_size
-    assert 4 * MEBIBYTE <= there < 12 * MEBIBYTE
-    phone.plug()
-    assert phone.adb("push", sent, f"{TMP}/file").returncode == 0
 
 
 def test_unplugged_in_mid_command(phone: Phone) -> None:
@@ -184,16 +141,6 @@ def test_unplugged_in_mid_command(phone: Phone) -> None:
     assert phone.state() != "device"
     phone.plug()
     assert phone.shell("echo sleep 60").stdout == b"sleep 60\n"
-
-
-def test_a_full_disk_refuses_a_file_and_keeps_none_of_it(phone: Phone, tmp_path: Path) -> None:
-    phone.device.faults = Faults(disk_bytes=5 * MEBIBYTE)
-    assert phone.adb("push", _random(tmp_path / "first", 2 * MEBIBYTE), f"{TMP}/first").returncode == 0
-    done = phone.adb("push", _random(tmp_path / "second", 9 * MEBIBYTE), f"{TMP}/second")
-    assert done.returncode != 0
-    assert b"No space left on device" in done.stdout + done.stderr
-    assert [path.name for path in phone.device.folder.iterdir()] == ["first"]
-    assert phone.adb("push", tmp_path / "first", f"{TMP}/first").returncode == 0, "it takes its own place"
 
 
 def test_a_killed_command_takes_all_its_processes_along(phone: Phone) -> None:
