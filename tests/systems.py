@@ -89,7 +89,7 @@ class Finetune:
     def __call__(self, model: Any, *, epochs: int = 1, rate: float = 1.0, training: bool = False) -> None:
         self.calls.append({"epochs": epochs, "rate": rate, "training": training})
         x, y = self.pictures(self.n), np.eye(3)[np.arange(self.n) % 3]
-        model.compile(keras.optimizers.Adam(1e-3 * rate), "categorical_crossentropy")
+        model.compile(keras.optimizers.Adam(1e-3 * rate), "categorical_crossentropy", run_eagerly=True)
         model.fit(x, y, batch_size=4, epochs=epochs, shuffle=False, verbose=0)
 
     def n_steps(self, epochs: int) -> int:
