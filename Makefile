@@ -80,7 +80,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt dslite/__init__.py | $(BIN)/pytho
 	@touch $@
 
 $(VENV)/.ready-wheel: $(WHEEL) constraints.txt | $(BIN)/python
-	@$(BIN)/python -m pip uninstall --quiet --yes dslite
+	@$(BIN)/python -m pip uninstall -qq --yes dslite
 	@$(call install,'$(WHEEL)[dev]')
 	@rm -f $(VENV)/.ready
 	@touch $@

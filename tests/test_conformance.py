@@ -363,7 +363,7 @@ def _training_only(x: Any) -> Any:
     [
         (lambda model, *_: model, "gives the model back as it was"),
         (lambda *_: "model", "compress gave a <class 'str'>"),
-        pytest.param(_often, "calls finetune 11 times", marks=pytest.mark.slow),
+        (_often, "calls finetune 11 times"),
         (_scaled(float("nan"), "output"), "gives NaN or infinite values"),
         (_scaled(0.0), "whatever it sees: it took too much away"),
         (_by_chance, "with the same keras.utils.set_random_seed its outputs differ"),
