@@ -451,20 +451,46 @@ def test_a_hot_device_is_waited_for(phone: EmulatedDevice, whole: Artifact, monk
     assert not [what for what in told if "waiting until it is cool" in what]
 
 
-@pytest.mark.fault
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_interrupted_it_leaves_nothing(phone: EmulatedDevice, whole: Artifact, number: int) -> None:
-    words = [*HEEDS_SIGINT, "bench", whole.path, "--target", "android", *map(str, WORDS[:2]), "--min-seconds", "30"]
-    command = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def _start(artifact: Artifact, target: str, *words: object, **more: Any) -> "subprocess.Popen[str]":
+    """Begin a bench in a process of its own, that heeds signals."""
+    command = [*HEEDS_SIGINT, "bench", artifact.path, "--target", target, *map(str, (*WORDS, *words))]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+
+
+def _until(true: Callable[[], object]) -> None:
     end = time.monotonic() + 60
-    while not any("--pass=time" in each for each in phone.commands) and time.monotonic() < end:
-        time.sleep(0.05)
+    while not true() and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("number", "code", "last"),
+    [
+        (signal.SIGINT, 130, "error: interrupted"),
+        (signal.SIGTERM, 143, "error: asked to end"),
+        (signal.SIGKILL, -9, None),
+    ],
+)
+def test_interrupted_it_leaves_nothing(
+    phone: EmulatedDevice, whole: Artifact, number: int, code: int, last: str | None
+) -> None:
+    command = _start(whole, "android", "--min-seconds", 30)
+    _until(lambda: any("--pass=time" in each for each in phone.commands))
     command.send_signal(number)
-    _, said = command.communicate(timeout=60)
-    assert command.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[signal.Signals(number)]
+    said, _ = command.communicate(timeout=60)
+    assert command.returncode == code
     assert "Traceback" not in said
-    last = {signal.SIGINT: "error: interrupted", signal.SIGTERM: "error: asked to end"}.get(signal.Signals(number), "")
-    assert said.splitlines()[-1:] == ([last] if last else [])
+    assert last is None or said.splitlines()[-1] == last
+
+
+@pytest.mark.fault
+def test_interrupted_as_soon_as_it_begins_it_leaves_nothing(phone: EmulatedDevice, whole: Artifact) -> None:
+    command = _start(whole, "android")
+    _until((phone.folder / "dslite").exists)
+    command.send_signal(signal.SIGINT)
+    command.communicate(timeout=60)
+    assert command.returncode == 130
 
 
 @pytest.mark.fault
@@ -484,19 +510,14 @@ def test_what_a_killed_bench_left_running_is_ended_first(
 ) -> None:
     """As a silent tool goes on: nothing tells it that nobody listens."""
     tool = compiled(tmp_path / "silent", "#include <unistd.h>\nint main(void) { return (int)sleep(60); }\n")
-    options = f"android:runner=benchmark_model,runner_path={tool}"
-    words = [*HEEDS_SIGINT, "bench", whole.path, "--target", options, *map(str, WORDS)]
     # What is killed that way leaves its temporary folders here.
     environment = os.environ | {"TMPDIR": str(tmp_path)}
-    command = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    end = time.monotonic() + 60
-    while not (phone.root / RUNS).exists() and time.monotonic() < end:
-        time.sleep(0.01)
-    ours = psutil.Process(command.pid)
-    for each in [ours, *ours.children(recursive=True)][::-1]:  # the worker first: it would tidy up
-        if each.name() != "adb":
-            each.kill()
-    command.wait(timeout=60)
+    with _start(whole, f"android:runner=benchmark_model,runner_path={tool}", env=environment) as command:
+        _until((phone.root / RUNS).exists)
+        ours = psutil.Process(command.pid)
+        for each in [ours, *ours.children(recursive=True)][::-1]:  # the worker first: it would tidy up
+            if each.name() != "adb":
+                each.kill()
     assert phone.running()
     calls = len(phone.calls)
     run = measure(whole, plan=replace(QUICK, memory=False))
@@ -581,9 +602,7 @@ def test_a_bench_that_goes_on_sees_that_the_runner_has_changed(
 
 
 def test_two_benches_take_turns(phone: EmulatedDevice, whole: Artifact) -> None:
-    words = [*HEEDS_SIGINT, "bench", whole.path, "--target", "android", *map(str, WORDS), "--fresh"]
-    both = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
-    for each in both:
+    for each in [_start(whole, "android", "--fresh") for _ in range(2)]:
         out, _ = each.communicate(timeout=120)
         assert each.returncode == 0, out
 
@@ -608,18 +627,6 @@ def test_the_target_keeps_the_contract(phone: EmulatedDevice, whole: Artifact) -
     from dslite.testing import check_target
 
     check_target(registry().get("targets", "android"), whole)
-
-
-@pytest.mark.fault
-def test_interrupted_as_soon_as_it_begins_it_leaves_nothing(phone: EmulatedDevice, whole: Artifact) -> None:
-    words = [*HEEDS_SIGINT, "bench", whole.path, "--target", "android", *map(str, WORDS)]
-    command = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 60
-    while not (phone.folder / "dslite").exists() and time.monotonic() < end:
-        time.sleep(0.001)
-    command.send_signal(signal.SIGINT)
-    command.communicate(timeout=60)
-    assert command.returncode == 130
 
 
 # -- Google's tool --------------------------------------------------------------------------------------
