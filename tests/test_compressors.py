@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backbones import NIGHTLY
 from systems import (
     Finetune,
     built,
@@ -240,7 +241,7 @@ def test_a_kernel_with_few_weights_left_stays_as_it_is_and_the_others_are_cluste
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        pytest.param(f"{each}:epochs=1", name, marks=pytest.mark.slow if each == in_ci else pytest.mark.nightly)
+        pytest.param(f"{each}:epochs=1", name, marks=pytest.mark.slow if each == in_ci else NIGHTLY)
         for name, in_ci in (("densenet121", ""), ("mobilenet_v2", "prune"), ("squeezenet_v1", "cluster"))
         for each in ("qat", "prune", "cluster")
     ],
