@@ -9,7 +9,6 @@ program has in itself are not mapped: they must be given to it.
 What the real client shows of faults (adb 29.0.6 and 36.0.0; ``adb connect`` always ends with 0):
 
 - `Faults.authorised` False: ``unauthorized``; ``adb connect`` says "failed to authenticate".
-- `Faults.answers` False: ``offline``; ``adb connect`` waits ten seconds for an answer, and says "failed to connect".
 - `EmulatedDevice.unplug`: ``offline`` from then on, as the server tries to reconnect to what was on the network; a
   phone on a cable is no longer listed. A running ``adb shell`` ends with 0 (29) or 255 (36).
 """
@@ -70,7 +69,6 @@ class Faults:
         corrupt_pull: a file of this name comes with its last byte changed, as if the device had written that.
         truncate_pull_bytes: of each pulled file, only so many bytes come.
         authorised: False: the user has not allowed this computer.
-        answers: False: it accepts connections, and never answers.
         replaced_output: a shell command that has the key prints the value instead of being run.
     """
 
@@ -86,7 +84,6 @@ class Faults:
     corrupt_pull: str | None = None
     truncate_pull_bytes: int | None = None
     authorised: bool = True
-    answers: bool = True
     replaced_output: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -314,8 +311,6 @@ class _Connection:
 
     def _take(self, command: bytes, arg0: int, arg1: int, data: bytes) -> None:
         faults = self._device.faults
-        if not faults.answers:
-            return
         if command == b"CNXN" and faults.authorised:
             self.max_payload = min(arg1, _MAX_PAYLOAD)
             self.send(b"CNXN", _VERSION, self.max_payload, self._banner())
@@ -514,8 +509,6 @@ def _answer(device: EmulatedDevice, stream: _Stream, kind: bytes, path: str) -> 
         _take_file(device, stream, path)
     elif kind == b"RECV":
         _give_file(device, stream, Path(device.here(path)))
-    elif kind == b"LIST":
-        _list(stream, Path(device.here(path)))
     elif kind == b"STAT":
         stream.write(struct.pack("<4s3I", kind, *_mode_size_time(Path(device.here(path)))))
     elif kind in {b"STA2", b"LST2"}:
@@ -544,13 +537,6 @@ def _stat_v2(kind: bytes, path: Path) -> bytes:
     times = (int(found.st_atime), int(found.st_mtime), int(found.st_ctime))
     ids = (found.st_mode, found.st_nlink, found.st_uid, found.st_gid)
     return _STAT_V2.pack(kind, 0, found.st_dev, found.st_ino, *ids, found.st_size, *times)
-
-
-def _list(stream: _Stream, folder: Path) -> None:
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        name = path.name.encode()
-        stream.write(struct.pack("<4s4I", b"DENT", *_mode_size_time(path), len(name)) + name)
-    stream.write(struct.pack("<4s4I", b"DONE", 0, 0, 0, 0))
 
 
 def _give_file(device: EmulatedDevice, stream: _Stream, path: Path) -> None:

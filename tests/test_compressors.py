@@ -1,45 +1,27 @@
 """What each compressor promises, on small networks and on the real ones."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
+from backbones import NIGHTLY
+from systems import (
+    Finetune,
+    built,
+    check_what_stays_computes_as_if_what_is_gone_were_constant,
+    compressed,
+    on_grid,
+)
 
 from dslite.errors import SpecError
-from dslite.model.assembly import build_cnn
 from dslite.model.keras import keras
-from dslite.model.surgery import backbone_of, folded, rebuilt, set_weights, with_backbone
-from dslite.recipe import HeadSpec
+from dslite.model.surgery import backbone_of, folded, set_weights, with_backbone
 from dslite.records import Backbone
-from dslite.registry import get_with_options, registry
+from dslite.registry import get_with_options
 from dslite_plugins.compressors import coupling
 from dslite_plugins.compressors.common import is_clustered, kernels_of, sparsity_of
 
 SIZE_PX = 64
-QUICK = ["densenet121", "mobilenet_v2", "squeezenet_v1"]
-
-
-@dataclass
-class Finetune:
-    """Trains on noise with `fit`, and notes how it was called."""
-
-    n: int = 16
-    calls: list[dict[str, Any]] = field(default_factory=list)
-
-    def __call__(self, model: Any, *, epochs: int = 1, rate: float = 1.0, training: bool = False) -> None:
-        self.calls.append({"epochs": epochs, "rate": rate, "training": training})
-        x, y = self.pictures(self.n), np.eye(3)[np.arange(self.n) % 3]
-        model.compile(keras.optimizers.Adam(1e-3 * rate), "categorical_crossentropy")
-        model.fit(x, y, batch_size=4, epochs=epochs, shuffle=False, verbose=0)
-
-    def n_steps(self, epochs: int) -> int:
-        return epochs * -(-self.n // 4)
-
-    def pictures(self, n: int) -> Any:
-        images = np.random.default_rng(0).uniform(0, 120, (self.n, SIZE_PX, SIZE_PX, 3))
-        images[np.arange(self.n), :, :, np.arange(self.n) % 3] += 100
-        return images[:n].astype(np.float32)
 
 
 def residual(input_shape: Any, weights: Any, options: Any) -> Any:
@@ -59,19 +41,11 @@ def residual(input_shape: Any, weights: Any, options: Any) -> Any:
     return keras.Model(image, layers.Conv2D(32, 1)(layers.AveragePooling2D()(x)), name="residual")
 
 
-def built(name: str = "") -> Any:
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(1)
-    backbone, options = get_with_options("backbones", name) if name else (_RESIDUAL, {})
-    return build_cnn(backbone, options, max(SIZE_PX, backbone.min_size_px), HeadSpec(n_hidden=32, dropout=0.0), 3, None)
-
-
 _RESIDUAL = Backbone("residual", residual, "tf", 32, 32, "Apache-2.0", "tests")
 
 
-def compressed(text: str, cnn: Any, finetune: Any = None) -> Any:
-    compressor, options = get_with_options("compressors", text)
-    return compressor.compress(cnn, finetune or Finetune(), options)
+def small() -> Any:
+    return built(_RESIDUAL, {}, SIZE_PX)
 
 
 def outputs(cnn: Any) -> Any:
@@ -122,8 +96,7 @@ _ODD = Backbone("odd", odd, "none", 32, 32, "Apache-2.0", "tests")
 
 @pytest.mark.parametrize("text", ["prune:epochs=1", "cluster:epochs=1,clusters=8", "qat:epochs=1"])
 def test_backbones_of_others_can_be_compressed(text: str) -> None:
-    keras.utils.set_random_seed(1)
-    cnn = build_cnn(_ODD, {}, SIZE_PX, HeadSpec(n_hidden=32, dropout=0.0), 3, None)
+    cnn = built(_ODD, {}, SIZE_PX)
     new = compressed(text, cnn)
     backbone = backbone_of(new)
     for name in ("first", "grouped", "separable", "hidden", "output"):
@@ -138,8 +111,7 @@ def test_backbones_of_others_can_be_compressed(text: str) -> None:
 
 
 def test_channels_of_a_grouped_convolution_stay() -> None:
-    keras.utils.set_random_seed(1)
-    cnn = build_cnn(_ODD, {}, SIZE_PX, HeadSpec(n_hidden=32, dropout=0.0), 3, None)
+    cnn = built(_ODD, {}, SIZE_PX)
     before = backbone_of(folded(cnn))
     new = backbone_of(compressed("channels:macs=0.9,steps=1,epochs=1,multiple=2", cnn))
     assert new.get_layer("grouped").kernel.shape == before.get_layer("grouped").kernel.shape
@@ -151,13 +123,13 @@ def test_channels_of_a_grouped_convolution_stay() -> None:
 
 @pytest.mark.parametrize("sparsity", [0.3, 0.9])
 def test_pruning_leaves_the_share_of_zeros_in_every_kernel(sparsity: float) -> None:
-    new = compressed(f"prune:sparsity={sparsity},epochs=3", built())
+    new = compressed(f"prune:sparsity={sparsity},epochs=3", small())
     for kernel in kernels_of(new):
         assert np.mean(kernel == 0) == pytest.approx(sparsity, abs=1 / kernel.size + 0.01)
 
 
 def test_pruning_reaches_its_share_in_a_single_step() -> None:
-    new = compressed("prune:sparsity=0.5,epochs=1", built(), Finetune(n=4))
+    new = compressed("prune:sparsity=0.5,epochs=1", small(), Finetune(n=4))
     assert sparsity_of(new) == pytest.approx(0.5, abs=0.02)
 
 
@@ -165,7 +137,7 @@ def test_pruning_reaches_its_share_in_a_single_step() -> None:
 def test_shares_of_all_or_nothing_are_refused_before_any_training(text: str) -> None:
     finetune = Finetune()
     with pytest.raises(SpecError, match=r"expected above 0 and below 1, got [01]: it is the share"):
-        compressed(text, built(), finetune)
+        compressed(text, small(), finetune)
     assert not finetune.calls
 
 
@@ -187,14 +159,14 @@ def test_shares_of_all_or_nothing_are_refused_before_any_training(text: str) -> 
 )
 def test_other_settings_out_of_range_are_refused(text: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        compressed(text, built())
+        compressed(text, small())
 
 
 # -- cluster ------------------------------------------------------------------------------------------
 
 
 def test_clustering_leaves_so_many_values_in_every_kernel() -> None:
-    new = compressed("cluster:clusters=8,epochs=1", built())
+    new = compressed("cluster:clusters=8,epochs=1", small())
     sizes = [np.unique(kernel).size for kernel in kernels_of(new)]
     assert max(sizes) <= 8
     assert is_clustered(new, at_most=8)
@@ -203,17 +175,9 @@ def test_clustering_leaves_so_many_values_in_every_kernel() -> None:
 # -- qat ----------------------------------------------------------------------------------------------
 
 
-def on_grid(kernel: Any) -> bool:
-    """Whether every output channel of a kernel holds whole multiples, of at most 127, of one number."""
-    flat = kernel.reshape(-1, kernel.shape[-1])
-    steps = np.abs(flat).max(axis=0) / 127
-    levels = flat / np.where(steps > 0, steps, 1)
-    return bool(np.abs(levels - np.round(levels)).max() < 1e-3)
-
-
 def test_quantisation_aware_training_gives_weights_that_int8_holds_exactly() -> None:
     finetune = Finetune()
-    before = built()
+    before = small()
     assert not all(map(on_grid, kernels_of(before)))
     new = compressed("qat:epochs=2", before, finetune)
     assert all(map(on_grid, kernels_of(new)))
@@ -227,15 +191,20 @@ def test_quantisation_aware_training_gives_weights_that_int8_holds_exactly() -> 
     ("chain", "sparse", "clustered"),
     [
         (["prune:sparsity=0.6,epochs=1", "qat:epochs=1"], 0.6, False),
-        pytest.param(["cluster:clusters=8,epochs=1", "qat:epochs=1"], 0.0, True, marks=pytest.mark.slow),
-        (["prune:sparsity=0.6,epochs=1", "cluster:clusters=8,epochs=1", "qat:epochs=1"], 0.6, True),
+        pytest.param(["cluster:clusters=8,epochs=1", "qat:epochs=1"], 0.0, True, marks=pytest.mark.nightly),
+        pytest.param(
+            ["prune:sparsity=0.6,epochs=1", "cluster:clusters=8,epochs=1", "qat:epochs=1"],
+            0.6,
+            True,
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             ["channels:macs=0.6,steps=1,epochs=1", "prune:sparsity=0.6,epochs=1"], 0.6, False, marks=pytest.mark.slow
         ),
     ],
 )
 def test_zeros_and_shared_values_survive_what_comes_after(chain: list[str], sparse: float, clustered: bool) -> None:
-    cnn = built()
+    cnn = small()
     for text in chain:
         cnn = compressed(text, cnn)
     assert sparsity_of(cnn) >= sparse - 0.02
@@ -251,7 +220,7 @@ def test_zeros_and_shared_values_survive_what_comes_after(chain: list[str], spar
 
 @pytest.mark.slow
 def test_zeros_are_kept_by_quantisation_aware_training_that_moves_every_weight_far() -> None:
-    pruned = compressed("prune:sparsity=0.6,epochs=1", built())
+    pruned = compressed("prune:sparsity=0.6,epochs=1", small())
     trained = compressed("qat:rate=10,epochs=5", pruned)
     for before, after in zip(kernels_of(pruned), kernels_of(trained), strict=True):
         assert not after[before == 0].any()
@@ -259,7 +228,7 @@ def test_zeros_are_kept_by_quantisation_aware_training_that_moves_every_weight_f
 
 
 def test_a_kernel_with_few_weights_left_stays_as_it_is_and_the_others_are_clustered() -> None:
-    pruned = compressed("prune:sparsity=0.95,epochs=1", built())
+    pruned = compressed("prune:sparsity=0.95,epochs=1", small())
     before, after = kernels_of(pruned), kernels_of(compressed("cluster:clusters=32,epochs=2", pruned))
     few = [bool(np.count_nonzero(kernel) <= 32) for kernel in before]
     assert {*few} == {True, False}
@@ -269,31 +238,16 @@ def test_a_kernel_with_few_weights_left_stays_as_it_is_and_the_others_are_cluste
         assert np.array_equal(new, old) == is_few
 
 
-class Untrained(Finetune):
-    """Runs the model once, in place of training."""
-
-    def __call__(self, model: Any, *, epochs: int = 1, rate: float = 1.0, training: bool = False) -> None:
-        del epochs, rate
-        model(np.zeros((1, *model.input_shape[1:]), np.float32), training=training)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", registry().names("backbones"))
-def test_every_backbone_is_given_back_whole_by_training_in_wrappers(name: str) -> None:
-    cnn = built(name)
-    new = compressed("qat:epochs=1", cnn, Untrained())
-    expected = folded(cnn)
-    assert [layer.name for layer in backbone_of(new).layers] == [layer.name for layer in backbone_of(expected).layers]
-    for got, wanted in zip(kernels_of(new), kernels_of(expected), strict=True):
-        assert on_grid(got)
-        assert np.abs(got - wanted).max() <= np.abs(wanted).max() / 127
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", QUICK)
-@pytest.mark.parametrize("text", ["qat:epochs=1", "prune:epochs=1", "cluster:epochs=1"])
-def test_real_backbones_can_be_compressed(name: str, text: str) -> None:
-    new = compressed(text, built(name), Finetune(n=4))
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        pytest.param(f"{each}:epochs=1", name, marks=pytest.mark.slow if each == in_ci else NIGHTLY)
+        for name, in_ci in (("densenet121", ""), ("mobilenet_v2", "prune"), ("squeezenet_v1", "cluster"))
+        for each in ("qat", "prune", "cluster")
+    ],
+)
+def test_real_backbones_can_be_compressed(text: str, name: str) -> None:
+    new = compressed(text, built(*get_with_options("backbones", name), SIZE_PX), Finetune(n=4))
     assert np.isfinite(outputs(new)).all()
     if text.startswith("qat"):
         assert all(map(on_grid, kernels_of(new)))
@@ -302,50 +256,12 @@ def test_real_backbones_can_be_compressed(name: str, text: str) -> None:
 # -- channels -----------------------------------------------------------------------------------------
 
 
-def silenced(network: Any, of: Any, gone: set[int], seen: Any) -> Any:
-    """The network with all its channels, of which those that are gone give their mean, whatever they are given.
-
-    The reference that taking channels out is compared with: what reads them is given a constant.
-    """
-    replacements = {}
-    for layer in filter(coupling._reads, network.layers):
-        away = np.array([int(unit) in gone for unit in of.reads[layer.name]], np.float32)
-        mean = seen[layer.name].mean.astype(np.float32) * away
-        replacements[layer.name] = lambda x, layer=layer, away=away, mean=mean: layer(x * (1 - away) + mean)
-    return rebuilt(network, replacements)
-
-
-def names(quick: list[str]) -> list[Any]:
-    known = ["", *registry().names("backbones")]
-    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in known]
-
-
-@pytest.mark.parametrize("name", names(["", "mobilenet_v2", "squeezenet_v1"]))
-def test_what_stays_computes_as_if_what_is_gone_were_constant(name: str) -> None:
-    cnn = folded(built(name))
-    network = backbone_of(cnn)
-    rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, (4, *network.input_shape[1:])).astype(np.float32)
-    of = coupling.coupling(network)
-    seen = coupling.watch(network, x)
-    hidden = cnn.get_layer("hidden").kernel.numpy()
-    whole = coupling.count_macs(of, network, set())
-    gone = coupling.weakest(of, network, coupling.importance(of, network, hidden, seen), int(0.6 * whole), 8)
-    assert gone
-    small = coupling.without(of, network, gone, seen)
-    assert coupling.count_macs(coupling.coupling(small), small, set()) == coupling.count_macs(of, network, gone)
-    assert coupling.count_macs(of, network, gone) <= 0.66 * whole
-    stays = np.array([int(unit) not in gone for unit in of.output])
-    got, expected = np.asarray(small(x)), np.asarray(silenced(network, of, gone, seen)(x))[..., stays]
-    # Padding is zero, not the mean, so that at borders the two differ; the centre of a feature map is far from them
-    # only in small networks. Where they are constant to begin with, borders are right as well.
-    scale = np.abs(expected).max()
-    assert np.corrcoef(got.ravel(), expected.ravel())[0, 1] > 0.98
-    assert np.median(np.abs(got - expected)) <= 0.05 * scale
+def test_what_stays_computes_as_if_what_is_gone_were_constant() -> None:
+    check_what_stays_computes_as_if_what_is_gone_were_constant(folded(small()))
 
 
 def test_channels_that_are_constant_go_without_a_trace() -> None:
-    cnn = folded(built())
+    cnn = folded(small())
     network = backbone_of(cnn)
     dead = np.arange(16)  # of the 48 channels between the residual's ends
     conv = next(layer for layer in network.layers if layer.output_shape[-1] == 48)
@@ -365,7 +281,7 @@ def test_channels_that_are_constant_go_without_a_trace() -> None:
 
 
 def test_channels_that_meet_in_a_residual_are_one() -> None:
-    network = backbone_of(folded(built()))
+    network = backbone_of(folded(small()))
     of = coupling.coupling(network)
     first, *_, last = [
         layer.name for layer in network.layers if layer.output_shape[-1] == 16 and "conv2d" in layer.name
@@ -378,17 +294,17 @@ def test_channels_that_meet_in_a_residual_are_one() -> None:
 
 @pytest.mark.slow
 def test_the_aim_is_met_whatever_the_number_of_steps() -> None:
-    before = backbone_of(folded(built()))
+    before = backbone_of(folded(small()))
     whole = coupling.count_macs(coupling.coupling(before), before, set())
     for steps in (1, 4):
-        new = backbone_of(compressed(f"channels:macs=0.5,steps={steps},epochs=4,multiple=2", built()))
+        new = backbone_of(compressed(f"channels:macs=0.5,steps={steps},epochs=4,multiple=2", small()))
         assert coupling.count_macs(coupling.coupling(new), new, set()) <= 0.55 * whole
 
 
 def test_fewer_channels_make_a_smaller_model_of_about_the_share_of_macs() -> None:
-    before = folded(built())
+    before = folded(small())
     finetune = Finetune()
-    new = compressed("channels:macs=0.5,steps=2,epochs=5,multiple=4", built(), finetune)
+    new = compressed("channels:macs=0.5,steps=2,epochs=5,multiple=4", small(), finetune)
     macs = [coupling.count_macs(coupling.coupling(b), b, set()) for b in (backbone_of(before), backbone_of(new))]
     assert 0.3 <= macs[1] / macs[0] <= 0.56
     assert new.count_params() < 0.8 * before.count_params()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backbones import in_ci_or_nightly
 
 from dslite import testing
 from dslite.errors import MeasurementError
@@ -45,13 +46,11 @@ def _installed(kind: Kind, *slow: str) -> list[Any]:
     return [pytest.param(r, marks=pytest.mark.slow if r.name in slow else (), id=r.name) for r in records]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("backbone", _installed("backbones"))
-def test_backbones_keep_the_contract(backbone: Backbone) -> None:
-    check_backbone(backbone)
+@pytest.mark.parametrize("name", in_ci_or_nightly(registry().names("backbones")))
+def test_backbones_keep_the_contract(name: str) -> None:
+    check_backbone(registry().get("backbones", name))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("augmenter", _installed("augmenters"))
 def test_augmenters_keep_the_contract(augmenter: Augmenter) -> None:
     check_augmenter(augmenter)
@@ -364,7 +363,7 @@ def _training_only(x: Any) -> Any:
     [
         (lambda model, *_: model, "gives the model back as it was"),
         (lambda *_: "model", "compress gave a <class 'str'>"),
-        pytest.param(_often, "calls finetune 11 times", marks=pytest.mark.slow),
+        (_often, "calls finetune 11 times"),
         (_scaled(float("nan"), "output"), "gives NaN or infinite values"),
         (_scaled(0.0), "whatever it sees: it took too much away"),
         (_by_chance, "with the same keras.utils.set_random_seed its outputs differ"),

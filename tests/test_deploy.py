@@ -1,6 +1,5 @@
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
+from conftest import invoke
 
 from dslite.audio.frontend import picture
 from dslite.audio.load import chunks, load, synthetic_chunk
@@ -25,7 +25,6 @@ from dslite.records import Exporter
 from dslite.registry import registry
 
 EXPORTERS = ["tflite-float32", "hdf5", "savedmodel"]
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.mark.parametrize("part", ["whole", "cnn"])
@@ -168,10 +167,6 @@ def test_an_exporter_that_writes_nothing_or_lacks_calibration_is_named(small_sys
 # -- reading .tflite files ------------------------------------------------------------------------------
 
 
-def _convert(model: Any, configure: Callable[[Any], None] | None = None) -> bytes:
-    return to_tflite(model, configure)
-
-
 def test_int8_files_are_counted_like_float_ones(tmp_path: Path) -> None:
     x = keras.Input((16, 16, 3))
     bias = {"bias_initializer": "random_normal"}  # the converter drops a bias of zeros
@@ -200,7 +195,7 @@ def test_int8_files_are_counted_like_float_ones(tmp_path: Path) -> None:
         ("int8", full_integer, "int8"),
     ):
         path = tmp_path / f"{name}.tflite"
-        path.write_bytes(_convert(model, configure))
+        path.write_bytes(to_tflite(model, configure))
         facts = tflite_file.read(path)
         assert (facts.macs, facts.params, facts.inputs[0].dtype) == (macs, params, dtype), name
 
@@ -216,21 +211,28 @@ def test_a_foreign_int8_file_has_the_macs_of_its_architecture(data_dir: Path) ->
     assert facts.params == 3_489_097
 
 
-def test_grouped_convolution_is_counted_in_the_file(tmp_path: Path) -> None:
-    x = keras.Input((8, 8, 4))
-    path = tmp_path / "m.tflite"
-    path.write_bytes(_convert(keras.Model(x, keras.layers.Conv2D(6, 3, groups=2, padding="same")(x))))
-    assert tflite_file.read(path).macs == 8 * 8 * 6 * 3 * 3 * 2
+def _grouped(x: Any) -> Any:
+    return keras.layers.Conv2D(6, 3, groups=2, padding="same")(x)
 
 
-def test_transposed_convolution_and_batch_products_are_counted_in_the_file(tmp_path: Path) -> None:
-    x = keras.Input((4, 4, 3))
+def _transposed_and_a_product_of_batches(x: Any) -> Any:
     y = keras.layers.Conv2DTranspose(5, 3, strides=2, padding="same")(x)
-    y = keras.layers.Reshape((64, 5))(y)
-    y = keras.layers.Lambda(lambda t: tf.matmul(t, t, transpose_a=True))(y)
-    path = tmp_path / "m.tflite"
-    path.write_bytes(_convert(keras.Model(x, y)))
-    assert tflite_file.read(path).macs == 4 * 4 * 3 * 9 * 5 + 5 * 5 * 64
+    return keras.layers.Lambda(lambda t: tf.matmul(t, t, transpose_a=True))(keras.layers.Reshape((64, 5))(y))
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "macs"),
+    [
+        (_grouped, (8, 8, 4), 8 * 8 * 6 * 3 * 3 * 2),
+        (_transposed_and_a_product_of_batches, (4, 4, 3), 4 * 4 * 3 * 9 * 5 + 5 * 5 * 64),
+    ],
+)
+def test_odd_layers_are_counted_in_the_file(
+    tmp_path: Path, layers: Callable[[Any], Any], shape: tuple[int, ...], macs: int
+) -> None:
+    x = keras.Input(shape)
+    (tmp_path / "m.tflite").write_bytes(to_tflite(keras.Model(x, layers(x))))
+    assert tflite_file.read(tmp_path / "m.tflite").macs == macs
 
 
 @pytest.mark.parametrize("keep", [8, 100, 1000, 0.5, 0.99])
@@ -291,11 +293,11 @@ def test_prediction_is_the_models_output_per_chunk_and_their_mean(small_system: 
     assert got.spans_s == ((0.0, 1.0), (0.5, 1.5), (1.0, 2.0), (1.5, 2.5))
 
 
-def test_predict_command_table_json_and_csv_agree(small_system: Any, sound: Path, dslite_command: Command) -> None:
+def test_predict_command_table_json_and_csv_agree(small_system: Any, sound: Path) -> None:
     path = small_system.path("whole", "tflite-float32")
-    (entry,) = json.loads(dslite_command("predict", path, sound, "--json").stdout)
-    rows = [line.split(",") for line in dslite_command("predict", path, sound, "--csv").stdout.splitlines()]
-    table = dslite_command("predict", path, sound).stdout
+    (entry,) = json.loads(invoke("predict", path, sound, "--json").stdout)
+    rows = [line.split(",") for line in invoke("predict", path, sound, "--csv").stdout.splitlines()]
+    table = invoke("predict", path, sound).stdout
     assert rows[0] == ["file", "level", "start_s", "end_s", "label", "a", "b", "c"]
     assert [row[1] for row in rows[1:]] == ["chunk"] * 4 + ["file"]
     assert [float(p) for p in rows[-1][5:]] == pytest.approx(list(entry["probabilities"].values()), rel=1e-4)
@@ -304,12 +306,10 @@ def test_predict_command_table_json_and_csv_agree(small_system: Any, sound: Path
     assert f"{entry['probabilities']['a']:.4f}" in table
 
 
-def test_predict_goes_on_after_a_bad_file_and_says_so(
-    small_system: Any, sound: Path, tmp_path: Path, dslite_command: Command
-) -> None:
+def test_predict_goes_on_after_a_bad_file_and_says_so(small_system: Any, sound: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_text("no audio")
     path = small_system.path("whole", "tflite-float32")
-    done = dslite_command("predict", path, tmp_path / "bad.wav", sound, tmp_path / "none.wav", "--json")
+    done = invoke("predict", path, tmp_path / "bad.wav", sound, tmp_path / "none.wav", "--json")
     assert done.returncode == 2
     assert [Path(entry["file"]).name for entry in json.loads(done.stdout)] == ["a sound.wav"]
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -319,7 +319,7 @@ def test_predict_goes_on_after_a_bad_file_and_says_so(
 
 
 def test_predict_refuses_files_that_do_not_go_from_audio_to_probabilities(
-    small_system: Any, sound: Path, tmp_path: Path, dslite_command: Command
+    small_system: Any, sound: Path, tmp_path: Path
 ) -> None:
     bare = tmp_path / "bare.tflite"
     shutil.copy(small_system.path("whole", "tflite-float32"), bare)
@@ -328,7 +328,7 @@ def test_predict_refuses_files_that_do_not_go_from_audio_to_probabilities(
         (bare, "expected an exported model with its manifest beside it"),
         (tmp_path / "none.tflite", "no such file"),
     ):
-        done = dslite_command("predict", path, sound)
+        done = invoke("predict", path, sound)
         assert (done.returncode, done.stdout) == (2, "")
         assert message in done.stderr
         assert len(done.stderr.splitlines()) == 1

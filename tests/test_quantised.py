@@ -1,8 +1,7 @@
 """The exporters of files with fewer bits."""
 
 import gzip
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from ai_edge_litert.interpreter import Interpreter
-from conftest import small_backbone
+from conftest import run_dslite, small_backbone
 
 from dslite.audio.load import load, synthetic_chunk
 from dslite.deploy import calibration, manifest, tflite_file
@@ -23,8 +22,6 @@ from dslite.model.assembly import build_cnn, build_part
 from dslite.model.keras import keras
 from dslite.recipe import ChunkSpec, HeadSpec, Recipe
 from dslite.registry import registry
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 EXPORTERS = ["tflite-float16", "tflite-dynamic", "tflite-int8", "tflite-int16x8"]
 N_SAMPLES = 16
@@ -318,16 +315,14 @@ def test_silence_alone_is_refused(folder: list[Path], small_system: Any) -> None
 # -- commands -----------------------------------------------------------------------------------------
 
 
-def test_export_wants_audio_and_takes_it(
-    dslite_command: Command, site: dict[str, str], data: Path, tmp_path: Path
-) -> None:
+def test_export_wants_audio_and_takes_it(site: dict[str, str], data: Path, tmp_path: Path) -> None:
     words = ("export", "--backbone", "lab", "--size", "64", "--exporter", "tflite-int8:samples=8", "-o", "lab.tflite")
-    done = dslite_command(*words, cwd=tmp_path, environment=site)
+    done = run_dslite(*words, cwd=tmp_path, environment=site)
     assert done.returncode == 2
     assert "exporter tflite-int8:samples=8 needs audio" in done.stderr
     assert "--calibration" in done.stderr
     assert not list(tmp_path.iterdir())
-    done = dslite_command(*words, "--calibration", data, cwd=tmp_path, environment=site)
+    done = run_dslite(*words, "--calibration", data, cwd=tmp_path, environment=site)
     assert done.returncode == 0, done.stderr
     assert tflite_file.read(tmp_path / "lab.tflite").signatures == ("serving_default",)
     assert manifest.read(tmp_path / "lab.tflite").n_calibration == 8
@@ -337,14 +332,12 @@ def test_export_wants_audio_and_takes_it(
 
 
 @pytest.mark.slow
-def test_bench_calibrates_with_the_audio_it_measures_with(
-    dslite_command: Command, site: dict[str, str], data: Path, tmp_path: Path
-) -> None:
+def test_bench_calibrates_with_the_audio_it_measures_with(site: dict[str, str], data: Path, tmp_path: Path) -> None:
     words = ("bench", "--backbone", "lab", "--size", "64", "--runs", "2", "--min-seconds", "0")
     exporters = ("--exporter", "tflite-float32,tflite-int8:samples=8", "--target", "host-litert")
-    done = dslite_command(*words, *exporters, "--audio", data, "-o", "with.json", cwd=tmp_path, environment=site)
+    done = run_dslite(*words, *exporters, "--audio", data, "-o", "with.json", cwd=tmp_path, environment=site)
     assert done.returncode == 0, done.stderr
     assert "tflite-int8" in done.stdout
-    done = dslite_command(*words, *exporters, cwd=tmp_path, environment=site)
+    done = run_dslite(*words, *exporters, cwd=tmp_path, environment=site)
     assert done.returncode == 0, done.stderr
     assert "note: exporter tflite-int8:samples=8 is left out: " in done.stderr

@@ -196,9 +196,6 @@ def test_the_cap_ends_a_long_series(run: Callable[..., Ran], tiny: Model) -> Non
     ends = [start + took for start, took in zip(found["starts_ns"], found["samples_ns"], strict=True)]
     assert len(ends) > 1
     assert max(ends[:-1]) < 0.2e9  # it asks the time between two runs: the last may begin and end later
-
-
-def test_no_time_is_still_one_run(run: Callable[..., Ran], tiny: Model) -> None:
     found = run(tiny, runs=5, max_seconds=0).found
     assert (len(found["samples_ns"]), found["stopped"]) == (1, "time")
 
@@ -430,14 +427,9 @@ def test_a_wrong_argument_is_one_clear_line(
     assert ran.out == ""
 
 
-def test_what_is_required_is_named(runner: Path, tmp_path: Path) -> None:
-    ran = run_runner(runner, tmp_path / "result.json", runtime=litert_library())
-    assert (ran.code, ran.found["error"]) == (2, "expected --model=FILE.tflite; required")
+def test_what_it_is_and_what_it_needs_is_told(runner: Path) -> None:
     done = subprocess.run([runner], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "dslite_runner: expected --model=FILE.tflite; required\n")
-
-
-def test_help_and_version(runner: Path) -> None:
     told = subprocess.run([runner, "--help"], capture_output=True, text=True, check=True).stdout
     assert all(f"--{name}" in told for name in ("model", "stop-when-throttled", "condition-seconds"))
     told = subprocess.run([runner, "--version"], capture_output=True, text=True, check=True).stdout

@@ -6,13 +6,13 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+from conftest import invoke, run_dslite
 
 from dslite import files, scaffold
 from dslite.errors import SpecError, WriteError
@@ -27,7 +27,6 @@ RECORDS: dict[Kind, str] = {
     "target": "my-lab",
 }
 FILES = {"pyproject.toml", "README.md", "dslite_my_lab.py", "tests/test_dslite_my_lab.py"}
-Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def _written(folder: Path) -> set[str]:
@@ -45,11 +44,19 @@ def _on_path(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": f"{folder}{os.pathsep}{info.parent}"}
 
 
+def _run_python(
+    module: str, *words: str, cwd: Path | None = None, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *words]
+    own = os.environ | (environment or {})
+    return subprocess.run(command, cwd=cwd, env=own, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(params=KINDS)
-def plugin(request: pytest.FixtureRequest, tmp_path: Path, dslite_command: Command) -> tuple[Kind, Path]:
+def plugin(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Kind, Path]:
     """A plugin of each kind, written by the real command."""
     kind: Kind = request.param
-    done = dslite_command("plugins", "new", "dslite-my-lab", "--kind", kind, cwd=tmp_path)
+    done = invoke("plugins", "new", "dslite-my-lab", "--kind", kind, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.strip() for line in done.stdout.splitlines()] == [
         "wrote dslite-my-lab; next:",
@@ -61,14 +68,14 @@ def plugin(request: pytest.FixtureRequest, tmp_path: Path, dslite_command: Comma
     return kind, tmp_path / "dslite-my-lab"
 
 
-def test_a_plugin_is_complete_named_throughout_and_listed(plugin: tuple[Kind, Path], dslite_command: Command) -> None:
+def test_a_plugin_is_complete_named_throughout_and_listed(plugin: tuple[Kind, Path]) -> None:
     kind, folder = plugin
     assert _written(folder) == FILES
     assert list(folder.parent.iterdir()) == [folder]
     for path in files.files_in(folder):
         text = path.read_text(encoding="utf-8")
         assert not any(left in text for left in ("$", "scaffold", f"new_{kind}", f"new-{kind}")), path
-    listed = dslite_command("list", f"{kind}s", "--json", environment=_on_path(folder))
+    listed = run_dslite("list", f"{kind}s", "--json", environment=_on_path(folder))
     found = {record["name"]: record["plugin"] for record in json.loads(listed.stdout)}
     assert found[RECORDS[kind]] == "dslite-my-lab"
 
@@ -76,15 +83,7 @@ def test_a_plugin_is_complete_named_throughout_and_listed(plugin: tuple[Kind, Pa
 @pytest.mark.slow
 def test_a_plugin_passes_its_own_tests(plugin: tuple[Kind, Path]) -> None:
     _, folder = plugin
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=folder,
-        env=os.environ | _on_path(folder),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = _run_python("pytest", "-q", "-p", "no:cacheprovider", cwd=folder, environment=_on_path(folder))
     assert done.returncode == 0, done.stdout[-3000:]
     assert "passed" in done.stdout
     assert "skipped" not in done.stdout
@@ -93,38 +92,18 @@ def test_a_plugin_passes_its_own_tests(plugin: tuple[Kind, Path]) -> None:
 def test_a_plugins_tests_fail_where_it_is_not_installed(tmp_path: Path) -> None:
     folder = tmp_path / "plugin"
     write(names("my-lab", "augmenter"), "augmenter", folder)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "is_found"],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    words = ("-q", "-p", "no:cacheprovider", "-k", "is_found")
+    done = _run_python("pytest", *words, cwd=folder, environment={"PYTHONPATH": str(folder)})
     assert done.returncode == 1
     assert "no augmenter is named 'my_lab'" in done.stdout
 
 
-def test_what_is_written_passes_ruff_as_it_comes(plugin: tuple[Kind, Path]) -> None:
-    _, folder = plugin
-    for words in (["check"], ["format", "--check"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *words, "--no-cache", str(folder)],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
-
-
 @pytest.mark.slow
-def test_a_backbone_is_measured_by_the_next_command(tmp_path: Path, dslite_command: Command) -> None:
-    assert dslite_command("plugins", "new", "tinynet", "--kind", "backbone", cwd=tmp_path).returncode == 0
+def test_a_backbone_is_measured_by_the_next_command(tmp_path: Path) -> None:
+    assert invoke("plugins", "new", "tinynet", "--kind", "backbone", cwd=tmp_path).returncode == 0
     words = (*scaffold.use("backbone", "tinynet:width=8").split()[1:], "--exporter", "tflite-float32", "--part", "cnn")
     quick = ("--runs", 3, "--min-seconds", 0, "--warmup-seconds", 0, "--no-memory", "--size", 64, "--json")
-    done = dslite_command(*words, *quick, cwd=tmp_path, environment=_on_path(tmp_path / "tinynet"))
+    done = run_dslite(*words, *quick, cwd=tmp_path, environment=_on_path(tmp_path / "tinynet"))
     assert done.returncode == 0, done.stderr
     (run,) = json.loads(done.stdout)["runs"]
     assert (run["artifact"]["backbone"], run["error"]) == ("tinynet:width=8", None)
@@ -149,7 +128,6 @@ except Exception as error:
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("killed", ["parent", "child"])
 def test_a_targets_child_ends_with_its_parent_and_the_parent_outlives_it(
     tmp_path: Path, foreign: Path, killed: str
@@ -176,7 +154,7 @@ def test_a_targets_child_ends_with_its_parent_and_the_parent_outlives_it(
 
 @pytest.mark.slow
 @pytest.mark.checkout
-def test_a_plugin_installs_for_real(tmp_path: Path, dslite_command: Command) -> None:
+def test_a_plugin_installs_for_real(tmp_path: Path) -> None:
     write(names("dslite-my-lab", "target"), "target", tmp_path / "source")
     site = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]
@@ -185,19 +163,20 @@ def test_a_plugin_installs_for_real(tmp_path: Path, dslite_command: Command) -> 
         "dslite_my_lab.py",
         "dslite_my_lab-0.1.0.dist-info",
     }
-    listed = dslite_command("plugins", "--json", environment={"PYTHONPATH": str(site)})
+    listed = run_dslite("plugins", "--json", environment={"PYTHONPATH": str(site)})
     (found,) = [p for p in json.loads(listed.stdout) if p["name"] == "dslite-my-lab"]
     assert (found["distribution"], found["error"]) == ("dslite-my-lab 0.1.0", None)
     assert found["provides"] == {"targets": ["my-lab"]}
 
 
-@pytest.mark.parametrize("length", [1, 40])
 @pytest.mark.parametrize("kind", KINDS)
-def test_short_and_long_names_are_formatted_too(tmp_path: Path, kind: Kind, length: int) -> None:
-    write(Names("x" * length, "x" * length, "x" * length), kind, tmp_path / "plugin")
-    command = [sys.executable, "-m", "ruff", "format", "--check", "--no-cache", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout
+def test_what_is_written_passes_ruff_as_it_comes_with_names_of_any_length(tmp_path: Path, kind: Kind) -> None:
+    write(names("dslite-my-lab", kind), kind, tmp_path / "usual")
+    for length in (1, 40):
+        write(Names("x" * length, "x" * length, "x" * length), kind, tmp_path / str(length))
+    for words in (["check"], ["format", "--check"]):
+        done = _run_python("ruff", *words, "--no-cache", str(tmp_path))
+        assert done.returncode == 0, done.stdout
 
 
 # -- names ---------------------------------------------------------------------------------------------
@@ -237,29 +216,29 @@ def test_a_name_that_would_not_work_is_refused_with_one_that_does(name: str, mes
     assert "\n" not in str(caught.value)
 
 
-def _refusal(dslite_command: Command, folder: Path, *words: str) -> str:
+def _refusal(folder: Path, *words: str) -> str:
     before = _written(folder)
-    done = dslite_command("plugins", "new", *words, cwd=folder)
+    done = invoke("plugins", "new", *words, cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert _written(folder) == before
     assert done.stderr.count("\n") == 1
     return done.stderr
 
 
-def test_the_name_of_a_record_that_is_there_is_refused(tmp_path: Path, dslite_command: Command) -> None:
-    message = _refusal(dslite_command, tmp_path, "dslite-densenet121", "--kind", "backbone")
+def test_the_name_of_a_record_that_is_there_is_refused(tmp_path: Path) -> None:
+    message = _refusal(tmp_path, "dslite-densenet121", "--kind", "backbone")
     assert "backbone 'densenet121' is taken by plugin 'keras-applications': try my-dslite-densenet121" in message
     assert "host-litert" in registry().names("targets")
-    message = _refusal(dslite_command, tmp_path, "host-litert", "--kind", "target")
+    message = _refusal(tmp_path, "host-litert", "--kind", "target")
     assert "target 'host-litert' is taken by plugin 'host'" in message
 
 
-def test_a_folder_that_is_there_is_left_alone(tmp_path: Path, dslite_command: Command) -> None:
+def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "tinynet").mkdir()
     (tmp_path / "tinynet" / "mine.txt").touch()
-    message = _refusal(dslite_command, tmp_path, "tinynet", "--kind", "backbone")
+    message = _refusal(tmp_path, "tinynet", "--kind", "backbone")
     assert "tinynet exists already: name another folder with --output" in message
-    done = dslite_command("plugins", "new", "tinynet", "--kind", "backbone", "-o", "other", cwd=tmp_path)
+    done = invoke("plugins", "new", "tinynet", "--kind", "backbone", "-o", "other", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "pytest ./other" in done.stdout
     assert _written(tmp_path / "other") == {"pyproject.toml", "README.md", "tinynet.py", "tests/test_tinynet.py"}

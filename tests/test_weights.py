@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from conftest import invoke
 
 from dslite.errors import DownloadError, ModelFileError, SpecError
 from dslite.model import weights
@@ -22,7 +23,6 @@ from dslite.model.keras import keras
 from dslite.model.weights import cache_folder, fetch, keras_downloads
 from dslite.registry import registry
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
 NAME = "some_weights.h5"
 CLOSED = "http://127.0.0.1:9"  # the discard port, which nothing serves
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -333,7 +333,7 @@ def test_squeezenet_downloads_its_pinned_file(
     ("name", "file"),
     [
         ("vgg16", "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"),
-        pytest.param("nasnet_mobile", "nasnet_mobile_no_top.h5", marks=pytest.mark.slow),
+        pytest.param("nasnet_mobile", "nasnet_mobile_no_top.h5", marks=pytest.mark.nightly),
         ("mobilenet:alpha=0.25", "mobilenet_2_5_224_tf_no_top.h5"),
         ("mobilenet_v2:alpha=0.35", "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"),
         ("mobilenet_v3_small:alpha=0.75", "weights_mobilenet_v3_small_224_0.75_float_no_top_v2.h5"),
@@ -380,20 +380,14 @@ def test_a_width_that_cannot_be_is_refused(name: str, alpha: float, weight: str 
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_without_a_network_the_command_says_so_in_one_line(tmp_path: Path, dslite_command: Command) -> None:
+def _export(backbone: str, weight: object, folder: Path, **more: Any) -> "subprocess.CompletedProcess[str]":
+    words = ("--backbone", backbone, "--weights", weight, "--exporter", "tflite-float32", "-o", folder / "m.tflite")
+    return invoke("export", *words, **more)
+
+
+def test_without_a_network_the_command_says_so_in_one_line(tmp_path: Path) -> None:
     environment = {"KERAS_HOME": str(tmp_path / "keras"), "http_proxy": CLOSED, "https_proxy": CLOSED, "no_proxy": ""}
-    words = (
-        "export",
-        "--backbone",
-        "densenet121",
-        "--exporter",
-        "tflite-float32",
-        "--weights",
-        "imagenet",
-        "-o",
-        tmp_path / "m.tflite",
-    )
-    done = dslite_command(*words, environment=environment)
+    done = _export("densenet121", "imagenet", tmp_path, environment=environment)
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5: not in" in line
@@ -479,21 +473,9 @@ def test_a_file_of_efficientnet_b0_gets_the_layer_that_keras_own_needs(tmp_path:
 
 
 @pytest.mark.data
-def test_the_command_refuses_a_file_of_another_backbone_in_one_line(
-    data_dir: Path, tmp_path: Path, dslite_command: Command
-) -> None:
+def test_the_command_refuses_a_file_of_another_backbone_in_one_line(data_dir: Path, tmp_path: Path) -> None:
     path = data_dir / "weights" / "imagenet_keras" / "mobilenet_v2_1.0_224_notop_dequantised.h5"
-    done = dslite_command(
-        "export",
-        "--backbone",
-        "mobilenet",
-        "--exporter",
-        "tflite-float32",
-        "--weights",
-        path,
-        "-o",
-        tmp_path / "m.tflite",
-    )
+    done = _export("mobilenet", path, tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert "expected the 3,228,864 parameters of mobilenet:alpha=1.0 without its classifier, got 2,257,984" in line

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,23 @@ import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
+from backbones import in_ci_or_nightly
+from systems import (
+    System,
+    Untrained,
+    check_what_stays_computes_as_if_what_is_gone_were_constant,
+    compressed,
+    on_grid,
+)
 
 from dslite.deploy import tflite_file
 from dslite.deploy.runtime import open_session
-from dslite.model.convert import to_tflite
 from dslite.model.graph import count_macs, trace
 from dslite.model.keras import keras
 from dslite.model.layers import ImageNetScaling
+from dslite.model.surgery import backbone_of
 from dslite.registry import get_with_options, registry
+from dslite_plugins.compressors.state import kernels_of
 
 # Parameters, and multiply-accumulates at 224 px, both without classifier. The parameters are those of the Keras
 # Applications table less the classifier (see WITH_CLASSIFIER); the multiply-accumulates are convolution arithmetic:
@@ -86,11 +96,20 @@ PUBLISHED = {
     "mobilenet_v2:alpha=0.35": 59,
 }
 
-SLOW_FAMILIES = ("inception", "densenet", "nasnet", "efficientnet", "mobilenet_v3_large")
+MADE = ("mobilenet:alpha=0.25", "mobilenet_v2:alpha=0.35", "mobilenet_v3_small:alpha=0.75")
+"""Of other widths: in CI too, for they are small."""
 
 
-def _quick_and_slow() -> list[Any]:
-    return [pytest.param(name, marks=pytest.mark.slow if name.startswith(SLOW_FAMILIES) else ()) for name in ALL]
+@pytest.fixture(scope="module")
+def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A backbone's system, built, folded and exported once for all tests of it, which follow each other."""
+    yield System(request.param, tmp_path_factory.mktemp("system"))
+    keras.backend.clear_session()
+
+
+def each(names: Iterable[str], **quick: tuple[str, ...]) -> pytest.MarkDecorator:
+    parameters = in_ci_or_nightly(names, *MADE, **quick)
+    return pytest.mark.parametrize("system", parameters, indirect=True, scope="module")
 
 
 def _build(name: str, weights: str | None = None, size: int | None = None) -> Any:
@@ -109,27 +128,23 @@ def test_the_parameters_are_kerass_table_less_the_classifier() -> None:
         assert ALL[name][0] == with_classifier - classifier, name
 
 
-@pytest.mark.parametrize("name", _quick_and_slow())
-def test_parameters_and_features_of_the_smallest_picture(name: str) -> None:
-    record, options = get_with_options("backbones", name)
-    model = _build(name)
-    assert model.count_params() == ALL[name][0]
+@each(ALL)
+def test_parameters_and_features_of_the_smallest_picture(system: System) -> None:
+    record, options = get_with_options("backbones", system.name)
+    model = _build(system.name)
+    assert model.count_params() == ALL[system.name][0]
     assert min(model.output_shape[1:3]) >= 1
     if all(options[o.name] == o.default for o in record.options):
         assert model.output_shape[-1] == record.n_features
     with pytest.raises(ValueError, match=r"at least|Negative dimension"):
-        _build(name, size=record.min_size_px - 1)
-    keras.backend.clear_session()
+        _build(system.name, size=record.min_size_px - 1)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ALL)
-def test_macs_of_the_graph_and_of_the_file(name: str, tmp_path: Path) -> None:
-    model, expected = _build(name, size=224), ALL[name][1]
-    (tmp_path / "m.tflite").write_bytes(to_tflite(model))
-    assert count_macs(trace(model)) == pytest.approx(expected, rel=1e-3)
-    assert tflite_file.read(tmp_path / "m.tflite").macs == pytest.approx(expected, rel=1e-3)
-    keras.backend.clear_session()
+@each(ALL)
+def test_macs_of_the_graph_and_of_the_file(system: System) -> None:
+    expected = ALL[system.name][1]
+    assert count_macs(trace(system.backbone)) == pytest.approx(expected, rel=1e-3)
+    assert tflite_file.read(system.file).macs == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -139,6 +154,43 @@ def test_macs_are_near_what_is_published(name: str) -> None:
     assert (ALL[name][1] + classifier) / 1e6 == pytest.approx(PUBLISHED[name], rel=0.015)
 
 
+# -- folding and compressing ------------------------------------------------------------------------------
+
+
+@each(registry().names("backbones"), quick=("squeezenet_v1",))
+def test_a_folded_model_computes_the_same_without_batch_normalisation(system: System) -> None:
+    cnn, new = system.cnn, system.folded
+    x = np.random.default_rng(0).uniform(0, 255, (2, *cnn.input_shape[1:])).astype(np.float32)
+    expected = _features(cnn, x)
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in backbone_of(new).layers)
+    # Float32 sums in another order; in deep networks with random weights and swish that grows.
+    assert np.allclose(_features(new, x), expected, rtol=1e-2, atol=1e-2 * np.abs(expected).max())
+    assert count_macs(trace(new)) == count_macs(trace(cnn))
+    assert new.count_params() <= cnn.count_params()
+    assert any(isinstance(layer, keras.layers.BatchNormalization) for layer in backbone_of(cnn).layers) == (
+        system.name not in ("vgg16", "vgg19", "squeezenet_v1")
+    )  # the old one is as it was
+
+
+def _features(cnn: Any, x: Any) -> Any:
+    return np.asarray(keras.Model(cnn.input, cnn.get_layer("pooling").output)(x, training=False))
+
+
+@each(registry().names("backbones"))
+def test_what_stays_computes_as_if_what_is_gone_were_constant(system: System) -> None:
+    check_what_stays_computes_as_if_what_is_gone_were_constant(system.folded)
+
+
+@each(registry().names("backbones"))
+def test_every_backbone_is_given_back_whole_by_training_in_wrappers(system: System) -> None:
+    expected = system.folded
+    new = compressed("qat:epochs=1", system.cnn, Untrained(system.cnn.input_shape[1]))
+    assert [layer.name for layer in backbone_of(new).layers] == [layer.name for layer in backbone_of(expected).layers]
+    for got, wanted in zip(kernels_of(new), kernels_of(expected), strict=True):
+        assert on_grid(got)
+        assert np.abs(got - wanted).max() <= np.abs(wanted).max() / 127
+
+
 # -- scaling ----------------------------------------------------------------------------------------------
 
 
@@ -146,9 +198,9 @@ def test_macs_are_near_what_is_published(name: str) -> None:
     ("name", "function"),
     [
         ("mobilenet_v3_small", "MobileNetV3Small"),
-        pytest.param("mobilenet_v3_large", "MobileNetV3Large", marks=pytest.mark.slow),
+        pytest.param("mobilenet_v3_large", "MobileNetV3Large", marks=pytest.mark.nightly),
         pytest.param("efficientnet_b0", "EfficientNetB0", marks=pytest.mark.slow),
-        pytest.param("efficientnet_v2_b0", "EfficientNetV2B0", marks=pytest.mark.slow),
+        pytest.param("efficientnet_v2_b0", "EfficientNetV2B0", marks=pytest.mark.nightly),
     ],
 )
 def test_scaling_outside_equals_keras_own_inside(name: str, function: str) -> None:
@@ -193,8 +245,7 @@ def test_scaling_is_that_of_keras_preprocess_input(name: str) -> None:
 # -- export -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v3_small", "nasnet_mobile"])
+@pytest.mark.parametrize("name", in_ci_or_nightly(["efficientnet_b0", "mobilenet_v3_small", "nasnet_mobile"]))
 @pytest.mark.parametrize("exporter", ["hdf5", "savedmodel", "tflite-float32"])
 def test_activations_and_layers_of_their_own_go_through_every_exporter(
     name: str, exporter: str, tmp_path: Path
