@@ -3,12 +3,14 @@
 import atexit
 import contextlib
 import csv
+import importlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,8 @@ settings.register_profile("dslite", deadline=None)
 settings.load_profile("dslite")
 
 # No test may use, fill or clear the cache of whoever runs the tests; commands started by tests inherit this.
+for _name in ("DSLITE_DEBUG", "DSLITE_DISABLE", "DSLITE_ANDROID"):
+    os.environ.pop(_name, None)
 os.environ["DSLITE_CACHE"] = tempfile.mkdtemp(prefix="dslite-test-cache-")
 atexit.register(shutil.rmtree, os.environ["DSLITE_CACHE"], ignore_errors=True)
 
@@ -136,16 +140,56 @@ def run_dslite(
     )
 
 
+Environment = dict[str, str | None]
+
+
+@contextlib.contextmanager
+def _plugins_seen(environment: Environment) -> Iterator[None]:
+    """Let this process see the plugins that a process would see which starts in this environment, and no others after.
+
+    Modules and entry points in the folders of its PYTHONPATH; DSLITE_DISABLE is read when plugins are loaded.
+    """
+    folders = [folder for folder in (environment.get("PYTHONPATH") or "").split(os.pathsep) if folder]
+    if not folders and "DSLITE_DISABLE" not in environment:
+        yield
+        return
+    path, modules = list(sys.path), set(sys.modules)
+    sys.path[:0] = folders
+    importlib.invalidate_caches()
+    registry.cache_clear()
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        for name in set(sys.modules) - modules:
+            if str(getattr(sys.modules[name], "__file__", None)).startswith(tuple(folders)):
+                del sys.modules[name]
+        importlib.invalidate_caches()
+        registry.cache_clear()
+
+
+@contextlib.contextmanager
+def _tensorflow_as_it_was() -> Iterator[None]:
+    """Undo what commands ask of TensorFlow for the rest of their process: to refuse what is drawn without a seed."""
+    try:
+        yield
+    finally:
+        if "tensorflow" in sys.modules:
+            from tensorflow.python.framework import config
+
+            config.disable_op_determinism()
+
+
 def invoke(
-    *words: object, cwd: Path | None = None, environment: dict[str, str | None] | None = None
+    *words: object, cwd: Path | None = None, environment: Environment | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in this process, as the console script does, but for its signal handlers; no terminal.
 
     Args:
         words: of the command line, behind `dslite`.
         cwd: working folder while it runs.
-        environment: variables that are set while it runs, or unset where None. What is read when a process starts, such
-            as PYTHONPATH, needs `run_dslite`.
+        environment: variables that are set while it runs, or unset where None; plugins on its PYTHONPATH are seen.
+            Anything else that is read when a process starts needs `run_dslite`.
     """
     from dslite import cli
 
@@ -155,7 +199,10 @@ def invoke(
             stack.enter_context(contextlib.chdir(cwd))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(sys, "argv", ["dslite", *arguments])
+        patch.setattr(sys.modules["__main__"], "__package__", None)  # else click says `python -m pytest.dslite`
         out, err, _ = stack.enter_context(CliRunner().isolation(env=environment))
+        stack.enter_context(_plugins_seen(environment or {}))
+        stack.enter_context(_tensorflow_as_it_was())
         try:
             code = cli._run()
         except SystemExit as end:
@@ -163,6 +210,26 @@ def invoke(
         sys.stdout.flush()
         sys.stderr.flush()
     return subprocess.CompletedProcess(arguments, int(code or 0), out.getvalue().decode(), err.getvalue().decode())
+
+
+def said(done: "subprocess.CompletedProcess[str]", errors: str | None = "") -> str:
+    """Give what a command wrote that succeeded, with no more on standard error than this; None: with anything."""
+    assert done.returncode == 0, done.stderr
+    assert errors is None or done.stderr == errors
+    return done.stdout
+
+
+def told_json(*words: object, environment: Environment | None = None) -> Any:
+    """Give what a command without complaint tells with `--json`."""
+    return json.loads(said(invoke(*words, "--json", environment=environment)))
+
+
+def assert_refused(done: "subprocess.CompletedProcess[str]", *facts: str, code: int = 2) -> None:
+    """A command that was refused says so in one line on standard error, with these facts; notes may stand before it."""
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
+    assert line.startswith("error: ")
+    assert [fact for fact in facts if fact not in line] == [], line
 
 
 @pytest.fixture

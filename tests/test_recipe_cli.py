@@ -1,13 +1,13 @@
 import json
-import subprocess
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from conftest import assert_refused, invoke, said, told_json
 
 from dslite import recipes
 from dslite.cli.recipes import TRAINING_SETTINGS, SectionedCommand, training_options
@@ -16,67 +16,58 @@ from dslite.errors import SpecError, UserError
 from dslite.recipe import AugmentSpec, ChunkSpec, FrontendSpec, HeadSpec, TrainingRecipe, TrainSpec
 from dslite.registry import registry
 
-Dslite = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def _sound(done: subprocess.CompletedProcess[str]) -> str:
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
 # -- dslite recipe ------------------------------------------------------------------------------------
 
 
-def test_show_without_a_name_lists_the_published_recipes(dslite_command: Dslite) -> None:
-    header, *rows = _sound(dslite_command("recipe", "show")).splitlines()
+def test_show_without_a_name_lists_the_published_recipes() -> None:
+    header, *rows = said(invoke("recipe", "show")).splitlines()
     assert header.split() == ["RECIPE", "DATA", "SET"]
     assert [row.split()[0] for row in rows] == recipes.names()
-    listed = json.loads(_sound(dslite_command("recipe", "show", "--json")))
+    listed = told_json("recipe", "show")
     assert [f"{entry['name']} {entry['title']}" for entry in listed] == [" ".join(row.split()) for row in rows]
 
 
-def test_what_show_prints_is_a_file_to_edit(dslite_command: Dslite, tmp_path: Path) -> None:
-    shown = _sound(dslite_command("recipe", "show", "ccs"))
+def test_what_show_prints_is_a_file_to_edit(tmp_path: Path) -> None:
+    shown = said(invoke("recipe", "show", "ccs"))
     mine = tmp_path / "my.toml"
     mine.write_text(shown)
     assert shown.startswith("# COVID-19 cough")
     assert recipes.read(mine) == recipes.read("ccs")
-    assert _sound(dslite_command("recipe", "show", mine)) == shown
+    assert said(invoke("recipe", "show", mine)) == shown
     mine.write_text(shown.replace("n_hidden = 512", "n_hidden = 99"))
     assert recipes.read(mine) == replace(recipes.read("ccs"), head=HeadSpec(99))
-    assert json.loads(_sound(dslite_command("recipe", "show", "ccs", "--json"))) == to_json(recipes.read("ccs"))
+    assert told_json("recipe", "show", "ccs") == to_json(recipes.read("ccs"))
 
 
-def test_show_completes_a_file_that_says_little(dslite_command: Dslite, tmp_path: Path) -> None:
+def test_show_completes_a_file_that_says_little(tmp_path: Path) -> None:
     mine = tmp_path / "my.toml"
     mine.write_text("# Dogs and cats.\n\n[training]\nbatch_size = 5\n")
-    shown = _sound(dslite_command("recipe", "show", mine))
+    shown = said(invoke("recipe", "show", mine))
     assert shown.startswith("# Dogs and cats.\n")
     assert set(tomllib.loads(shown)) == {name for name, _ in to_json(TrainingRecipe()).items()}
     assert tomllib.loads(shown)["training"] == to_json(TrainSpec(batch_size=5))
 
 
-def test_check_sums_a_sound_recipe_up_in_a_line(dslite_command: Dslite, tmp_path: Path) -> None:
+def test_check_sums_a_sound_recipe_up_in_a_line(tmp_path: Path) -> None:
     mine = tmp_path / "my.toml"
     mine.write_text('backbone = "mobilenet:alpha=0.5"\nweights = "none"\n[chunk]\nlength_s = 2.5\n')
-    said = _sound(dslite_command("recipe", "check", mine))
-    assert said == (
+    assert said(invoke("recipe", "check", mine)) == (
         f"{mine}: OK: mobilenet:alpha=0.5, weights none, chunks of 2.5 s, 224 px, adam 0.001, 40 + 20 epochs, "
         "no augmentation\n"
     )
-    assert json.loads(_sound(dslite_command("recipe", "check", mine, "--json"))) == {
+    assert told_json("recipe", "check", mine) == {
         "recipe": str(mine),
         "problems": [],
     }
 
 
-def test_check_tells_all_that_is_not_installed_or_does_not_fit(dslite_command: Dslite, tmp_path: Path) -> None:
+def test_check_tells_all_that_is_not_installed_or_does_not_fit(tmp_path: Path) -> None:
     mine = tmp_path / "my.toml"
     mine.write_text(
         'backbone = "mobilenet:alpha=0.5"\nweights = "no.h5"\n'
         '[frontend]\nsize_px = 16\n[augmentation]\naugmenters = ["cutmicks:x=1"]\n'
     )
-    done = dslite_command("recipe", "check", mine)
+    done = invoke("recipe", "check", mine)
     assert (done.returncode, done.stdout) == (2, "")
     *problems, end = done.stderr.splitlines()
     assert [line.startswith(f"{mine}: ") for line in problems] == [True] * 3
@@ -84,7 +75,7 @@ def test_check_tells_all_that_is_not_installed_or_does_not_fit(dslite_command: D
     assert "weights: expected none, imagenet or a weight file, got 'no.h5'" in problems[1]
     assert "[augmentation] augmenters: no augmenter is named 'cutmicks'" in problems[2]
     assert end == f"error: {mine}: 3 problems, listed above"
-    done = dslite_command("recipe", "check", mine, "--json")
+    done = invoke("recipe", "check", mine, "--json")
     assert done.returncode == 2
     assert json.loads(done.stdout)["problems"] == problems
 
@@ -98,26 +89,25 @@ def test_check_tells_all_that_is_not_installed_or_does_not_fit(dslite_command: D
         ("[training", "expected TOML: "),
     ],
 )
-def test_check_tells_one_fault_in_one_line(dslite_command: Dslite, tmp_path: Path, text: str, message: str) -> None:
+def test_check_tells_one_fault_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     mine = tmp_path / "my.toml"
     mine.write_text(text)
-    done = dslite_command("recipe", "check", mine)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert f"error: {mine}: {message}" in done.stderr
+    done = invoke("recipe", "check", mine)
+    assert_refused(done, f"error: {mine}: {message}")
 
 
 @pytest.mark.parametrize("name", recipes.names())
-def test_every_published_recipe_can_be_trained_with_what_dslite_brings(dslite_command: Dslite, name: str) -> None:
+def test_every_published_recipe_can_be_trained_with_what_dslite_brings(name: str) -> None:
     if "cutmix" not in registry().names("augmenters"):
         pytest.skip("dslite's augmenters are not installed here")
-    assert _sound(dslite_command("recipe", "check", name)).startswith(f"{name}: OK: densenet121, weights imagenet, ")
+    assert said(invoke("recipe", "check", name)).startswith(f"{name}: OK: densenet121, weights imagenet, ")
 
 
-def test_import_writes_a_recipe_and_tells_what_differs(dslite_command: Dslite, tmp_path: Path) -> None:
+def test_import_writes_a_recipe_and_tells_what_differs(tmp_path: Path) -> None:
     settings, classes, mine = tmp_path / "hp_config.json", tmp_path / "class_config.json", tmp_path / "my.toml"
     settings.write_text('{"basemodel_name": ["vgg16"], "num_units": [64], "stft_window_size": [0.128], "xyz": [1, 2]}')
     classes.write_text('{"wet": "Wet\\ncough", "dry": "dry"}')
-    done = dslite_command("recipe", "import", settings, "--classes", classes, "-o", mine)
+    done = invoke("recipe", "import", settings, "--classes", classes, "-o", mine)
     assert (done.returncode, done.stdout) == (0, "")
     told = done.stderr.splitlines()
     assert "the file: a grid of 2 combinations; a recipe is one: the first of each list is taken" in told
@@ -130,7 +120,7 @@ def test_import_writes_a_recipe_and_tells_what_differs(dslite_command: Dslite, t
     )
     recipe = recipes.read(mine)
     assert (recipe.backbone, recipe.head.n_hidden, recipe.frontend.window_s) == ("vgg16", 64, 0.128)
-    printed = dslite_command("recipe", "import", settings, "--classes", classes)
+    printed = invoke("recipe", "import", settings, "--classes", classes)
     assert (printed.returncode, printed.stdout) == (0, mine.read_text())
     assert printed.stderr.splitlines() == told[:-1]
 
@@ -147,11 +137,8 @@ def test_import_writes_a_recipe_and_tells_what_differs(dslite_command: Dslite, t
         ("shw", "No such command 'shw'"),
     ],
 )
-def test_a_wrong_request_ends_with_2_and_one_line(dslite_command: Dslite, line: str, message: str) -> None:
-    done = dslite_command("recipe", *line.split())
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("error: ")
-    assert message in done.stderr
+def test_a_wrong_request_ends_with_2_and_one_line(line: str, message: str) -> None:
+    assert_refused(invoke("recipe", *line.split()), message)
 
 
 # -- the options of training --------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import assert_refused, invoke, run_dslite, said, told_json
 from distributions import install
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +15,7 @@ from rich.console import Console
 
 from dslite.cli import console
 from dslite.errors import PluginError, SpecError, UnknownNameError
+from dslite.lazy import HEAVY
 from dslite.loading import Kind, Plugin, _check_names
 from dslite.records import Augmenter, Option, OptionValue, Target
 from dslite.registry import Registry, parse_name, resolve_options
@@ -171,23 +172,12 @@ def test_a_plugin_of_that_name_that_failed_is_told_first_with_its_reason() -> No
 # -- isolation: real distributions, found by the real command -------------------------------------------------
 
 
-def _dslite(site: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dslite", *arguments],
-        env={k: v for k, v in os.environ.items() if not k.startswith("DSLITE_")}
-        | {"PYTHONPATH": str(site)}
-        | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def _dslite(site: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return invoke(*words, environment={"PYTHONPATH": str(site), **environment})
 
 
 def _plugins(site: Path, **environment: str) -> list[dict[str, Any]]:
-    done = _dslite(site, "plugins", "--json", **environment)
-    assert (done.returncode, done.stderr) == (0, "")
-    found: list[dict[str, Any]] = json.loads(done.stdout)
+    found: list[dict[str, Any]] = told_json("plugins", environment={"PYTHONPATH": str(site), **environment})
     for plugin in found:
         plugin.pop("load_s")
     return found
@@ -337,16 +327,20 @@ _BAD = {
 
 @pytest.mark.parametrize(("source", "reason"), _BAD.values(), ids=_BAD)
 def test_a_bad_plugin_is_told_with_its_reason_and_the_others_live_on(
-    tmp_path: Path, installed: list[dict[str, Any]], source: str | None, reason: list[str]
+    tmp_path: Path,
+    installed: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    source: str | None,
+    reason: list[str],
 ) -> None:
+    for name in [*HEAVY, "dslite.model.keras"]:  # as in a process that has just begun
+        monkeypatch.delitem(sys.modules, name, raising=False)
     install(tmp_path, "bad", source or "")
     if source is None:
         (tmp_path / "bad.py").unlink()
-    listed = _dslite(tmp_path, "list")
-    assert listed.returncode == 0
-    assert {"densenet121", "tflite-float32", "host-litert"} <= set(listed.stdout.split())
-    assert "lab-" not in listed.stdout
-    assert listed.stderr == "not loaded: bad (`dslite plugins` says why)\n"
+    listed = said(_dslite(tmp_path, "list"), "not loaded: bad (`dslite plugins` says why)\n")
+    assert {"densenet121", "tflite-float32", "host-litert"} <= set(listed.split())
+    assert "lab-" not in listed
 
     *others, bad = _plugins(tmp_path)
     assert others == installed
@@ -357,13 +351,10 @@ def test_a_bad_plugin_is_told_with_its_reason_and_the_others_live_on(
 
 def test_a_bad_plugin_is_told_wherever_a_user_may_miss_it(tmp_path: Path) -> None:
     install(tmp_path, "bad", "import no_such_library\n")
-    table = _dslite(tmp_path, "plugins")
-    assert table.returncode == 0
-    (line,) = [line for line in table.stdout.splitlines() if line.startswith("bad ")]
+    table = said(_dslite(tmp_path, "plugins"))
+    (line,) = [line for line in table.splitlines() if line.startswith("bad ")]
     assert "FAILED: ModuleNotFoundError: No module named 'no_such_library'" in line
-    missed = _dslite(tmp_path, "show", "lab-bench")
-    assert missed.returncode == 2
-    assert "not loaded: bad (`dslite plugins` says why)" in missed.stderr
+    assert_refused(_dslite(tmp_path, "show", "lab-bench"), "not loaded: bad (`dslite plugins` says why)")
 
 
 @pytest.mark.parametrize("name", [*(f"lab{c}bench" for c in ":,*?=[]/\\ \t\n"), "", " lab"])
@@ -394,7 +385,7 @@ def test_a_failure_names_the_place_when_asked(tmp_path: Path) -> None:
 def test_a_signal_while_a_plugin_loads_ends_the_process_and_is_no_failure(tmp_path: Path) -> None:
     ends = "import os, signal, time\n\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(60)\n"
     install(tmp_path, "ends", ends)
-    assert _dslite(tmp_path, "plugins").returncode == 128 + 15
+    assert run_dslite("plugins", environment={"PYTHONPATH": str(tmp_path)}).returncode == 128 + 15
 
 
 def test_a_good_plugin_stands_beside_bad_ones(tmp_path: Path, installed: list[dict[str, Any]]) -> None:
@@ -412,10 +403,8 @@ def test_a_good_plugin_stands_beside_bad_ones(tmp_path: Path, installed: list[di
         "error": None,
         "provides": {"exporters": ["lab-file"], "targets": ["lab-bench"]},
     }
-    shown = json.loads(_dslite(tmp_path, "show", "lab-bench", "--json").stdout)
-    assert [(s["kind"], s["name"], s["suffixes"], s["plugin"]) for s in shown] == [
-        ("target", "lab-bench", [".lab"], "lab")
-    ]
+    (shown,) = json.loads(_dslite(tmp_path, "show", "lab-bench", "--json").stdout)
+    assert (shown["kind"], shown["suffixes"], shown["plugin"]) == ("target", [".lab"], "lab")
     assert "lab-file" in _dslite(tmp_path, "list", "exporters").stdout
 
 

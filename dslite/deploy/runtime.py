@@ -1,5 +1,6 @@
 """Open an exported file in the runtime it belongs to, and run it in this process."""
 
+import contextlib
 import importlib
 from collections import Counter
 from collections.abc import Callable
@@ -114,11 +115,12 @@ def litert_coverage(path: Path, threads: int) -> Coverage:
 
 
 def set_tensorflow_threads(threads: int) -> None:
-    """Let TensorFlow use so many threads; only before its first operation in this process."""
+    """Let TensorFlow use so many threads; after its first operation in this process, those it has are kept."""
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def open_model(model: Any) -> Session:
