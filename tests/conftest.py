@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +140,7 @@ def run_dslite(
     )
 
 
-Environment = dict[str, str | None]
+Environment = Mapping[str, str | None]
 
 
 @contextlib.contextmanager
