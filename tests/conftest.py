@@ -64,8 +64,7 @@ def real_audio(data_dir: Path) -> list[Path]:
     paths: list[Path] = []
     for name in _SETS:
         folder = data_dir / "audio" / name
-        with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
-            rows = sorted(csv.DictReader(file), key=lambda row: (float(row["seconds"]), row["file"]))
+        rows = sorted(csv_rows(folder / "manifest.csv"), key=lambda row: (float(row["seconds"]), row["file"]))
         picks = np.linspace(0, len(rows) - 1, _FILES_PER_SET).round().astype(int)
         paths += [folder / rows[i]["file"] for i in picks]
     return paths
@@ -169,8 +168,12 @@ def _plugins_seen(environment: Environment) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _tensorflow_as_it_was() -> Iterator[None]:
-    """Undo what commands ask of TensorFlow for the rest of their process: to refuse what is drawn without a seed."""
+def _tensorflow_as_new() -> Iterator[None]:
+    """Let Keras number layers from one, and take back that TensorFlow refuses what is drawn without a seed."""
+    if "tf_keras" in sys.modules:
+        from dslite.model.keras import keras
+
+        keras.backend.reset_uids()
     try:
         yield
     finally:
@@ -202,7 +205,7 @@ def invoke(
         patch.setattr(sys.modules["__main__"], "__package__", None)  # else click says `python -m pytest.dslite`
         out, err, _ = stack.enter_context(CliRunner().isolation(env=environment))
         stack.enter_context(_plugins_seen(environment or {}))
-        stack.enter_context(_tensorflow_as_it_was())
+        stack.enter_context(_tensorflow_as_new())
         try:
             code = cli._run()
         except SystemExit as end:
@@ -230,6 +233,24 @@ def assert_refused(done: "subprocess.CompletedProcess[str]", *facts: str, code: 
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
     assert line.startswith("error: ")
     assert [fact for fact in facts if fact not in line] == [], line
+
+
+@contextlib.contextmanager
+def file_size_limited(n_bytes: int) -> Iterator[None]:
+    """Let writes beyond so many bytes of a file fail: as on a full disk, on every machine, and without one to fill."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.fixture

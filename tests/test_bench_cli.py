@@ -126,7 +126,7 @@ def test_interrupting_ends_the_child_keeps_what_was_measured_and_cleans_up(
     temporary.mkdir()
     long = small_system.path("whole", "tflite-float32")
     # The first file ends by its time limit, the second is interrupted long before its own.
-    command = ["bench", foreign, long, "--runs", 10**9, "--max-seconds", 10, "--no-memory", "-o", report]
+    command = ["bench", foreign, long, "--runs", 10**9, "--max-seconds", 5, "--no-memory", "-o", report]
     with subprocess.Popen(
         [*HEEDS_SIGINT, *map(str, command)],
         env={**os.environ, "TMPDIR": str(temporary)},
