@@ -21,34 +21,15 @@ RATE = 16_000
 # librosa.load imports audioread, and that Python's own aifc, whose days are counted.
 librosa_loads = pytest.mark.filterwarnings("ignore:.*(aifc|audioop|sunau).*:DeprecationWarning")
 
+STEPS = {"PCM_16": 1 / 32_768, "PCM_24": 1 / 8_388_608, "FLOAT": 0, "DOUBLE": 0}
 LOSSLESS = [
-    pytest.param("WAV", "PCM_16", 1 / 32_768, id="wav-pcm16"),
-    pytest.param("WAV", "PCM_24", 1 / 8_388_608, id="wav-pcm24"),
-    pytest.param("WAV", "FLOAT", 0, id="wav-float"),
-    pytest.param("WAV", "DOUBLE", 0, id="wav-double"),
-    pytest.param("WAVEX", "PCM_16", 1 / 32_768, id="wavex"),
-    pytest.param("RF64", "PCM_16", 1 / 32_768, id="rf64"),
-    pytest.param("W64", "PCM_16", 1 / 32_768, id="w64"),
-    pytest.param("AIFF", "PCM_16", 1 / 32_768, id="aiff"),
-    pytest.param("AU", "PCM_16", 1 / 32_768, id="au"),
-    pytest.param("CAF", "PCM_16", 1 / 32_768, id="caf"),
-    pytest.param("FLAC", "PCM_16", 1 / 32_768, id="flac-16"),
-    pytest.param("FLAC", "PCM_24", 1 / 8_388_608, id="flac-24"),
+    *(("WAV", subtype) for subtype in STEPS),
+    *((kind, "PCM_16") for kind in ("WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC")),
+    ("FLAC", "PCM_24"),
 ]
-LOSSY = [
-    pytest.param("OGG", "VORBIS", id="ogg-vorbis"),
-    pytest.param("OGG", "OPUS", id="ogg-opus"),
-    pytest.param("MP3", "MPEG_LAYER_III", id="mp3"),
-]
-EVERY_CONTAINER = [
-    ("WAV", "PCM_16"),
-    ("WAV", "FLOAT"),
-    ("AIFF", "PCM_16"),
-    ("FLAC", "PCM_16"),
-    ("OGG", "VORBIS"),
-    ("OGG", "OPUS"),
-    ("MP3", "MPEG_LAYER_III"),
-]
+LOSSY = [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")]
+EVERY_CONTAINER = [("WAV", "PCM_16"), ("WAV", "FLOAT"), ("AIFF", "PCM_16"), ("FLAC", "PCM_16"), *LOSSY]
+TRUNCATED = [*LOSSLESS, ("WAV", "ULAW"), ("WAV", "MS_ADPCM"), *LOSSY]
 
 
 def tone(hz: float, seconds: float, rate: int = RATE, amplitude: float = 0.5) -> Samples:
@@ -108,13 +89,13 @@ def pcm16(samples: Samples) -> bytes:
 # What is read
 
 
-@pytest.mark.parametrize(("kind", "subtype", "step"), LOSSLESS)
-def test_lossless_file_gives_back_its_samples(tmp_path: Path, kind: str, subtype: str, step: float) -> None:
+@pytest.mark.parametrize(("kind", "subtype"), LOSSLESS)
+def test_lossless_file_gives_back_its_samples(tmp_path: Path, kind: str, subtype: str) -> None:
     sound = tone(440, 1.0) + noise(RATE)
     samples = load(written(tmp_path / "sound.bin", sound, RATE, subtype, kind), RATE)
     assert samples.dtype == np.float32
     assert samples.shape == (RATE,)
-    np.testing.assert_allclose(samples, sound, rtol=0, atol=step)
+    np.testing.assert_allclose(samples, sound, rtol=0, atol=STEPS[subtype])
 
 
 @pytest.mark.parametrize(("kind", "subtype"), LOSSY)
@@ -294,18 +275,11 @@ def test_mp3_that_does_not_tell_its_length_is_read(tmp_path: Path) -> None:
 # What is refused
 
 
-def test_missing_file_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_file_or_empty_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").touch()
     assert "no such file" in refusal(tmp_path / "missing.wav")
-
-
-def test_folder_is_refused(tmp_path: Path) -> None:
     assert "folder" in refusal(tmp_path)
-
-
-def test_empty_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "empty.wav"
-    path.touch()
-    assert "empty" in refusal(path)
+    assert "empty" in refusal(tmp_path / "empty.wav")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -316,17 +290,13 @@ def test_file_without_permission_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", sorted(SUFFIXES | {".gsm", ".raw", ".snd", ".txt", ".vox", ""}))
-def test_text_is_refused_whatever_its_name(tmp_path: Path, suffix: str) -> None:
+def test_text_and_random_bytes_are_refused_whatever_their_name(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"text{suffix}"
     path.write_text("This is no sound.\n" * 100, encoding="utf-8")
     assert "expected audio" in refusal(path)
-
-
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
-def test_random_bytes_are_refused(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"garbage{suffix}"
-    path.write_bytes(np.random.default_rng(0).bytes(20_000))
-    assert "expected audio" in refusal(path)
+    if suffix in SUFFIXES:
+        path.write_bytes(np.random.default_rng(0).bytes(20_000))
+        assert "expected audio" in refusal(path)
 
 
 @pytest.mark.parametrize(("kind", "subtype"), EVERY_CONTAINER)
@@ -335,25 +305,6 @@ def test_header_alone_is_refused(tmp_path: Path, kind: str, subtype: str, n_byte
     path = written(tmp_path / "header.bin", noise(RATE), RATE, subtype, kind)
     path.write_bytes(path.read_bytes()[:n_bytes])
     refusal(path)
-
-
-TRUNCATED = [
-    pytest.param("WAV", "PCM_16", id="wav-pcm16"),
-    pytest.param("WAV", "PCM_24", id="wav-pcm24"),
-    pytest.param("WAV", "FLOAT", id="wav-float"),
-    pytest.param("WAV", "ULAW", id="wav-mu-law"),
-    pytest.param("WAV", "MS_ADPCM", id="wav-adpcm"),
-    pytest.param("WAVEX", "PCM_16", id="wavex"),
-    pytest.param("RF64", "PCM_16", id="rf64"),
-    pytest.param("W64", "PCM_16", id="w64"),
-    pytest.param("AIFF", "PCM_16", id="aiff"),
-    pytest.param("AU", "PCM_16", id="au"),
-    pytest.param("CAF", "PCM_16", id="caf"),
-    pytest.param("FLAC", "PCM_16", id="flac"),
-    pytest.param("OGG", "VORBIS", id="ogg-vorbis"),
-    pytest.param("OGG", "OPUS", id="ogg-opus"),
-    pytest.param("MP3", "MPEG_LAYER_III", id="mp3"),
-]
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.95])
@@ -430,14 +381,14 @@ def test_native_libraries_stay_silent(tmp_path: Path, capfd: pytest.CaptureFixtu
 # What is told without decoding
 
 
-@pytest.mark.parametrize(("kind", "subtype"), [p.values[:2] for p in [*LOSSLESS, *LOSSY]])
+@pytest.mark.parametrize(("kind", "subtype"), [*LOSSLESS, *LOSSY])
 def test_sound_file_passes_the_check(tmp_path: Path, kind: str, subtype: str) -> None:
     for n in (1, 1000, 3 * RATE):
         check(written(tmp_path / f"{n}.bin", noise(n), RATE, subtype, kind))
 
 
 @settings(max_examples=60)
-@given(container=st.sampled_from([p.values for p in TRUNCATED]), kept=st.floats(0, 1), exactly=st.booleans())
+@given(container=st.sampled_from(TRUNCATED), kept=st.floats(0, 1), exactly=st.booleans())
 def test_the_check_refuses_what_loading_refuses(
     container: tuple[str, str], kept: float, exactly: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
