@@ -3,6 +3,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -14,7 +15,6 @@ from dslite.cli.recipes import TRAINING_SETTINGS, SectionedCommand, training_opt
 from dslite.codec import to_json
 from dslite.errors import SpecError, UserError
 from dslite.recipe import AugmentSpec, ChunkSpec, FrontendSpec, HeadSpec, TrainingRecipe, TrainSpec
-from dslite.registry import registry
 
 # -- dslite recipe ------------------------------------------------------------------------------------
 
@@ -92,15 +92,12 @@ def test_check_tells_all_that_is_not_installed_or_does_not_fit(tmp_path: Path) -
 def test_check_tells_one_fault_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     mine = tmp_path / "my.toml"
     mine.write_text(text)
-    done = invoke("recipe", "check", mine)
-    assert_refused(done, f"error: {mine}: {message}")
+    assert_refused(invoke("recipe", "check", mine), f"error: {mine}: {message}")
 
 
-@pytest.mark.parametrize("name", recipes.names())
-def test_every_published_recipe_can_be_trained_with_what_dslite_brings(name: str) -> None:
-    if "cutmix" not in registry().names("augmenters"):
-        pytest.skip("dslite's augmenters are not installed here")
-    assert said(invoke("recipe", "check", name)).startswith(f"{name}: OK: densenet121, weights imagenet, ")
+def test_every_published_recipe_can_be_trained_with_what_dslite_brings() -> None:
+    for name in recipes.names():
+        assert said(invoke("recipe", "check", name)).startswith(f"{name}: OK: densenet121, weights imagenet, ")
 
 
 def test_import_writes_a_recipe_and_tells_what_differs(tmp_path: Path) -> None:
@@ -108,20 +105,16 @@ def test_import_writes_a_recipe_and_tells_what_differs(tmp_path: Path) -> None:
     settings.write_text('{"basemodel_name": ["vgg16"], "num_units": [64], "stft_window_size": [0.128], "xyz": [1, 2]}')
     classes.write_text('{"wet": "Wet\\ncough", "dry": "dry"}')
     done = invoke("recipe", "import", settings, "--classes", classes, "-o", mine)
-    assert (done.returncode, done.stdout) == (0, "")
+    assert said(done, None) == ""
     told = done.stderr.splitlines()
-    assert "the file: a grid of 2 combinations; a recipe is one: the first of each list is taken" in told
-    assert "stft_window_size = 0.128: carried over; the paper has 0.032 s" in told
-    assert "xyz = 1: left out: the published program knows no such setting" in told
-    assert told[-1] == f"wrote {mine}; what differs from hp_config.json stands above"
-    assert recipes.title(mine) == (
-        "Imported from hp_config.json of DeepSpectrumLite.\n"
-        "Classes, in the order of its model's outputs: wet (Wet cough), dry."
-    )
+    for fact in ("2 combinations", "stft_window_size = 0.128: carried over", "xyz = 1: left out", f"wrote {mine}"):
+        assert [line for line in told if fact in line] != [], fact
+    assert recipes.title(mine).startswith("Imported from hp_config.json of DeepSpectrumLite.\n")
+    assert recipes.title(mine).endswith(": wet (Wet cough), dry.")  # in the order of its model's outputs
     recipe = recipes.read(mine)
     assert (recipe.backbone, recipe.head.n_hidden, recipe.frontend.window_s) == ("vgg16", 64, 0.128)
     printed = invoke("recipe", "import", settings, "--classes", classes)
-    assert (printed.returncode, printed.stdout) == (0, mine.read_text())
+    assert said(printed, None) == mine.read_text()
     assert printed.stderr.splitlines() == told[:-1]
 
 
@@ -161,11 +154,8 @@ def _recipe(words: Sequence[object]) -> TrainingRecipe:
     return recipe
 
 
-def test_without_a_recipe_the_defaults_of_the_records_hold() -> None:
+def test_without_an_option_the_recipe_holds_or_the_defaults_of_the_records() -> None:
     assert _recipe(["--backbone", "vgg16"]) == TrainingRecipe(backbone="vgg16")
-
-
-def test_without_an_option_the_recipe_holds() -> None:
     for name in recipes.names():
         assert _recipe(["--recipe", name]) == recipes.read(name)
 
@@ -207,7 +197,10 @@ OTHERWISE: dict[str, tuple[Sequence[object], object]] = {
     "patience": (["--patience", 6], 6),
     "keep": (["--keep", "last"], "last"),
     "seed": (["--seed", 7], 7),
-    "augmenters": (["--augment", "noise:deviation=9,mixup", "--augment", "cutmix"], None),
+    "augmenters": (
+        ["--augment", "noise:deviation=9,mixup", "--augment", "cutmix"],
+        ("noise:deviation=9", "mixup", "cutmix"),
+    ),
     "sap_a": (["--sap-a", 0.4], 0.4),
     "sap_s": (["--sap-s", 12], 12.0),
     "probability_min": (["--probability-min", 0.2], 0.2),
@@ -217,18 +210,16 @@ OTHERWISE: dict[str, tuple[Sequence[object], object]] = {
 
 
 @pytest.mark.parametrize("setting", TRAINING_SETTINGS, ids=lambda setting: str(setting.parameter))
-@pytest.mark.parametrize("name", ["ccs", None])
-def test_an_option_overrides_its_field_and_no_other(setting: object, name: str | None) -> None:
-    (found,) = [s for s in TRAINING_SETTINGS if s is setting]
-    words, value = OTHERWISE[found.parameter]
-    if found.parameter == "augmenters":
-        value = ("noise:deviation=9", "mixup", "cutmix")
-    base = recipes.read(name) if name else TrainingRecipe(backbone="vgg16")
-    start = ["--recipe", name] if name else ["--backbone", "vgg16"]
-    changed = {found.field: value}
-    if found.table:
-        changed = {found.table: replace(getattr(base, found.table), **changed)}
-    assert _recipe([*start, *words]) == replace(base, **changed)
+def test_an_option_overrides_its_field_and_no_other(setting: Any) -> None:
+    words, value = OTHERWISE[setting.parameter]
+    for base, start in (
+        (recipes.read("ccs"), ["--recipe", "ccs"]),
+        (TrainingRecipe(backbone="vgg16"), ["--backbone", "vgg16"]),
+    ):
+        changed = {setting.field: value}
+        if setting.table:
+            changed = {setting.table: replace(getattr(base, setting.table), **changed)}
+        assert _recipe([*start, *words]) == replace(base, **changed)
 
 
 def test_there_is_an_option_for_each_field_but_two() -> None:
@@ -246,17 +237,11 @@ def test_there_is_an_option_for_each_field_but_two() -> None:
     assert fields - covered == {("frontend", "power_floor"), ("head", "output")}
 
 
-def test_an_option_counts_also_where_it_says_the_default() -> None:
+def test_an_option_counts_also_where_it_says_the_default_and_options_are_taken_together(tmp_path: Path) -> None:
     recipe = _recipe(["--recipe", "css", "--dropout", 0.25, "--optimizer", "adam", "--augment", "none"])
     assert (recipe.head, recipe.training.optimizer) == (HeadSpec(700, 0.25), "adam")
     assert recipe.augmentation.augmenters == ()
-
-
-def test_options_are_taken_together() -> None:
     assert _recipe(["--recipe", "ccs", "--sample-rate", 44100, "--fmax", 20000]).frontend.top_hz == 20000
-
-
-def test_a_file_of_the_users_is_a_recipe_too(tmp_path: Path) -> None:
     (tmp_path / "my.toml").write_text('backbone = "vgg16"\n[head]\ndropout = 0.5\n')
     assert _recipe(["--recipe", tmp_path / "my.toml", "--hidden", 9]).head == HeadSpec(9, 0.5)
 

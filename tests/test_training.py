@@ -394,7 +394,7 @@ def test_every_optimizer_steps_and_goes_on(tmp_path: Path, name: Optimizer) -> N
     assert equal(network.cnn.get_weights(), other.cnn.get_weights())
 
 
-def test_a_checkpoint_leaves_out_what_is_as_it_was_and_says_where_it_is_damaged_or_of_another_model(
+def test_a_checkpoint_leaves_out_what_is_as_it_was_and_says_where_it_does_not_fit(
     tmp_path: Path,
 ) -> None:
     network = network_of()
