@@ -143,7 +143,7 @@ Environment = Mapping[str, str | None]
 
 
 @contextlib.contextmanager
-def _plugins_seen(environment: Environment) -> Iterator[None]:
+def plugins_seen(environment: Environment) -> Iterator[None]:
     """Let this process see the plugins that a process would see which starts in this environment, and no others after.
 
     Modules and entry points in the folders of its PYTHONPATH; DSLITE_DISABLE is read when plugins are loaded.
@@ -204,7 +204,7 @@ def invoke(
         patch.setattr(sys, "argv", ["dslite", *arguments])
         patch.setattr(sys.modules["__main__"], "__package__", None)  # else click says `python -m pytest.dslite`
         out, err, _ = stack.enter_context(CliRunner().isolation(env=environment))
-        stack.enter_context(_plugins_seen(environment or {}))
+        stack.enter_context(plugins_seen(environment or {}))
         stack.enter_context(_tensorflow_as_new())
         try:
             code = cli._run()
@@ -278,6 +278,14 @@ def foreign(small_system: SmallSystem, tmp_path_factory: pytest.TempPathFactory)
 def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment for commands, with the backbone `lab` of two layers as a plugin."""
     return install_backbone(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="module")
+def lab(site: dict[str, str]) -> Iterator[None]:
+    """Let the backbone `lab` be seen by the tests of a module, and by the processes that they start."""
+    with pytest.MonkeyPatch.context() as patch, plugins_seen(site):
+        patch.setenv("PYTHONPATH", site["PYTHONPATH"])
+        yield
 
 
 @pytest.fixture(scope="session")

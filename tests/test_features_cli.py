@@ -8,16 +8,17 @@ import pytest
 from conftest import assert_refused, invoke, said, told_json
 from labelled import LABELS, table
 
+pytestmark = pytest.mark.usefixtures("lab")
 LAB = ("--backbone", "lab", "--weights", "none", "--size", 32)
 
 
-def test_a_file_has_the_mean_of_its_chunks(labels_csv: Path, site: dict[str, str], tmp_path: Path) -> None:
+def test_a_file_has_the_mean_of_its_chunks(labels_csv: Path, tmp_path: Path) -> None:
     picture = ("--chunk", 0.2, "--chunk-hop", 0.1)
     rows = {}
     for level in ("chunk", "file"):
         path = tmp_path / f"{level}.csv"
         words = ("features", labels_csv, *LAB, *picture, "-o", path, "--level", level)
-        told = told_json(*words, environment=site)
+        told = told_json(*words)
         with path.open(encoding="utf-8", newline="") as file:
             rows[level] = list(csv.DictReader(file))
         assert (told["rows"], told["level"], told["path"]) == (len(rows[level]), level, str(path))
@@ -31,13 +32,13 @@ def test_a_file_has_the_mean_of_its_chunks(labels_csv: Path, site: dict[str, str
         assert np.mean(own, axis=0) == pytest.approx([float(row[name]) for name in names], rel=1e-5, abs=1e-6)
 
 
-def test_the_opponent_is_chosen_on_devel_and_scored_on_test(labels_csv: Path, site: dict[str, str]) -> None:
+def test_the_opponent_is_chosen_on_devel_and_scored_on_test(labels_csv: Path) -> None:
     words = ("baseline", labels_csv, *LAB, "--chunk", 0.5)
-    found = told_json(*words, environment=site)
+    found = told_json(*words)
     assert (found["devel"]["n"], found["test"]["n"]) == (6, 7)
     assert found["chosen"]["score"] == max(candidate["score"] for candidate in found["candidates"])
     assert found["test"]["uar"] > 0.6  # sounds that anything tells apart; chance is a third
-    shown = invoke(*words, "--complexity", found["chosen"]["complexity"], environment=site)
+    shown = invoke(*words, "--complexity", found["chosen"]["complexity"])
     assert f"{found['test']['uar']:.3f}" in said(shown, None)
 
 
@@ -51,14 +52,12 @@ def test_the_opponent_is_chosen_on_devel_and_scored_on_test(labels_csv: Path, si
         (("baseline", "--complexity", 0), "0 is not in the range x>0"),
     ],
 )
-def test_what_cannot_be_is_one_line(
-    words: tuple[object, ...], told: str, labels_csv: Path, site: dict[str, str], tmp_path: Path
-) -> None:
-    done = invoke(words[0], labels_csv, *LAB, *words[1:], cwd=tmp_path, environment=site)
+def test_what_cannot_be_is_one_line(words: tuple[object, ...], told: str, labels_csv: Path, tmp_path: Path) -> None:
+    done = invoke(words[0], labels_csv, *LAB, *words[1:], cwd=tmp_path)
     assert_refused(done, told)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_opponent_needs_devel(data: Path, site: dict[str, str]) -> None:
+def test_an_opponent_needs_devel(data: Path) -> None:
     no_devel = table(data, "no-devel.csv", lambda row: None if row["split"] == "devel" else row)
-    assert_refused(invoke("baseline", no_devel, *LAB, environment=site), "devel")
+    assert_refused(invoke("baseline", no_devel, *LAB), "devel")

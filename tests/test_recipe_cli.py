@@ -160,66 +160,40 @@ def test_without_an_option_the_recipe_holds_or_the_defaults_of_the_records() -> 
         assert _recipe(["--recipe", name]) == recipes.read(name)
 
 
-# For each option, words that say something else than both the defaults and ccs, and what becomes of the field.
-OTHERWISE: dict[str, tuple[Sequence[object], object]] = {
-    "backbone": (["--backbone", "mobilenet:alpha=0.5"], "mobilenet:alpha=0.5"),
-    "weights": (["--weights", "none"], "none"),
-    "length_s": (["--chunk", 2], 2.0),
-    "chunk_hop_s": (["--chunk-hop", 0.5], 0.5),
-    "short": (["--short", "drop"], "drop"),
-    "tail": (["--tail", "drop"], "drop"),
-    "sample_rate_hz": (["--sample-rate", 22050], 22050),
-    "window_ms": (["--window", 64], 0.064),
-    "stft_hop_ms": (["--stft-hop", 10], 0.01),
-    "n_fft": (["--n-fft", 1024], 1024),
-    "n_mels": (["--mels", 64], 64),
-    "f_min_hz": (["--fmin", 50], 50.0),
-    "f_max_hz": (["--fmax", 4000], 4000.0),
-    "mel_scale": (["--mel-scale", "htk"], "htk"),
-    "mel_norm": (["--no-mel-norm"], False),
-    "top_db": (["--top-db", 60], 60.0),
-    "colour_map": (["--colour-map", "magma"], "magma"),
-    "size_px": (["--size", 96], 96),
-    "resize": (["--resize", "nearest"], "nearest"),
-    "n_hidden": (["--hidden", 64], 64),
-    "dropout": (["--dropout", 0.5], 0.5),
-    "optimizer": (["--optimizer", "lion"], "lion"),
-    "learning_rate": (["--learning-rate", 0.01], 0.01),
-    "batch_size": (["--batch-size", 8], 8),
-    "head_epochs": (["--head-epochs", 3], 3),
-    "finetune_epochs": (["--finetune-epochs", 4], 4),
-    "finetune_layers": (["--finetune-layers", 5], 5),
-    "finetune_rate": (["--finetune-rate", 0.5], 0.5),
-    "schedule": (["--schedule", "cosine"], "cosine"),
-    "precision": (["--precision", "bfloat16"], "bfloat16"),
-    "label_smoothing": (["--label-smoothing", 0.2], 0.2),
-    "class_weights": (["--class-weights", "none"], "none"),
-    "patience": (["--patience", 6], 6),
-    "keep": (["--keep", "last"], "last"),
-    "seed": (["--seed", 7], 7),
-    "augmenters": (
-        ["--augment", "noise:deviation=9,mixup", "--augment", "cutmix"],
-        ("noise:deviation=9", "mixup", "cutmix"),
-    ),
-    "sap_a": (["--sap-a", 0.4], 0.4),
-    "sap_s": (["--sap-s", 12], 12.0),
-    "probability_min": (["--probability-min", 0.2], 0.2),
-    "probability_max": (["--probability-max", 0.3], 0.3),
-    "losses": (["--losses", "last-visit"], "last-visit"),
-}
+# Each field says something else than the defaults.
+OTHERWISE = TrainingRecipe(
+    "mobilenet:alpha=0.5",
+    "none",
+    ChunkSpec(2.0, 0.5, "drop", "drop"),
+    FrontendSpec(22050, 0.064, 0.01, 2048, 64, 50.0, 4000.0, "htk", False, 1e-10, 60.0, "magma", 96, "nearest"),
+    HeadSpec(64, 0.5),
+    TrainSpec("lion", 0.01, 8, 3, 4, 5, 0.5, "cosine", 0.2, "bfloat16", "none", 6, "last", 7),
+    AugmentSpec(("noise:deviation=9", "mixup", "cutmix"), 0.4, 12.0, 0.2, 0.3, "last-visit"),
+)
+
+
+def _words(setting: Any, value: Any) -> list[object]:
+    """Give the words that set an option."""
+    flag, _, no = setting.flag.partition("/")
+    if isinstance(value, bool):
+        return [flag if value else no]
+    if isinstance(value, tuple):
+        return [word for one in value for word in (flag, one)]
+    return [flag, value * 1000 if setting.parameter.endswith("_ms") else value]
 
 
 @pytest.mark.parametrize("setting", TRAINING_SETTINGS, ids=lambda setting: str(setting.parameter))
 def test_an_option_overrides_its_field_and_no_other(setting: Any) -> None:
-    words, value = OTHERWISE[setting.parameter]
+    value = getattr(getattr(OTHERWISE, setting.table) if setting.table else OTHERWISE, setting.field)
     for base, start in (
         (recipes.read("ccs"), ["--recipe", "ccs"]),
         (TrainingRecipe(backbone="vgg16"), ["--backbone", "vgg16"]),
     ):
-        changed = {setting.field: value}
-        if setting.table:
-            changed = {setting.table: replace(getattr(base, setting.table), **changed)}
-        assert _recipe([*start, *words]) == replace(base, **changed)
+        part = getattr(base, setting.table) if setting.table else base
+        assert start[0] == "--recipe" or getattr(part, setting.field) != value
+        changed = replace(part, **{setting.field: value})
+        expected = replace(base, **{setting.table: changed}) if setting.table else changed
+        assert _recipe([*start, *_words(setting, value)]) == expected
 
 
 def test_there_is_an_option_for_each_field_but_two() -> None:

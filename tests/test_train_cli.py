@@ -29,14 +29,15 @@ from dslite.recipe import TrainingRecipe
 NETWORK = ("--backbone", "lab", "--weights", "none", "--chunk", 0.5, "--size", 32, "--hidden", 16, "--batch-size", 4)
 EPOCHS = ("--learning-rate", 0.02, "--head-epochs", 5, "--finetune-epochs", 6)
 AUGMENTED = (*NETWORK, *EPOCHS, "--augment", "cutmix:size=16,specaugment:size=16", "--losses", "last-visit")
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+pytestmark = pytest.mark.usefixtures("lab")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, labels_csv: Path, site: dict[str, str]) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory, labels_csv: Path) -> Path:
     """A run of a training that nothing disturbed."""
     folder = tmp_path_factory.mktemp("runs") / "new" / "first"
-    done = invoke("train", labels_csv, *AUGMENTED, "-o", folder, environment=site)
+    done = invoke("train", labels_csv, *AUGMENTED, "-o", folder)
     assert f"{folder}: weights of " in said(done, None)
     assert "finetune epoch 6: loss " in done.stderr
     return folder
@@ -48,11 +49,11 @@ def regression_csv(data: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def regression(tmp_path_factory: pytest.TempPathFactory, regression_csv: Path, site: dict[str, str]) -> Path:
+def regression(tmp_path_factory: pytest.TempPathFactory, regression_csv: Path) -> Path:
     """A run of a regression that drops short files."""
     folder = tmp_path_factory.mktemp("regression") / "numbers"
     words = (*NETWORK, "--short", "drop", "--learning-rate", 0.02, "--head-epochs", 25, "--finetune-epochs", 2)
-    done = invoke("train", regression_csv, *words, "-o", folder, environment=site)
+    done = invoke("train", regression_csv, *words, "-o", folder)
     assert done.returncode == 0, done.stderr
     assert "note: 1 file is shorter than a chunk" in done.stderr
     return folder
@@ -132,11 +133,9 @@ def test_nothing_in_a_run_needs_pickle(run: Path) -> None:
     assert {found for found in types if found} == {np.dtype("float32")}
 
 
-def test_the_same_command_again_shows_the_result_without_training(
-    run: Path, labels_csv: Path, site: dict[str, str]
-) -> None:
+def test_the_same_command_again_shows_the_result_without_training(run: Path, labels_csv: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    done = invoke("train", labels_csv, *AUGMENTED, "-o", run, "--json", environment=site)
+    done = invoke("train", labels_csv, *AUGMENTED, "-o", run, "--json")
     assert f"{run} is complete" in done.stderr
     shown = json.loads(said(done, None))
     assert shown.pop("run") == str(run)
@@ -159,11 +158,10 @@ def test_weights_that_the_first_training_downloads_do_not_keep_it_from_going_on(
 # -- stopped, and going on --------------------------------------------------------------------------------
 
 
-def _stopped(words: Sequence[object], line: str, sent: signal.Signals, site: dict[str, str]) -> tuple[int, str]:
+def _stopped(words: Sequence[object], line: str, sent: signal.Signals) -> tuple[int, str]:
     """Run a command until it tells a line, send it a signal, and give its exit code and what it said after."""
     with subprocess.Popen(
         [*HEEDS_SIGINT, *map(str, words)],
-        env={**os.environ, **site},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -187,12 +185,12 @@ def _stopped(words: Sequence[object], line: str, sent: signal.Signals, site: dic
     ],
 )
 def test_a_training_that_was_stopped_ends_as_one_that_was_not(
-    run: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path, stops: list[tuple[str, signal.Signals]]
+    run: Path, labels_csv: Path, tmp_path: Path, stops: list[tuple[str, signal.Signals]]
 ) -> None:
     folder = tmp_path / "stopped"
     command = ("train", labels_csv, *AUGMENTED, "-o", folder)
     for line, sent in stops:
-        code, err = _stopped(command, line, sent, site)
+        code, err = _stopped(command, line, sent)
         assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[sent]
         assert "Traceback" not in err
         if sent != signal.SIGKILL:
@@ -201,7 +199,7 @@ def test_a_training_that_was_stopped_ends_as_one_that_was_not(
         assert not (folder / "metrics.json").exists()
     assert_refused(invoke("evaluate", folder, labels_csv), "its training was stopped", "dslite tr")
     (folder / "history.json").unlink()  # as if killed before it was written
-    done = invoke(*command, environment=site)
+    done = invoke(*command)
     said(done, None)
     assert f"going on after {stops[-1][0].split()[0]} epoch " in done.stderr
     for name in ("history.json", "weights.h5", "metrics.json", "predictions.csv", "confusion.png", "recipe.toml"):
@@ -211,21 +209,19 @@ def test_a_training_that_was_stopped_ends_as_one_that_was_not(
 
 
 @pytest.mark.slow
-def test_a_damaged_checkpoint_is_told(run: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_told(run: Path, labels_csv: Path, tmp_path: Path) -> None:
     folder = tmp_path / "damaged"
     shutil.copytree(run, folder)
     (folder / "metrics.json").unlink()
     (folder / "checkpoint.h5").write_bytes(b"\x89HDF\r\n\x1a\n and no more")
-    done = invoke("train", labels_csv, *AUGMENTED, "-o", folder, environment=site)
+    done = invoke("train", labels_csv, *AUGMENTED, "-o", folder)
     assert_refused(done, "checkpoint.h5: expected a checkpoint of `dslite train`", "--force begins anew")
 
 
 # -- what is refused --------------------------------------------------------------------------------------
 
 
-def test_another_training_does_not_go_on_in_a_run(
-    run: Path, data: Path, labels_csv: Path, site: dict[str, str]
-) -> None:
+def test_another_training_does_not_go_on_in_a_run(run: Path, data: Path, labels_csv: Path) -> None:
     swapped = table(data, "swapped.csv", lambda row: row | ({"label": "hum"} if row["file"] == "0.wav" else {}))
     for words, messages in (
         (
@@ -235,13 +231,11 @@ def test_another_training_does_not_go_on_in_a_run(
         ((labels_csv, *AUGMENTED, "--final"), ("--final: there it was given or here, not both",)),
         ((swapped, *AUGMENTED), ("the data set has changed",)),
     ):
-        assert_refused(invoke("train", *words, "-o", run, environment=site), "begun otherwise (", *messages)
+        assert_refused(invoke("train", *words, "-o", run), "begun otherwise (", *messages)
     assert runs.is_complete(run)
 
 
-def test_what_cannot_be_trained_is_told_before_anything_long(
-    data: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
-) -> None:
+def test_what_cannot_be_trained_is_told_before_anything_long(data: Path, labels_csv: Path, tmp_path: Path) -> None:
     def without(*splits: str) -> Callable[[dict[str, str]], dict[str, str] | None]:
         return lambda row: None if row["split"] in splits else row
 
@@ -260,19 +254,17 @@ def test_what_cannot_be_trained_is_told_before_anything_long(
         ((labels_csv, *NETWORK, "-o", a_file / "run"), f"the folder {a_file} does not exist"),
         ((labels_csv, *NETWORK, "-o", out, "--augment", "cutmix:size=0"), "size"),
     ):
-        assert_refused(invoke("train", *words, environment=site), message)
+        assert_refused(invoke("train", *words), message)
     assert [path.read_text() for path in (foreign / "precious.txt", a_file)] == ["precious"] * 2
     assert sorted(tmp_path.iterdir()) == [a_file, foreign]
 
 
-def test_audio_that_cannot_be_decoded_is_listed(
-    data: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
-) -> None:
+def test_audio_that_cannot_be_decoded_is_listed(data: Path, labels_csv: Path, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
     shutil.copytree(data, folder)
     for i in (3, 7):
         soundfile.write(folder / f"{i}.wav", np.full(RATE, np.nan, np.float32), RATE, subtype="FLOAT")
-    done = invoke("train", folder / labels_csv.name, *NETWORK, "-o", tmp_path / "run", environment=site)
+    done = invoke("train", folder / labels_csv.name, *NETWORK, "-o", tmp_path / "run")
     assert done.returncode == 2
     *rows, last = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
     assert last.startswith("error: 2 of 25 files cannot be decoded: the first: ")
@@ -280,13 +272,11 @@ def test_audio_that_cannot_be_decoded_is_listed(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_full_disk_leaves_the_run_as_it_was(
-    run: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_full_disk_leaves_the_run_as_it_was(run: Path, labels_csv: Path, tmp_path: Path) -> None:
     # Pictures and features are in the cache, so the first file that is too large is the checkpoint.
     del run
     with file_size_limited(6_000):
-        done = invoke("train", labels_csv, *AUGMENTED, "-o", tmp_path / "full", environment=site)
+        done = invoke("train", labels_csv, *AUGMENTED, "-o", tmp_path / "full")
     assert_refused(done, "full", code=1)
     assert {path.name for path in (tmp_path / "full").iterdir()} == {
         *("run.json", "recipe.toml", "data.csv", "environment.json", "tensorboard")
@@ -297,13 +287,13 @@ def test_a_full_disk_leaves_the_run_as_it_was(
 
 
 def test_final_learns_from_devel_too_and_scores_test_and_force_begins_anew(
-    run: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
+    run: Path, labels_csv: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
     short = (*NETWORK, "--head-epochs", 2, "--finetune-epochs", 1, "--finetune-layers", 1, "--patience", 1)
     words = ("train", labels_csv, *short, "-o", folder, "--final", "--force", "--json")
-    figures = json.loads(said(invoke(*words, environment=site), None))["evaluation"]
+    figures = json.loads(said(invoke(*words), None))["evaluation"]
     assert (figures["split"], figures["n_files"], figures["n_chunks"]) == ("test", 7, 7)
     history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
     assert [(e["phase"], e["devel_loss"], e["devel_score"]) for e in history] == [
@@ -316,7 +306,7 @@ def test_final_learns_from_devel_too_and_scores_test_and_force_begins_anew(
 
 
 def test_a_regression_is_scored_and_predicts_in_the_users_unit(
-    regression: Path, regression_csv: Path, data: Path, site: dict[str, str], tmp_path: Path
+    regression: Path, regression_csv: Path, data: Path, tmp_path: Path
 ) -> None:
     figures = runs.read_outcome(regression)[1]
     assert figures.task == "regression"
@@ -325,34 +315,29 @@ def test_a_regression_is_scored_and_predicts_in_the_users_unit(
     assert not (regression / "confusion.png").exists()
     predicted = [float(row["predicted"]) for row in csv_rows(regression / "predictions.csv")]
     assert all(10 < value < 45 for value in predicted)
-    (shown,) = told_json("predict", regression, data / "12.wav", environment=site)
+    (shown,) = told_json("predict", regression, data / "12.wav")
     (value,) = shown["values"].values()
     assert value == pytest.approx(predicted[0], rel=1e-4)
     assert_refused(
-        invoke("evaluate", regression, regression_csv, "--png", tmp_path / "c.png", environment=site),
+        invoke("evaluate", regression, regression_csv, "--png", tmp_path / "c.png"),
         "--png: a regression has no confusion matrix",
     )
 
 
 @pytest.mark.slow
-def test_a_part_whose_files_are_all_dropped_is_told(labels_csv: Path, site: dict[str, str], tmp_path: Path) -> None:
+def test_a_part_whose_files_are_all_dropped_is_told(labels_csv: Path, tmp_path: Path) -> None:
     words = (*NETWORK, "--chunk", 0.6, "--short", "drop", "-o", tmp_path / "run")
-    assert_refused(
-        invoke("train", labels_csv, *words, environment=site), "class hiss in train", "--short pad keeps them"
-    )
+    assert_refused(invoke("train", labels_csv, *words), "class hiss in train", "--short pad keeps them")
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
 def test_a_file_gets_the_figures_of_its_run_also_where_short_files_are_dropped(
-    regression: Path, regression_csv: Path, site: dict[str, str], tmp_path: Path
+    regression: Path, regression_csv: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "numbers.tflite"
-    said(invoke("export", regression, "--exporter", "tflite-float32", "-o", path, environment=site), None)
-    of_run, of_file = (
-        evaluation(invoke("evaluate", model, regression_csv, "--json", environment=site))
-        for model in (regression, path)
-    )
+    said(invoke("export", regression, "--exporter", "tflite-float32", "-o", path), None)
+    of_run, of_file = (evaluation(invoke("evaluate", model, regression_csv, "--json")) for model in (regression, path))
     assert (of_run["n_files"], of_run["n_without_chunks"]) == (6, 1)
     assert (of_file["n_files"], of_file["n_without_chunks"]) == (6, 1)
     for figure in ("mae", "rmse", "pearson", "ccc"):
@@ -363,22 +348,20 @@ def test_a_file_gets_the_figures_of_its_run_also_where_short_files_are_dropped(
 
 
 @pytest.fixture(scope="module")
-def exported(run: Path, site: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "first.tflite"
-    done = invoke("export", run, "--exporter", "tflite-float32", "-o", path, "--json", environment=site)
+    done = invoke("export", run, "--exporter", "tflite-float32", "-o", path, "--json")
     artifact = json.loads(said(done, None))
     assert (artifact["weights"], artifact["labels"], artifact["backbone"]) == ("run first", list(LABELS), "lab")
     return path
 
 
-def test_a_file_gets_the_figures_of_its_run(
-    run: Path, exported: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_file_gets_the_figures_of_its_run(run: Path, exported: Path, labels_csv: Path, tmp_path: Path) -> None:
     png, predictions = tmp_path / "c.png", tmp_path / "p.csv"
     # An empty cache: pictures are made with TensorFlow, whose threads must be settled before.
     words = ("evaluate", run, labels_csv, "--json", "--png", png, "--predictions", predictions, "--threads", 1)
-    of_run = evaluation(run_dslite(*words, environment={**site, "DSLITE_CACHE": str(tmp_path / "cache")}))
-    of_file = evaluation(invoke("evaluate", exported, labels_csv, "--json", environment=site))
+    of_run = evaluation(run_dslite(*words, environment={"DSLITE_CACHE": str(tmp_path / "cache")}))
+    of_file = evaluation(invoke("evaluate", exported, labels_csv, "--json"))
     assert of_run == of_file
     assert (of_run["split"], of_run["n_files"], of_run["n_chunks"]) == ("test", 7, 7)
     assert png.read_bytes().startswith(b"\x89PNG")
@@ -386,17 +369,15 @@ def test_a_file_gets_the_figures_of_its_run(
 
 
 @pytest.mark.slow
-def test_the_whole_table_and_devel_are_scored(
-    run: Path, exported: Path, labels_csv: Path, site: dict[str, str]
-) -> None:
-    devel = evaluation(invoke("evaluate", run, labels_csv, "--split", "devel", "--json", environment=site))
+def test_the_whole_table_and_devel_are_scored(run: Path, exported: Path, labels_csv: Path) -> None:
+    devel = evaluation(invoke("evaluate", run, labels_csv, "--split", "devel", "--json"))
     assert devel == json.loads((run / "metrics.json").read_text(encoding="utf-8"))["evaluation"]
-    everything = evaluation(invoke("evaluate", exported, labels_csv, "--split", "all", "--json", environment=site))
+    everything = evaluation(invoke("evaluate", exported, labels_csv, "--split", "all", "--json"))
     assert (everything["split"], everything["n_files"]) == ("all", 25)
 
 
 def test_what_cannot_be_evaluated_is_one_line(
-    run: Path, exported: Path, foreign: Path, data: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
+    run: Path, exported: Path, foreign: Path, data: Path, labels_csv: Path, tmp_path: Path
 ) -> None:
     whistle = table(data, "whistle.csv", lambda row: row | ({"label": "whistle"} if row["file"] == "20.wav" else {}))
     no_test = table(data, "no-test.csv", lambda row: None if row["split"] == "test" else row)
@@ -408,38 +389,36 @@ def test_what_cannot_be_evaluated_is_one_line(
         ((foreign, labels_csv), "foreign.tflite"),
         ((data, labels_csv), "data"),
     ):
-        assert_refused(invoke("evaluate", *words, environment=site), message)
+        assert_refused(invoke("evaluate", *words), message)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_a_run_predicts_what_its_file_predicts(run: Path, exported: Path, data: Path, site: dict[str, str]) -> None:
-    of_run, of_file = (told_json("predict", model, data / "18.wav", environment=site)[0] for model in (run, exported))
+def test_a_run_predicts_what_its_file_predicts(run: Path, exported: Path, data: Path) -> None:
+    of_run, of_file = (told_json("predict", model, data / "18.wav")[0] for model in (run, exported))
     assert of_run["label"] == of_file["label"]
     assert of_run["probabilities"] == pytest.approx(of_file["probabilities"], abs=1e-4)
     assert list(of_run["probabilities"]) == list(LABELS)
 
 
-def test_options_that_a_run_settles_are_refused(run: Path, site: dict[str, str], tmp_path: Path) -> None:
+def test_options_that_a_run_settles_are_refused(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "m.tflite"
     for words, message in (
         (("export", run, "--exporter", "tflite-float32", "-o", out, "--mels", 64), "--mels is settled by the run"),
         (("bench", run, "--hidden", 4), "--hidden goes with --backbone"),
     ):
-        assert_refused(invoke(*words, environment=site), message)
+        assert_refused(invoke(*words), message)
 
 
 @pytest.mark.slow
-def test_runs_are_measured_but_not_two_of_one_name(run: Path, site: dict[str, str], tmp_path: Path) -> None:
+def test_runs_are_measured_but_not_two_of_one_name(run: Path, tmp_path: Path) -> None:
     other = tmp_path / "first"
     shutil.copytree(run, other)
     quick = ("--runs", 3, "--min-seconds", 0, "--warmup-seconds", 0, "--no-memory", "--json")
     words = (*quick, "--exporter", "tflite-float32", "--part", "whole", "--keep", tmp_path / "kept")
-    assert_refused(
-        invoke("bench", run, other, *words, environment=site), "several runs are called first: rename a folder"
-    )
+    assert_refused(invoke("bench", run, other, *words), "several runs are called first: rename a folder")
     other = other.rename(tmp_path / "second")
-    rows = json.loads(said(invoke("bench", run, other, *words, environment=site), None))["runs"]
+    rows = json.loads(said(invoke("bench", run, other, *words), None))["runs"]
     assert [(row["artifact"]["weights"], row["error"]) for row in rows] == [("run first", None), ("run second", None)]
     assert len(list((tmp_path / "kept").glob("*.tflite"))) == 2
 
@@ -458,13 +437,11 @@ def test_a_real_backbone_is_trained_exported_and_evaluated(labels_csv: Path, tmp
     assert of_run == of_file
 
 
-def test_a_folder_that_another_process_trains_in_is_left_alone(
-    run: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_folder_that_another_process_trains_in_is_left_alone(run: Path, labels_csv: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
     owners.claim(folder)  # this process lives
-    done = run_dslite("train", labels_csv, *AUGMENTED, "-o", folder, "--force", environment=site)
+    done = run_dslite("train", labels_csv, *AUGMENTED, "-o", folder, "--force")
     assert_refused(done, f"process {os.getpid()} is at work there")
 
 
@@ -495,44 +472,40 @@ def test_a_folder_that_is_taken_while_a_training_is_prepared_is_left_alone(
     assert (folder / "weights.h5").read_bytes() == (run / "weights.h5").read_bytes()
 
 
-def test_force_deletes_nothing_that_is_not_a_runs(
-    run: Path, labels_csv: Path, site: dict[str, str], tmp_path: Path
-) -> None:
+def test_force_deletes_nothing_that_is_not_a_runs(run: Path, labels_csv: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
     (folder / "final.tflite").write_bytes(b"mine")
     (folder / ".notes.md").write_bytes(b"mine")
     (folder / ".dslite-half").mkdir()  # of a process that was killed
-    done = invoke("train", labels_csv, *AUGMENTED, "-o", folder, "--force", environment=site)
+    done = invoke("train", labels_csv, *AUGMENTED, "-o", folder, "--force")
     assert_refused(done, ".notes.md, final.tflite")
     assert (folder / "final.tflite").read_bytes() == b"mine"
 
 
-def test_files_the_run_learned_from_are_told(run: Path, labels_csv: Path, site: dict[str, str]) -> None:
-    done = invoke("evaluate", run, labels_csv, "--split", "all", "--json", environment=site)
+def test_files_the_run_learned_from_are_told(run: Path, labels_csv: Path) -> None:
+    done = invoke("evaluate", run, labels_csv, "--split", "all", "--json")
     said(done, None)
     assert "12 of these 25 files are among those the run learned from" in done.stderr
 
 
-def test_commands_divide_a_table_alike_whatever_the_seed_of_the_training(
-    data: Path, site: dict[str, str], tmp_path: Path
-) -> None:
+def test_commands_divide_a_table_alike_whatever_the_seed_of_the_training(data: Path, tmp_path: Path) -> None:
     undivided, folder = without_splits(data), tmp_path / "run"
     words = ("train", undivided, *NETWORK, "--head-epochs", 1, "--finetune-epochs", 0, "--seed", 5, "-o", folder)
-    done = invoke(*words, environment=site)
+    done = invoke(*words)
     said(done, None)
     assert "with seed 0" in done.stderr
-    scored = invoke("evaluate", folder, undivided, "--split", "test", "--json", environment=site)
+    scored = invoke("evaluate", folder, undivided, "--split", "test", "--json")
     said(scored, None)
     assert "learned from" not in scored.stderr
 
 
-def test_a_file_is_scored_on_the_test_split_of_its_training(data: Path, site: dict[str, str], tmp_path: Path) -> None:
+def test_a_file_is_scored_on_the_test_split_of_its_training(data: Path, tmp_path: Path) -> None:
     undivided, folder, path, predictions = (
         without_splits(data),
         *(tmp_path / name for name in ("run", "m.tflite", "predictions.csv")),
     )
-    environment = {**site, "DSLITE_CACHE": str(tmp_path / "cache")}
+    environment = {"DSLITE_CACHE": str(tmp_path / "cache")}
     words = (*NETWORK, "--head-epochs", 1, "--finetune-epochs", 0, "--split-seed", 5)
     said(invoke("train", undivided, *words, "-o", folder, environment=environment), None)
     said(invoke("export", folder, "--exporter", "tflite-float32", "-o", path, environment=environment), None)
@@ -544,11 +517,9 @@ def test_a_file_is_scored_on_the_test_split_of_its_training(data: Path, site: di
     assert len(list((tmp_path / "cache" / "pictures").iterdir())) == 1  # those of the training serve evaluation too
 
 
-def test_layers_without_weights_are_told_and_the_head_learns(
-    labels_csv: Path, site: dict[str, str], tmp_path: Path
-) -> None:
+def test_layers_without_weights_are_told_and_the_head_learns(labels_csv: Path, tmp_path: Path) -> None:
     words = ("train", labels_csv, "--backbone", "mobilenet_v2:alpha=0.35", "--weights", "none", "--chunk", 0.5)
     spec = ("--size", 32, "--head-epochs", 0, "--finetune-epochs", 1, "--finetune-layers", 1)  # an activation
-    done = invoke(*words, *spec, "-o", tmp_path / "run", environment=site)
+    done = invoke(*words, *spec, "-o", tmp_path / "run")
     said(done, None)
     assert "note: mobilenet_v2:alpha=0.35: its last layer has no weights, so it stays frozen" in done.stderr
