@@ -205,14 +205,10 @@ def test_numbers_are_a_regression_unless_the_user_says_otherwise(table: Table) -
     assert data.notes == ("labels are numbers: a regression; --task classification takes them as names of classes",)
     data = read(path, task="classification")
     assert (data.task, data.labels, data.notes) == ("classification", ("2", "12"), ())
-
-
-def test_one_name_among_numbers_makes_classes_and_is_named(table: Table) -> None:
     labels = ["1", "2", "x"] * 3
     data = read(table(HEADER, *(f"{i}.wav,{label},{i},{SPLITS[i // 3]}" for i, label in enumerate(labels))))
     assert data.labels == ("1", "2", "x")
-    (note,) = data.notes
-    assert note.startswith("labels: 6 of 9 are numbers, but 'x' is none")
+    assert [note.startswith("labels: 6 of 9 are numbers, but 'x' is none") for note in data.notes] == [True]
 
 
 def test_a_regression_is_divided_over_its_range(table: Table) -> None:
@@ -231,6 +227,9 @@ def test_unknown_voices_are_told_with_the_columns_that_might_name_them(table: Ta
     assert data.notes[-1].startswith("no speaker is known (columns not used: who, seconds): ")
     data = read(table("file,label,speaker", *(f"{i}.wav,{'xy'[i % 2]},{i if i > 2 else ''}" for i in range(10))))
     assert data.notes[-1].startswith("3 of 10 files have no speaker: ")
+    path = table("file,label", *(f"{i}.wav,{'xy'[i % 2]}" for i in range(10)))
+    assert VOICE_NOTE in read(path, for_training=False).notes
+    assert read(path, for_training=False, divide=False).notes == ()  # no splits, nothing to tell of them
 
 
 def test_what_a_table_lacks_but_may_lack_is_told(table: Table) -> None:
@@ -240,12 +239,6 @@ def test_what_a_table_lacks_but_may_lack_is_told(table: Table) -> None:
         "no test split",
         "classes X and x differ in case alone",
     ]
-
-
-def test_of_a_table_that_is_not_divided_nothing_is_told_of_splits(table: Table) -> None:
-    path = table("file,label", *(f"{i}.wav,{'xy'[i % 2]}" for i in range(10)))
-    assert read(path, for_training=False, divide=False).notes == ()
-    assert VOICE_NOTE in read(path, for_training=False).notes
 
 
 def test_the_same_audio_in_two_splits_is_told(folder: Path, table: Table) -> None:
@@ -461,18 +454,13 @@ def test_a_label_that_is_no_finite_number_is_placed(table: Table, label: str) ->
         assert problems(path) == [problem]
 
 
-def test_names_in_a_regression_are_each_placed(table: Table) -> None:
+def test_names_in_a_regression_are_each_placed_and_one_among_numbers_is_a_slip(table: Table) -> None:
     found = problems(table(HEADER, *GOOD), task="regression")
-    told = "label is no finite number: got 'a': --task classification takes labels as names"
-    assert found[0] == ("row 2: 0.wav", told)
+    told = "label is no finite number: got {!r}: --task classification takes labels as names"
+    assert found[0] == ("row 2: 0.wav", told.format("a"))
     assert len([what for _, what in found if what.startswith("label")]) == 24
-
-
-def test_a_name_among_numbers_is_a_slip(table: Table) -> None:
     rows = [f"{i}.wav,{i / 2},{i},{SPLITS[i % 3]}" for i in range(11)]
-    assert problems(table(HEADER, *rows, "11.wav,loud,11,train")) == [
-        ("row 13: 11.wav", "label is no finite number: got 'loud': --task classification takes labels as names")
-    ]
+    assert problems(table(HEADER, *rows, "11.wav,loud,11,train")) == [("row 13: 11.wav", told.format("loud"))]
 
 
 def test_a_misspelt_class_is_recognised(table: Table) -> None:

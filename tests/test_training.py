@@ -133,10 +133,8 @@ def test_the_best_epoch_has_the_highest_score_then_the_lowest_loss_then_is_the_f
     best = best_epoch([_epoch("head", i, *pair) for i, pair in enumerate(figures)])
     ranks = [(-1.0 if score is None else score, -loss) for loss, score in figures]
     assert best == ranks.index(max(ranks))
-
-
-def test_without_devel_the_last_epoch_is_the_best() -> None:
-    assert best_epoch([_epoch("head", i, None, None) for i in range(3)]) == 2
+    without_devel = [_epoch("head", i, None, None) for i in range(3)]
+    assert best_epoch(without_devel) == 2  # the last
 
 
 # -- weights and losses of samples ------------------------------------------------------------------------
@@ -154,7 +152,7 @@ def test_balanced_weights_are_those_of_scikit_learn_and_count_all_classes_alike(
     assert class_weights(absent, TrainSpec(class_weights="balanced")).tolist() == [0.5, 1.0, 0.0]
 
 
-def test_loss_is_cross_entropy_with_smoothed_labels_weighted_by_the_classes_of_mixed_labels() -> None:
+def test_loss_is_cross_entropy_of_smoothed_labels_weighted_by_classes_or_the_squared_error() -> None:
     lesson = lesson_of(network_of())
     loss = _Loss(lesson, TrainSpec(label_smoothing=0.2))
     loss.class_weights = np.array([1.0, 2.0, 4.0], np.float32)
@@ -167,13 +165,9 @@ def test_loss_is_cross_entropy_with_smoothed_labels_weighted_by_the_classes_of_m
     of_class = -(0.8 * log_p + 0.2 / 3 * log_p.sum(axis=1, keepdims=True))  # a sample's loss if it were of that class
     mixed = (targets * [1.0, 2.0, 4.0] * of_class).sum(axis=1)
     assert np.asarray(loss.weighted(targets, logits)) == pytest.approx(mixed, rel=1e-5)
-
-
-def test_loss_of_a_regression_is_the_squared_error() -> None:
-    loss = _Loss(lesson_of(network_of("regression"), "regression"), TrainSpec())
+    squared = _Loss(lesson_of(network_of("regression"), "regression"), TrainSpec())
     pair = (np.array([[1.0], [-2.0]], np.float32), np.array([[3.0], [-2.5]], np.float32))
-    assert np.asarray(loss.of_each(*pair)).tolist() == [4.0, 0.25]
-    assert np.asarray(loss.weighted(*pair)).tolist() == [4.0, 0.25]
+    assert np.asarray(squared.of_each(*pair)).tolist() == np.asarray(squared.weighted(*pair)).tolist() == [4.0, 0.25]
 
 
 # -- the phases -------------------------------------------------------------------------------------------
@@ -258,7 +252,7 @@ def test_a_training_that_diverges_says_so() -> None:
         trained("regression", spec)
 
 
-def test_losses_of_the_last_visit_are_those_of_each_sample() -> None:
+def test_losses_of_the_last_visit_are_those_of_each_sample_and_a_regression_begins_at_the_mean() -> None:
     network = network_of(dropout=0.0)
     lesson = lesson_of(network)
     spec = dataclasses.replace(QUICK, learning_rate=1e-12, label_smoothing=0.1, class_weights="none")
@@ -267,9 +261,6 @@ def test_losses_of_the_last_visit_are_those_of_each_sample() -> None:
     expected = _Loss(lesson, spec).of_each(lesson.targets[file], network.head(lesson.features[lesson.train]))
     assert state.losses == pytest.approx(np.asarray(expected), rel=1e-5)
     assert state.history[0].loss == pytest.approx(state.losses.mean(), rel=1e-5)
-
-
-def test_a_regression_begins_at_the_mean() -> None:
     network = network_of("regression")
     lesson = lesson_of(network, "regression")
     (state, *_) = states(network, lesson, dataclasses.replace(QUICK, learning_rate=1e-12))
@@ -456,10 +447,7 @@ def test_scaled_numbers_have_mean_zero_and_deviation_one(numbers: list[float]) -
     scaled = (known.astype(np.float64) - scale.mean) / scale.std
     assert scaled.mean() == pytest.approx(0, abs=1e-6)
     assert scaled.std() == pytest.approx(1 if len(set(numbers)) > 1 else 0, abs=1e-6)
-
-
-def test_equal_numbers_are_scaled_by_one() -> None:
-    assert scale_of(np.full(1000, 0.7, np.float32)) == Scale(float(np.float32(0.7)), 1.0)
+    assert scale_of(np.full(1000, 0.7, np.float32)) == Scale(float(np.float32(0.7)), 1.0)  # equal ones
 
 
 # -- the loop as compressors have it ----------------------------------------------------------------------
