@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import HEEDS_SIGINT, assert_refused, invoke, run_dslite, said
+from conftest import HEEDS_SIGINT, assert_refused, file_size_limited, invoke, run_dslite, said
 from distributions import BAD_BUILDS, backbone, install
 
 from dslite.deploy import manifest
@@ -36,15 +36,6 @@ def test_a_file_gives_a_table_and_a_report_that_can_be_read(small_system: Any, t
     assert document.to_text(report) == (tmp_path / "report.json").read_text(encoding="utf-8")
 
 
-def test_json_on_standard_output_is_the_report(foreign: Path) -> None:
-    done = invoke("bench", foreign, *QUICK, "--json", "--no-memory")
-    report = json.loads(done.stdout)
-    assert report["schema"] == document.SCHEMA
-    metrics = {m["metric"] for m in report["runs"][0]["measurements"]}
-    assert "latency" in metrics
-    assert "memory_delta" not in metrics
-
-
 def test_a_failing_file_is_a_row_and_the_others_are_measured(foreign: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.tflite"
     cut.write_bytes(foreign.read_bytes()[:-300])
@@ -61,8 +52,12 @@ def test_a_failing_file_is_a_row_and_the_others_are_measured(foreign: Path, tmp_
 def test_real_audio_is_used_where_it_is_given(small_system: Any, tone: Path) -> None:
     path = small_system.path("whole", "tflite-float32")
     for sound in (tone, tone.parent):
-        done = invoke("bench", path, *QUICK, "--json", "--no-memory", "--audio", sound)
-        assert "chunks of the given audio" in json.loads(done.stdout)["runs"][0]["plan"]["input"]
+        report = json.loads(invoke("bench", path, *QUICK, "--json", "--no-memory", "--audio", sound).stdout)
+        assert report["schema"] == document.SCHEMA  # what is on standard output is the report
+        assert "chunks of the given audio" in report["runs"][0]["plan"]["input"]
+        metrics = {m["metric"] for m in report["runs"][0]["measurements"]}
+        assert "latency" in metrics
+        assert "memory_delta" not in metrics
 
 
 def test_what_cannot_be_measured_is_one_line_and_exit_code_two(
@@ -227,14 +222,10 @@ def test_export_refuses_what_it_cannot_do_before_anything_long(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_export_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
-    # A limit on the size of files is a write that fails half-way, on every machine and without a disk to fill.
-    code = (
-        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000,) * 2); "
-        "from dslite.cli import main; main()"
-    )
     for exporter, suffix in (("hdf5", ".h5"), ("tflite-float32", ".tflite")):
-        words = ["export", "--backbone", "densenet121", "--exporter", exporter, "-o", str(tmp_path / f"m{suffix}")]
-        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+        words = ("export", "--backbone", "densenet121", "--exporter", exporter, "-o", tmp_path / f"m{suffix}")
+        with file_size_limited(20_000_000):
+            done = invoke(*words)
         assert_refused(done, "full", code=1)
         assert list(tmp_path.iterdir()) == []
 
