@@ -303,15 +303,13 @@ def test_problems_of_a_package_name_the_table(package: Path) -> None:
     lab = package / "dist" / "lab"
     (lab / "devel.csv").write_text("filename,label\ndevel_000.wav,?\nnowhere.wav,negative\n,positive\n")
     (lab / "test.csv").write_text("filename,label\ntest_000.wav,?\ntest_001.wav,positive\n")
-    found = problems(package)
-    assert (
-        "devel.csv row 2: devel_000.wav",
-        "label '?' stands for a secret one: name it, or leave the row out",
-    ) in found
-    assert ("test.csv row 2: test_000.wav", "label '?' stands for a secret one: name it, or leave the row out") in found
-    missing = package / "dist" / "wav" / "nowhere.wav"
-    assert ("devel.csv row 3: nowhere.wav", f"no such file: {missing}") in found
-    assert ("devel.csv row 4", "no name of a file") in found
+    told = "label '?' stands for a secret one: name it, or leave the row out"
+    assert {
+        ("devel.csv row 2: devel_000.wav", told),
+        ("test.csv row 2: test_000.wav", told),
+        ("devel.csv row 3: nowhere.wav", f"no such file: {package / 'dist' / 'wav' / 'nowhere.wav'}"),
+        ("devel.csv row 4", "no name of a file"),
+    } <= set(problems(package))
 
 
 def test_names_that_only_partly_begin_with_splits_are_not_taken_for_them(package: Path) -> None:

@@ -362,19 +362,13 @@ def test_what_cannot_be_carried_over_as_it_is_is_told(
         assert str(said) in difference.became
 
 
-def test_several_masks_share_the_width_of_all_as_in_the_program(tmp_path: Path) -> None:
-    imported = _import(tmp_path, specaug_freq_mask_num=4, specaug_time_mask_num=4)
+def test_what_is_told_of_grids_masks_and_settings_that_are_missing_or_misspelt(tmp_path: Path) -> None:
+    imported = _import(tmp_path, specaug_freq_mask_num=4, specaug_time_mask_num=4)  # these share the width of all
     assert imported.recipe.augmentation.augmenters[1] == "specaugment:size=17,time_masks=4,frequency_masks=4"
-
-
-def test_of_a_grid_the_first_combination_is_taken_and_their_number_told(tmp_path: Path) -> None:
     imported = _import(tmp_path, dropout=[0.5, 0.3, 0.1], batch_size=[8, 16])
     assert (imported.recipe.head.dropout, imported.recipe.training.batch_size) == (0.5, 8)
     assert "6 combinations" in _told(imported)["the file"]
     assert _told(imported)["dropout"] == "the first is taken: 0.5"
-
-
-def test_a_setting_that_is_missing_or_misspelt_is_told(tmp_path: Path) -> None:
     imported = _import(tmp_path, num_units=..., num_unit=64)  # the README has it so
     assert imported.recipe.head == HeadSpec(512, 0.3)
     assert "lacks num_units" in _told(imported)["the file"]
