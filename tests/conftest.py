@@ -3,12 +3,14 @@
 import atexit
 import contextlib
 import csv
+import importlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,8 @@ settings.register_profile("dslite", deadline=None)
 settings.load_profile("dslite")
 
 # No test may use, fill or clear the cache of whoever runs the tests; commands started by tests inherit this.
+for _name in ("DSLITE_DEBUG", "DSLITE_DISABLE", "DSLITE_ANDROID"):
+    os.environ.pop(_name, None)
 os.environ["DSLITE_CACHE"] = tempfile.mkdtemp(prefix="dslite-test-cache-")
 atexit.register(shutil.rmtree, os.environ["DSLITE_CACHE"], ignore_errors=True)
 
@@ -61,8 +65,7 @@ def real_audio(data_dir: Path) -> list[Path]:
     paths: list[Path] = []
     for name in _SETS:
         folder = data_dir / "audio" / name
-        with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
-            rows = sorted(csv.DictReader(file), key=lambda row: (float(row["seconds"]), row["file"]))
+        rows = sorted(csv_rows(folder / "manifest.csv"), key=lambda row: (float(row["seconds"]), row["file"]))
         picks = np.linspace(0, len(rows) - 1, _FILES_PER_SET).round().astype(int)
         paths += [folder / rows[i]["file"] for i in picks]
     return paths
@@ -137,16 +140,60 @@ def run_dslite(
     )
 
 
+Environment = Mapping[str, str | None]
+
+
+@contextlib.contextmanager
+def plugins_seen(environment: Environment) -> Iterator[None]:
+    """Let this process see the plugins that a process would see which starts in this environment, and no others after.
+
+    Modules and entry points in the folders of its PYTHONPATH; DSLITE_DISABLE is read when plugins are loaded.
+    """
+    folders = [folder for folder in (environment.get("PYTHONPATH") or "").split(os.pathsep) if folder]
+    if not folders and "DSLITE_DISABLE" not in environment:
+        yield
+        return
+    path, modules = list(sys.path), set(sys.modules)
+    sys.path[:0] = folders
+    importlib.invalidate_caches()
+    registry.cache_clear()
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        for name in set(sys.modules) - modules:
+            if str(getattr(sys.modules[name], "__file__", None)).startswith(tuple(folders)):
+                del sys.modules[name]
+        importlib.invalidate_caches()
+        registry.cache_clear()
+
+
+@contextlib.contextmanager
+def _tensorflow_as_new() -> Iterator[None]:
+    """Let Keras number layers from one, and take back that TensorFlow refuses what is drawn without a seed."""
+    if "tf_keras" in sys.modules:
+        from dslite.model.keras import keras
+
+        keras.backend.reset_uids()
+    try:
+        yield
+    finally:
+        if "tensorflow" in sys.modules:
+            from tensorflow.python.framework import config
+
+            config.disable_op_determinism()
+
+
 def invoke(
-    *words: object, cwd: Path | None = None, environment: dict[str, str | None] | None = None
+    *words: object, cwd: Path | None = None, environment: Environment | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in this process, as the console script does, but for its signal handlers; no terminal.
 
     Args:
         words: of the command line, behind `dslite`.
         cwd: working folder while it runs.
-        environment: variables that are set while it runs, or unset where None. What is read when a process starts, such
-            as PYTHONPATH, needs `run_dslite`.
+        environment: variables that are set while it runs, or unset where None; plugins on its PYTHONPATH are seen.
+            Anything else that is read when a process starts needs `run_dslite`.
     """
     from dslite import cli
 
@@ -156,7 +203,10 @@ def invoke(
             stack.enter_context(contextlib.chdir(cwd))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(sys, "argv", ["dslite", *arguments])
+        patch.setattr(sys.modules["__main__"], "__package__", None)  # else click says `python -m pytest.dslite`
         out, err, _ = stack.enter_context(CliRunner().isolation(env=environment))
+        stack.enter_context(plugins_seen(environment or {}))
+        stack.enter_context(_tensorflow_as_new())
         try:
             code = cli._run()
         except SystemExit as end:
@@ -164,6 +214,44 @@ def invoke(
         sys.stdout.flush()
         sys.stderr.flush()
     return subprocess.CompletedProcess(arguments, int(code or 0), out.getvalue().decode(), err.getvalue().decode())
+
+
+def said(done: "subprocess.CompletedProcess[str]", errors: str | None = "") -> str:
+    """Give what a command wrote that succeeded, with no more on standard error than this; None: with anything."""
+    assert done.returncode == 0, done.stderr
+    assert errors is None or done.stderr == errors
+    return done.stdout
+
+
+def told_json(*words: object, environment: Environment | None = None) -> Any:
+    """Give what a command without complaint tells with `--json`."""
+    return json.loads(said(invoke(*words, "--json", environment=environment)))
+
+
+def assert_refused(done: "subprocess.CompletedProcess[str]", *facts: str, code: int = 2) -> None:
+    """A command that was refused says so in one line on standard error, with these facts; notes may stand before it."""
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
+    assert line.startswith("error: ")
+    assert [fact for fact in facts if fact not in line] == [], line
+
+
+@contextlib.contextmanager
+def file_size_limited(n_bytes: int) -> Iterator[None]:
+    """Let writes beyond so many bytes of a file fail: as on a full disk, on every machine, and without one to fill."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.fixture
@@ -191,6 +279,14 @@ def foreign(small_system: SmallSystem, tmp_path_factory: pytest.TempPathFactory)
 def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment for commands, with the backbone `lab` of two layers as a plugin."""
     return install_backbone(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="module")
+def lab(site: dict[str, str]) -> Iterator[None]:
+    """Let the backbone `lab` be seen by the tests of a module, and by the processes that they start."""
+    with pytest.MonkeyPatch.context() as patch, plugins_seen(site):
+        patch.setenv("PYTHONPATH", site["PYTHONPATH"])
+        yield
 
 
 @pytest.fixture(scope="session")

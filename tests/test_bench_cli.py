@@ -8,30 +8,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from conftest import HEEDS_SIGINT
+from conftest import HEEDS_SIGINT, assert_refused, file_size_limited, invoke, run_dslite, said
+from distributions import BAD_BUILDS, backbone, install
 
 from dslite.deploy import manifest
 from dslite.errors import ReportError
 from dslite.records import BenchReport
 from dslite.report import document
 
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 QUICK = ("--runs", 3, "--min-seconds", 0, "--warmup-seconds", 0, "--threads", 1)
 
 
-def test_a_file_gives_a_table_and_a_report_that_can_be_read(
-    small_system: Any, tmp_path: Path, dslite_command: Command
-) -> None:
+def test_a_file_gives_a_table_and_a_report_that_can_be_read(small_system: Any, tmp_path: Path) -> None:
     path = small_system.path("whole", "tflite-float32")
-    done = dslite_command("bench", path, *QUICK, "-o", tmp_path / "report.json")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "whole.tflite" in done.stdout
+    assert "whole.tflite" in said(run_dslite("bench", path, *QUICK, "-o", tmp_path / "report.json"))
     report = document.read(tmp_path / "report.json")
     (run,) = report.runs
     assert run.artifact.path == path.name
@@ -41,39 +36,32 @@ def test_a_file_gives_a_table_and_a_report_that_can_be_read(
     assert document.to_text(report) == (tmp_path / "report.json").read_text(encoding="utf-8")
 
 
-def test_json_on_standard_output_is_the_report(foreign: Path, dslite_command: Command) -> None:
-    done = dslite_command("bench", foreign, *QUICK, "--json", "--no-memory")
-    report = json.loads(done.stdout)
-    assert report["schema"] == document.SCHEMA
-    metrics = {m["metric"] for m in report["runs"][0]["measurements"]}
-    assert "latency" in metrics
-    assert "memory_delta" not in metrics
-
-
-def test_a_failing_file_is_a_row_and_the_others_are_measured(
-    foreign: Path, tmp_path: Path, dslite_command: Command
-) -> None:
+def test_a_failing_file_is_a_row_and_the_others_are_measured(foreign: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.tflite"
     cut.write_bytes(foreign.read_bytes()[:-300])
-    done = dslite_command("bench", cut, foreign, *QUICK, "--json")
+    done = invoke("bench", cut, foreign, *QUICK, "--json")
     assert done.returncode == 1
     first, second = json.loads(done.stdout)["runs"]
     assert "broken TFLite file" in first["error"]
     assert second["error"] is None
-    table = dslite_command("bench", cut, *QUICK)
+    table = invoke("bench", cut, *QUICK)
     assert table.returncode == 1
     assert "failed: cut.tflite: " in table.stdout
 
 
-def test_real_audio_is_used_where_it_is_given(small_system: Any, tone: Path, dslite_command: Command) -> None:
+def test_real_audio_is_used_where_it_is_given(small_system: Any, tone: Path) -> None:
     path = small_system.path("whole", "tflite-float32")
     for sound in (tone, tone.parent):
-        done = dslite_command("bench", path, *QUICK, "--json", "--no-memory", "--audio", sound)
-        assert "chunks of the given audio" in json.loads(done.stdout)["runs"][0]["plan"]["input"]
+        report = json.loads(invoke("bench", path, *QUICK, "--json", "--no-memory", "--audio", sound).stdout)
+        assert report["schema"] == document.SCHEMA  # what is on standard output is the report
+        assert "chunks of the given audio" in report["runs"][0]["plan"]["input"]
+        metrics = {m["metric"] for m in report["runs"][0]["measurements"]}
+        assert "latency" in metrics
+        assert "memory_delta" not in metrics
 
 
 def test_what_cannot_be_measured_is_one_line_and_exit_code_two(
-    small_system: Any, foreign: Path, tone: Path, tmp_path: Path, dslite_command: Command
+    small_system: Any, foreign: Path, tone: Path, tmp_path: Path
 ) -> None:
     whole = small_system.path("whole", "tflite-float32")
     text, other, misfit, empty = (tmp_path / n for n in ("text.tflite", "model.onnx", "misfit.tflite", "empty"))
@@ -118,23 +106,12 @@ def test_what_cannot_be_measured_is_one_line_and_exit_code_two(
         ([whole, "--timeout", "inf"], "'--timeout'"),
         ([whole, "--max-seconds", "700"], "is beyond --timeout 600"),
     ):
-        done = dslite_command("bench", *QUICK, *words)
-        assert (done.returncode, done.stdout) == (2, ""), (words, done.stderr)
-        assert message in done.stderr, words
-        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert_refused(invoke("bench", *QUICK, *words), message)
 
 
 def test_a_terminal_that_knows_no_more_than_ascii_gets_the_table_too(foreign: Path) -> None:
-    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
-    done = subprocess.run(
-        [sys.executable, "-m", "dslite", "bench", *map(str, (foreign, *QUICK, "--no-memory"))],
-        env=ascii_only,
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert foreign.name.encode() in done.stdout
+    ascii_only = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    assert foreign.name in said(run_dslite("bench", foreign, *QUICK, "--no-memory", environment=ascii_only))
 
 
 def test_interrupting_ends_the_child_keeps_what_was_measured_and_cleans_up(
@@ -144,7 +121,7 @@ def test_interrupting_ends_the_child_keeps_what_was_measured_and_cleans_up(
     temporary.mkdir()
     long = small_system.path("whole", "tflite-float32")
     # The first file ends by its time limit, the second is interrupted long before its own.
-    command = ["bench", foreign, long, "--runs", 10**9, "--max-seconds", 10, "--no-memory", "-o", report]
+    command = ["bench", foreign, long, "--runs", 10**9, "--max-seconds", 5, "--no-memory", "-o", report]
     with subprocess.Popen(
         [*HEEDS_SIGINT, *map(str, command)],
         env={**os.environ, "TMPDIR": str(temporary)},
@@ -187,9 +164,8 @@ def _wait_for_child(parent: psutil.Process, word: str) -> psutil.Process:
     while time.monotonic() < end:
         for child in parent.children():
             try:
-                if word in " ".join(
-                    child.cmdline()[-1:]
-                ):  # its label; before it is a process of its own, it has our words
+                # Its label is the last word; before it is a process of its own, it has all of ours.
+                if word in " ".join(child.cmdline()[-1:]):
                     time.sleep(0.3)
                     return child
             except psutil.Error:
@@ -198,10 +174,33 @@ def _wait_for_child(parent: psutil.Process, word: str) -> psutil.Process:
     raise AssertionError("no child was started")
 
 
+# -- backbones that break the contract ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", BAD_BUILDS)
+def test_a_build_that_breaks_the_contract_is_an_error_that_names_backbone_plugin_and_cure(
+    name: str, tmp_path: Path
+) -> None:
+    body, expected = BAD_BUILDS[name]
+    (tmp_path / "site").mkdir()
+    install(tmp_path / "site", "lab", backbone(f"lab_{name}", body))
+    small, environment = ("--backbone", f"lab_{name}", "--size", 32), {"PYTHONPATH": str(tmp_path / "site")}
+    words = ("export", *small, "--exporter", "tflite-float32", "-o", tmp_path / "m.tflite")
+    facts = (f"backbone lab_{name}", expected, "(plugin lab of lab 1.0: mend it, or tell its authors what DSLITE_DEBUG")
+    assert_refused(invoke(*words, environment=environment), *facts, code=1)
+    if name != "exits":  # the one that could take a bench along
+        return
+    report = tmp_path / "report.json"
+    done = invoke("bench", *small, "--part", "cnn", *QUICK, "-o", report, environment=environment)
+    assert done.returncode == 1
+    assert [fact for fact in facts if fact not in done.stdout + done.stderr] == []
+    assert expected.split("'")[0] in report.read_text(encoding="utf-8")  # the report holds it too
+
+
 # -- export on the command line -------------------------------------------------------------------------
 
 
-def test_export_refuses_what_it_cannot_do_before_anything_long(tmp_path: Path, dslite_command: Command) -> None:
+def test_export_refuses_what_it_cannot_do_before_anything_long(tmp_path: Path) -> None:
     there = tmp_path / "there.tflite"
     there.write_text("precious")
     base = ("--backbone", "densenet121", "--exporter", "tflite-float32")
@@ -216,36 +215,24 @@ def test_export_refuses_what_it_cannot_do_before_anything_long(tmp_path: Path, d
         ((*base, "-o", tmp_path / "m.tflite", "--regression", "--classes", "3"), "no classes"),
         ((*base, "-o", tmp_path / "m.tflite", "--dropout", "1"), "dropout: expected 0 to below 1"),
     ):
-        done = dslite_command("export", *words)
-        assert (done.returncode, done.stdout) == (2, ""), done.stderr
-        assert message in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+        assert_refused(invoke("export", *words), message)
     assert there.read_text() == "precious"
     assert [p.name for p in tmp_path.iterdir()] == ["there.tflite"]
 
 
 @pytest.mark.slow
 def test_export_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
-    # A limit on the size of files is a write that fails half-way, on every machine and without a disk to fill.
-    code = (
-        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000,) * 2); "
-        "from dslite.cli import main; main()"
-    )
     for exporter, suffix in (("hdf5", ".h5"), ("tflite-float32", ".tflite")):
-        words = ["export", "--backbone", "densenet121", "--exporter", exporter, "-o", str(tmp_path / f"m{suffix}")]
-        done = subprocess.run(
-            [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 1, done.stderr
-        assert len(done.stderr.splitlines()) == 1
-        assert "full" in done.stderr
+        words = ("export", "--backbone", "densenet121", "--exporter", exporter, "-o", tmp_path / f"m{suffix}")
+        with file_size_limited(20_000_000):
+            done = invoke(*words)
+        assert_refused(done, "full", code=1)
         assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_the_reference_command_measures_table_five(tmp_path: Path, dslite_command: Command) -> None:
-    done = dslite_command("bench", "--backbone", "densenet121", "--runs", 5, "-o", tmp_path / "report.json")
-    assert (done.returncode, done.stderr) == (0, "")
+def test_the_reference_command_measures_table_five(tmp_path: Path) -> None:
+    shown = said(run_dslite("bench", "--backbone", "densenet121", "--runs", 5, "-o", tmp_path / "report.json"))
     for words in (
         "Preprocessing (TFLite)",
         "TensorFlow model",
@@ -254,7 +241,7 @@ def test_the_reference_command_measures_table_five(tmp_path: Path, dslite_comman
         "240.0",
         "3.10 G",
     ):
-        assert words in done.stdout
+        assert words in shown
     report: BenchReport = document.read(tmp_path / "report.json")
     assert [run.error for run in report.runs] == [None] * 4
     assert [flag for run in report.runs for flag in run.flags if flag.code == "macs_disagree"] == []

@@ -66,30 +66,6 @@ def test_no_chunk_is_padding_alone(n: int, length: int, hop: int, short: Short, 
     assert (pieces[:, 0] != 0).all()
 
 
-@given(n=totals, length=lengths, hop=hops, tail=choices)
-def test_dropping_short_files_drops_those_and_nothing_else(n: int, length: int, hop: int, tail: Short) -> None:
-    padded = chunks(numbered(n), spec_of(length, hop, "pad", tail), RATE)
-    dropped = chunks(numbered(n), spec_of(length, hop, "drop", tail), RATE)
-    if n < length:
-        assert dropped.shape == (0, length)
-        assert len(padded) == min(n, 1)
-    else:
-        np.testing.assert_array_equal(dropped, padded)
-
-
-@given(n=totals, length=lengths, hop=hops)
-def test_dropping_the_tail_drops_the_padded_last_chunk_and_nothing_else(n: int, length: int, hop: int) -> None:
-    padded = chunks(numbered(n), spec_of(length, hop, tail="pad"), RATE)
-    dropped = chunks(numbered(n), spec_of(length, hop, tail="drop"), RATE)
-    np.testing.assert_array_equal(dropped, padded[: len(dropped)])
-    whole = [piece.all() for piece in padded]
-    if n >= length:
-        assert len(dropped) == sum(whole)
-        assert len(padded) - len(dropped) in (0, 1)
-    else:
-        np.testing.assert_array_equal(dropped, padded)  # that is for `short` to say
-
-
 @given(n=totals, length=lengths)
 def test_hop_is_half_a_chunk_unless_said(n: int, length: int) -> None:
     np.testing.assert_array_equal(
@@ -123,15 +99,11 @@ def test_audio_files_of_a_folder_are_found_at_any_depth_in_order(tmp_path: Path)
     assert audio_files(tmp_path) == sorted(tmp_path / name for name in names)
 
 
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
-def test_audio_files_knows_every_suffix_in_either_case(tmp_path: Path, suffix: str) -> None:
-    paths = [tmp_path / f"a{suffix.upper()}", tmp_path / f"b{suffix}"]
+def test_audio_files_knows_every_suffix_in_either_case_and_a_file_of_any_name(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}{name}" for i, suffix in enumerate(sorted(SUFFIXES)) for name in (suffix, suffix.upper())]
     for path in paths:
         path.touch()
-    assert audio_files(tmp_path) == paths
-
-
-def test_audio_files_gives_a_file_as_it_is(tmp_path: Path) -> None:
+    assert audio_files(tmp_path) == sorted(paths)
     path = sound_file(tmp_path / "sound.of.another.name", 10)
     assert audio_files(path) == [path]
 
@@ -153,19 +125,14 @@ def test_load_chunks_takes_one_file_after_the_other(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pieces, np.concatenate(expected))
 
 
-@pytest.mark.parametrize("at_most", range(8))
-def test_load_chunks_gives_no_more_than_asked(tmp_path: Path, at_most: int) -> None:
-    paths = [sound_file(tmp_path / f"{i}.wav", 30, i / 10) for i in (1, 2)]
-    everything = load_chunks(paths, spec_of(10, 10), RATE, at_most=100)
+def test_load_chunks_gives_no_more_than_asked_and_opens_no_file_it_does_not_need(tmp_path: Path) -> None:
+    paths = [*(sound_file(tmp_path / f"{i}.wav", 30, i / 10) for i in (1, 2)), tmp_path / "missing.wav"]
+    everything = load_chunks(paths[:2], spec_of(10, 10), RATE, at_most=100)
     assert len(everything) == 6
-    np.testing.assert_array_equal(load_chunks(paths, spec_of(10, 10), RATE, at_most), everything[:at_most])
-
-
-def test_load_chunks_does_not_open_files_it_does_not_need(tmp_path: Path) -> None:
-    paths = [sound_file(tmp_path / "a.wav", 30), tmp_path / "missing.wav"]
-    assert load_chunks(paths, spec_of(10, 10), RATE, at_most=3).shape == (3, 10)
+    for at_most in range(7):
+        np.testing.assert_array_equal(load_chunks(paths, spec_of(10, 10), RATE, at_most), everything[:at_most])
     with pytest.raises(AudioError, match="no such file"):
-        load_chunks(paths, spec_of(10, 10), RATE, at_most=4)
+        load_chunks(paths, spec_of(10, 10), RATE, at_most=7)
 
 
 def test_load_chunks_of_dropped_files_are_none(tmp_path: Path) -> None:
@@ -203,17 +170,7 @@ def test_synthetic_chunk_is_the_sound_its_formula_says() -> None:
 def test_synthetic_chunk_is_the_one_earlier_measurements_used() -> None:
     # Printed by dslite at commit 4b3ca64 (numpy 2.4.6, Python 3.11, x86-64). The test above holds the formula; this
     # one also notices a numpy whose generator gives other numbers for the same seed, which numpy does not rule out.
-    golden = {
-        0: 0.2502412,
-        1: 0.42562,
-        2: 0.525024,
-        100: -0.2541302,
-        1600: 0.2959057,
-        12_345: 0.0904716,
-        24_000: -0.1816249,
-        36_001: -0.1037746,
-        47_998: -0.0714879,
-        47_999: -0.0778272,
-    }
-    sound = synthetic_chunk(48_000, 16_000)
-    np.testing.assert_allclose(sound[list(golden)], list(golden.values()), rtol=0, atol=1e-6)
+    places = [0, 1, 2, 100, 1600, 12_345, 24_000, 36_001, 47_998, 47_999]
+    golden = [0.2502412, 0.42562, 0.525024, -0.2541302, 0.2959057, 0.0904716, -0.1816249, -0.1037746, -0.0714879]
+    golden.append(-0.0778272)
+    np.testing.assert_allclose(synthetic_chunk(48_000, 16_000)[places], golden, rtol=0, atol=1e-6)

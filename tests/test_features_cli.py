@@ -1,28 +1,26 @@
 """`dslite features` and `dslite baseline`: the real commands on real files, with a backbone of two layers."""
 
 import csv
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import run_dslite
+from conftest import assert_refused, invoke, said, told_json
 from labelled import LABELS, table
 
+pytestmark = pytest.mark.usefixtures("lab")
 LAB = ("--backbone", "lab", "--weights", "none", "--size", 32)
 
 
-def test_a_file_has_the_mean_of_its_chunks(labels_csv: Path, site: dict[str, str], tmp_path: Path) -> None:
+def test_a_file_has_the_mean_of_its_chunks(labels_csv: Path, tmp_path: Path) -> None:
     picture = ("--chunk", 0.2, "--chunk-hop", 0.1)
     rows = {}
     for level in ("chunk", "file"):
         path = tmp_path / f"{level}.csv"
-        words = ("features", labels_csv, *LAB, *picture, "-o", path, "--level", level, "--json")
-        done = run_dslite(*words, environment=site)
-        assert done.returncode == 0, done.stderr
+        words = ("features", labels_csv, *LAB, *picture, "-o", path, "--level", level)
+        told = told_json(*words)
         with path.open(encoding="utf-8", newline="") as file:
             rows[level] = list(csv.DictReader(file))
-        told = json.loads(done.stdout)
         assert (told["rows"], told["level"], told["path"]) == (len(rows[level]), level, str(path))
     names = [name for name in rows["file"][0] if name.startswith("feature_")]
     assert [row["file"] for row in rows["file"]] == [f"{i}.wav" for i in range(25)]
@@ -34,17 +32,14 @@ def test_a_file_has_the_mean_of_its_chunks(labels_csv: Path, site: dict[str, str
         assert np.mean(own, axis=0) == pytest.approx([float(row[name]) for name in names], rel=1e-5, abs=1e-6)
 
 
-def test_the_opponent_is_chosen_on_devel_and_scored_on_test(labels_csv: Path, site: dict[str, str]) -> None:
+def test_the_opponent_is_chosen_on_devel_and_scored_on_test(labels_csv: Path) -> None:
     words = ("baseline", labels_csv, *LAB, "--chunk", 0.5)
-    done = run_dslite(*words, "--json", environment=site)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = told_json(*words)
     assert (found["devel"]["n"], found["test"]["n"]) == (6, 7)
     assert found["chosen"]["score"] == max(candidate["score"] for candidate in found["candidates"])
     assert found["test"]["uar"] > 0.6  # sounds that anything tells apart; chance is a third
-    shown = run_dslite(*words, "--complexity", found["chosen"]["complexity"], environment=site)
-    assert f"{found['test']['uar']:.3f}" in shown.stdout
-    assert "TensorFlow" not in shown.stderr
+    shown = invoke(*words, "--complexity", found["chosen"]["complexity"])
+    assert f"{found['test']['uar']:.3f}" in said(shown, None)
 
 
 @pytest.mark.parametrize(
@@ -57,18 +52,12 @@ def test_the_opponent_is_chosen_on_devel_and_scored_on_test(labels_csv: Path, si
         (("baseline", "--complexity", 0), "0 is not in the range x>0"),
     ],
 )
-def test_what_cannot_be_is_one_line(
-    words: tuple[object, ...], told: str, labels_csv: Path, site: dict[str, str], tmp_path: Path
-) -> None:
-    done = run_dslite(words[0], labels_csv, *LAB, *words[1:], cwd=tmp_path, environment=site)
-    assert done.returncode == 2
-    assert told in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_what_cannot_be_is_one_line(words: tuple[object, ...], told: str, labels_csv: Path, tmp_path: Path) -> None:
+    done = invoke(words[0], labels_csv, *LAB, *words[1:], cwd=tmp_path)
+    assert_refused(done, told)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_opponent_needs_devel(data: Path, site: dict[str, str]) -> None:
+def test_an_opponent_needs_devel(data: Path) -> None:
     no_devel = table(data, "no-devel.csv", lambda row: None if row["split"] == "devel" else row)
-    done = run_dslite("baseline", no_devel, *LAB, environment=site)
-    assert done.returncode == 2
-    assert "devel" in done.stderr.splitlines()[-1]
+    assert_refused(invoke("baseline", no_devel, *LAB), "devel")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import file_size_limited
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,105 +18,75 @@ def _tree(folder: Path) -> dict[str, str]:
     return {p.relative_to(folder).as_posix(): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def _make_folder(path: Path, **contents: str) -> Path:
-    path.mkdir()
-    for name, text in contents.items():
-        (path / name).write_text(text)
-    return path
+def _write(kind: str, path: Path, text: str) -> None:
+    """Write a file, or a folder with a file in it."""
+    if kind == "folder":
+        path.mkdir()
+        path = path / "weights"
+    path.write_text(text)
 
 
-def test_a_new_file_is_there_once_the_block_has_ended_and_not_before(tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
-    with written_whole(path) as place:
-        place.write_text("new")
-        assert not path.exists()
-    assert _tree(tmp_path) == {"report.json": "new"}
-    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+def _state(folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Give all that is in a folder, and what lies in it directly, hidden things too."""
+    return _tree(folder), sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_is_replaced_only_when_the_new_one_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
-    path.write_text("old")
-    with written_whole(path) as place:
-        place.write_text("ne")
-        assert path.read_text() == "old"
-        place.write_text("new")
-    assert path.read_text() == "new"
-    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+kinds = pytest.mark.parametrize("kind", ["file", "folder"])
 
 
-@pytest.mark.parametrize("name", ["model.savedmodel", "replaced"])
-def test_a_folder_takes_the_place_of_an_old_one_and_nothing_of_the_old_one_stays(tmp_path: Path, name: str) -> None:
-    _make_folder(tmp_path / name, weights="old", extra="old")
-    with written_whole(tmp_path / name) as place:
-        _make_folder(place, weights="new")
-        assert (tmp_path / name / "weights").read_text() == "old"
-    assert _tree(tmp_path) == {f"{name}/weights": "new"}
-    assert [p.name for p in tmp_path.iterdir()] == [name]
-
-
-@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(143)], ids=type)
-def test_an_exception_inside_passes_through_and_leaves_the_old_file_and_no_litter(
-    tmp_path: Path, error: BaseException
+@kinds
+@pytest.mark.parametrize("old", [None, "old"])
+def test_what_is_written_is_there_once_it_is_whole_and_nothing_of_the_old_stays(
+    tmp_path: Path, kind: str, old: str | None
 ) -> None:
-    path = tmp_path / "report.json"
-    path.write_text("old")
+    path = tmp_path / "model.savedmodel"
+    if old:
+        _write(kind, path, old)
+        if kind == "folder":
+            (path / "extra").write_text("old")
+    before = _tree(tmp_path)
+    with written_whole(path) as place:
+        _write(kind, place, "new")
+        assert {name: text for name, text in _tree(tmp_path).items() if not name.startswith(".")} == before
+    name = "model.savedmodel/weights" if kind == "folder" else "model.savedmodel"
+    assert _state(tmp_path) == ({name: "new"}, ["model.savedmodel"])
+
+
+@kinds
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(143)], ids=type)
+def test_an_exception_inside_passes_through_and_leaves_the_old_and_no_litter(
+    tmp_path: Path, kind: str, error: BaseException
+) -> None:
+    path = tmp_path / "model"
+    _write(kind, path, "old")
+    before = _state(tmp_path)
 
     def half_done() -> None:
         with written_whole(path) as place:
-            place.write_text("half")
+            _write(kind, place, "half")
             raise error
 
     with pytest.raises(type(error)) as caught:
         half_done()
     assert caught.value is error
-    assert _tree(tmp_path) == {"report.json": "old"}
-    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+    assert _state(tmp_path) == before
 
 
-def test_an_exception_inside_leaves_the_old_folder_and_no_litter(tmp_path: Path) -> None:
-    path = _make_folder(tmp_path / "model.savedmodel", weights="old")
-
-    def half_done() -> None:
-        with written_whole(path) as place:
-            _make_folder(place, weights="half")
-            raise ValueError("no")
-
-    with pytest.raises(ValueError, match="no"):
-        half_done()
-    assert _tree(tmp_path) == {"model.savedmodel/weights": "old"}
-    assert [p.name for p in tmp_path.iterdir()] == ["model.savedmodel"]
-
-
-def test_a_block_that_writes_nothing_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
-    path.write_text("old")
-    with pytest.raises(WriteError, match=r"cannot write .*report\.json"), written_whole(path):
-        pass
-    assert _tree(tmp_path) == {"report.json": "old"}
-
-
-def test_a_block_that_writes_nothing_leaves_the_old_folder(tmp_path: Path) -> None:
-    path = _make_folder(tmp_path / "model.savedmodel", weights="old")
-    with pytest.raises(WriteError, match=r"cannot write .*model\.savedmodel"), written_whole(path):
-        pass
-    assert _tree(tmp_path) == {"model.savedmodel/weights": "old"}
-
-
-def test_a_file_never_takes_the_place_of_a_folder_and_all_that_is_in_it(tmp_path: Path) -> None:
-    path = _make_folder(tmp_path / "recordings", first="precious")
-    with pytest.raises(WriteError, match=r"cannot write .*recordings"):
-        write_text(path, "a report")
-    assert _tree(tmp_path) == {"recordings/first": "precious"}
-    assert [p.name for p in tmp_path.iterdir()] == ["recordings"]
-
-
-def test_a_folder_never_takes_the_place_of_a_file(tmp_path: Path) -> None:
+@kinds
+@pytest.mark.parametrize("written", ["nothing", "the other kind"])
+def test_a_block_that_writes_nothing_or_another_kind_leaves_the_old(tmp_path: Path, kind: str, written: str) -> None:
     path = tmp_path / "model"
-    path.write_text("precious")
-    with pytest.raises(WriteError, match=r"cannot write .*model"), written_whole(path) as place:
-        place.mkdir()
-    assert _tree(tmp_path) == {"model": "precious"}
+    _write(kind, path, "precious")
+    before = _state(tmp_path)
+
+    def write() -> None:
+        with written_whole(path) as place:
+            if written != "nothing":
+                _write("file" if kind == "folder" else "folder", place, "new")
+
+    with pytest.raises(WriteError, match=r"cannot write .*model"):
+        write()
+    assert _state(tmp_path) == before
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -134,56 +105,37 @@ def test_a_file_in_the_way_of_the_folder_is_told(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
-    folder = _make_folder(tmp_path / "locked", old="old")
+    folder = tmp_path / "locked"
+    _write("folder", folder, "old")
     folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
     if os.access(folder, os.W_OK):
         pytest.skip("root may write everywhere")
     try:
         with pytest.raises(WriteError, match=os.strerror(errno.EACCES)):
             write_text(folder / "report.json", "new")
-        assert _tree(tmp_path) == {"locked/old": "old"}
+        assert _tree(tmp_path) == {"locked/weights": "old"}
     finally:
         folder.chmod(stat.S_IRWXU)
 
 
-# A real refusal of the system in the middle of a write, as on a full disk, which needs no full disk.
-_LIMITED = """
-import resource, sys
-from pathlib import Path
-from dslite.errors import WriteError
-from dslite.files import written_whole
-
-path, is_folder = Path(sys.argv[1]), sys.argv[2] == "folder"
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-try:
-    with written_whole(path) as place:
-        if is_folder:
-            place.mkdir()
-            (place / "weights").write_text("half")
-            place = place / "more"
-        place.write_text("x" * 100_000)
-except WriteError as error:
-    print(error)
-"""
-
-
-@pytest.mark.parametrize("kind", ["file", "folder"])
+@kinds
 @pytest.mark.parametrize("there_before", [False, True])
 def test_a_write_that_fails_half_way_says_so_and_leaves_nothing(tmp_path: Path, kind: str, there_before: bool) -> None:
     path = tmp_path / "model"
-    if there_before and kind == "file":
-        path.write_text("old")
-    elif there_before:
-        _make_folder(path, weights="old")
-    before = _tree(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-c", _LIMITED, path, kind], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"cannot write {path}: ")
-    assert "full; nothing was changed" in done.stdout
-    assert _tree(tmp_path) == before
-    assert [p.name for p in tmp_path.iterdir()] == (["model"] if there_before else [])
+    if there_before:
+        _write(kind, path, "old")
+    before = _state(tmp_path)
+
+    def write() -> None:
+        with file_size_limited(1000), written_whole(path) as place:
+            _write(kind, place, "half")
+            (place / "more" if kind == "folder" else place).write_text("x" * 100_000)
+
+    with pytest.raises(WriteError) as caught:
+        write()
+    assert str(caught.value).startswith(f"cannot write {path}: ")
+    assert "full" in str(caught.value)
+    assert _state(tmp_path) == before
 
 
 def test_a_new_file_has_the_permissions_of_any_other_new_file(tmp_path: Path) -> None:
@@ -266,8 +218,7 @@ def test_an_interruption_while_a_folder_is_replaced_keeps_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "model"
-    place.mkdir()
-    (place / "old").write_text("precious")
+    _write("folder", place, "precious")
     replace_path = Path.replace
 
     def interrupted(self: Path, target: Path) -> Path:
@@ -278,8 +229,7 @@ def test_an_interruption_while_a_folder_is_replaced_keeps_the_old_one(
     monkeypatch.setattr(Path, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt), written_whole(place) as new:
         new.mkdir()
-    assert (place / "old").read_text() == "precious"
-    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+    assert _state(tmp_path) == ({"model/weights": "precious"}, ["model"])
 
 
 def test_a_pipe_is_written_into_and_not_replaced(tmp_path: Path) -> None:

@@ -21,34 +21,15 @@ RATE = 16_000
 # librosa.load imports audioread, and that Python's own aifc, whose days are counted.
 librosa_loads = pytest.mark.filterwarnings("ignore:.*(aifc|audioop|sunau).*:DeprecationWarning")
 
+STEPS = {"PCM_16": 1 / 32_768, "PCM_24": 1 / 8_388_608, "FLOAT": 0, "DOUBLE": 0}
 LOSSLESS = [
-    pytest.param("WAV", "PCM_16", 1 / 32_768, id="wav-pcm16"),
-    pytest.param("WAV", "PCM_24", 1 / 8_388_608, id="wav-pcm24"),
-    pytest.param("WAV", "FLOAT", 0, id="wav-float"),
-    pytest.param("WAV", "DOUBLE", 0, id="wav-double"),
-    pytest.param("WAVEX", "PCM_16", 1 / 32_768, id="wavex"),
-    pytest.param("RF64", "PCM_16", 1 / 32_768, id="rf64"),
-    pytest.param("W64", "PCM_16", 1 / 32_768, id="w64"),
-    pytest.param("AIFF", "PCM_16", 1 / 32_768, id="aiff"),
-    pytest.param("AU", "PCM_16", 1 / 32_768, id="au"),
-    pytest.param("CAF", "PCM_16", 1 / 32_768, id="caf"),
-    pytest.param("FLAC", "PCM_16", 1 / 32_768, id="flac-16"),
-    pytest.param("FLAC", "PCM_24", 1 / 8_388_608, id="flac-24"),
+    *(("WAV", subtype) for subtype in STEPS),
+    *((kind, "PCM_16") for kind in ("WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC")),
+    ("FLAC", "PCM_24"),
 ]
-LOSSY = [
-    pytest.param("OGG", "VORBIS", id="ogg-vorbis"),
-    pytest.param("OGG", "OPUS", id="ogg-opus"),
-    pytest.param("MP3", "MPEG_LAYER_III", id="mp3"),
-]
-EVERY_CONTAINER = [
-    ("WAV", "PCM_16"),
-    ("WAV", "FLOAT"),
-    ("AIFF", "PCM_16"),
-    ("FLAC", "PCM_16"),
-    ("OGG", "VORBIS"),
-    ("OGG", "OPUS"),
-    ("MP3", "MPEG_LAYER_III"),
-]
+LOSSY = [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")]
+EVERY_CONTAINER = [("WAV", "PCM_16"), ("WAV", "FLOAT"), ("AIFF", "PCM_16"), ("FLAC", "PCM_16"), *LOSSY]
+TRUNCATED = [*LOSSLESS, ("WAV", "ULAW"), ("WAV", "MS_ADPCM"), *LOSSY]
 
 
 def tone(hz: float, seconds: float, rate: int = RATE, amplitude: float = 0.5) -> Samples:
@@ -108,13 +89,13 @@ def pcm16(samples: Samples) -> bytes:
 # What is read
 
 
-@pytest.mark.parametrize(("kind", "subtype", "step"), LOSSLESS)
-def test_lossless_file_gives_back_its_samples(tmp_path: Path, kind: str, subtype: str, step: float) -> None:
+@pytest.mark.parametrize(("kind", "subtype"), LOSSLESS)
+def test_lossless_file_gives_back_its_samples(tmp_path: Path, kind: str, subtype: str) -> None:
     sound = tone(440, 1.0) + noise(RATE)
     samples = load(written(tmp_path / "sound.bin", sound, RATE, subtype, kind), RATE)
     assert samples.dtype == np.float32
     assert samples.shape == (RATE,)
-    np.testing.assert_allclose(samples, sound, rtol=0, atol=step)
+    np.testing.assert_allclose(samples, sound, rtol=0, atol=STEPS[subtype])
 
 
 @pytest.mark.parametrize(("kind", "subtype"), LOSSY)
@@ -143,31 +124,21 @@ def test_long_file_is_read_without_seams(tmp_path: Path, kind: str, subtype: str
     np.testing.assert_allclose(samples, whole, rtol=0, atol=1e-6)
 
 
-def test_stereo_is_averaged(tmp_path: Path) -> None:
+def test_channels_are_averaged(tmp_path: Path) -> None:
     left, right = tone(440, 1.0, amplitude=0.4), tone(1000, 1.0, amplitude=0.2)
-    samples = load(written(tmp_path / "stereo.wav", np.stack([left, right], axis=1), RATE, "FLOAT"), RATE)
-    np.testing.assert_allclose(samples, (left + right) / 2, rtol=0, atol=1e-7)
+    for other in (right, -left):
+        samples = load(written(tmp_path / "stereo.wav", np.stack([left, other], axis=1), RATE, "FLOAT"), RATE)
+        np.testing.assert_allclose(samples, (left + other) / 2, rtol=0, atol=1e-7)
 
 
-def test_channels_of_opposite_sign_cancel(tmp_path: Path) -> None:
-    left = noise(RATE)
-    samples = load(written(tmp_path / "stereo.wav", np.stack([left, -left], axis=1), RATE, "FLOAT"), RATE)
-    assert not samples.any()
-
-
-def test_tone_in_eight_channels_of_192_khz_stays_that_tone(tmp_path: Path) -> None:
+def test_tone_in_eight_channels_of_192_khz_stays_that_tone_or_goes(tmp_path: Path) -> None:
     gains = np.arange(1, 9) / 10  # mean 0.45
-    channels = tone(1000, 1.0, 192_000, 1.0)[:, None] * gains
-    samples = load(written(tmp_path / "eight.wav", channels, 192_000, "PCM_24"), RATE)
+    low, high = (tone(hz, 1.0, 192_000, 1.0)[:, None] * gains for hz in (1000, 21_000))  # 21 kHz would fold to 5
+    samples = load(written(tmp_path / "low.wav", low, 192_000, "FLOAT"), RATE)
     assert samples.shape == (RATE,)
     assert loudest_hz(samples) == 1000
     assert amplitude_at(samples, 1000) == pytest.approx(0.45, rel=1e-3)
-
-
-def test_tone_above_half_the_new_rate_does_not_fold_back(tmp_path: Path) -> None:
-    channels = np.repeat(tone(21_000, 1.0, 192_000)[:, None], 8, axis=1)  # would fold to 5 kHz
-    samples = load(written(tmp_path / "eight.wav", channels, 192_000, "PCM_24"), RATE)
-    assert np.abs(samples[1000:-1000]).max() < 1e-4
+    assert np.abs(load(written(tmp_path / "high.wav", high, 192_000, "FLOAT"), RATE)[1000:-1000]).max() < 1e-4
 
 
 def test_reading_many_channels_needs_the_memory_of_one(tmp_path: Path) -> None:
@@ -219,11 +190,6 @@ def test_length_is_the_duration_rounded_up(tmp_path: Path, rate: int, n: int) ->
     assert np.isfinite(samples).all()
 
 
-def test_single_sample_is_read(tmp_path: Path) -> None:
-    path = written(tmp_path / "one.wav", np.full(1, 0.25, np.float32), RATE, "FLOAT")
-    assert load(path, RATE).tolist() == [0.25]
-
-
 def test_path_may_be_text_with_blanks_and_letters_of_any_script(tmp_path: Path) -> None:
     path = written(tmp_path / "zwölf Boxkämpfer 鳥 [1] %d.wav", noise(100), RATE, "FLOAT")
     np.testing.assert_array_equal(load(str(path), RATE), noise(100))
@@ -251,31 +217,23 @@ ODD_LIST = b"LIST" + (17).to_bytes(4, "little") + b"INFOISFT" + (5).to_bytes(4, 
 """The 17 bytes of a chunk that names its writer, and the one that makes their number even."""
 
 
-def test_wav_with_chunks_of_odd_size_around_its_data_is_read_whole(tmp_path: Path) -> None:
+def test_wav_with_chunks_of_odd_size_around_its_data_is_read_whole_and_refused_where_it_is_cut(tmp_path: Path) -> None:
     unknown = b"abcd" + (3).to_bytes(4, "little") + b"xyz\0"
     path = tmp_path / "chunks.wav"
     path.write_bytes(riff(pcm16(noise(5000)), before=ODD_LIST + b"junk\0\0\0\0" + unknown, after=ODD_LIST))
-    samples = load(path, RATE)
-    assert samples.shape == (5000,)
-    np.testing.assert_allclose(samples, noise(5000), rtol=0, atol=1 / 32_768)
-
-
-def test_truncated_wav_with_a_chunk_of_odd_size_before_its_data_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "chunks.wav"
+    np.testing.assert_allclose(load(path, RATE), noise(5000), rtol=0, atol=1 / 32_768)
     path.write_bytes(riff(pcm16(noise(5000)), before=ODD_LIST)[:-200])
-    message = refusal(path)
-    assert "truncated" in message
-    assert "announces 10070 bytes, it has 9870" in message
+    assert "truncated: its header announces 10070 bytes, it has 9870" in refusal(path)
 
 
-@pytest.mark.parametrize("tag", ["id3v1", "id3v2"])
-def test_tagged_mp3_is_read_whole(tmp_path: Path, tag: str) -> None:
+def test_tagged_mp3_is_read_whole(tmp_path: Path) -> None:
     path = written(tmp_path / "tagged.mp3", tone(440, 2.0))
     plain = path.read_bytes()
-    path.write_bytes(plain + b"TAG" + bytes(125) if tag == "id3v1" else b"ID3\4\0\0\0\0\2\0" + bytes(256) + plain)
-    samples = load(path, RATE)
-    assert samples.shape == (2 * RATE,)
-    assert amplitude_at(samples, 440) == pytest.approx(0.5, rel=0.02)
+    for tagged in (plain + b"TAG" + bytes(125), b"ID3\4\0\0\0\0\2\0" + bytes(256) + plain):
+        path.write_bytes(tagged)
+        samples = load(path, RATE)
+        assert samples.shape == (2 * RATE,)
+        assert amplitude_at(samples, 440) == pytest.approx(0.5, rel=0.02)
 
 
 def test_mp3_that_does_not_tell_its_length_is_read(tmp_path: Path) -> None:
@@ -294,18 +252,11 @@ def test_mp3_that_does_not_tell_its_length_is_read(tmp_path: Path) -> None:
 # What is refused
 
 
-def test_missing_file_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_file_or_empty_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").touch()
     assert "no such file" in refusal(tmp_path / "missing.wav")
-
-
-def test_folder_is_refused(tmp_path: Path) -> None:
     assert "folder" in refusal(tmp_path)
-
-
-def test_empty_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "empty.wav"
-    path.touch()
-    assert "empty" in refusal(path)
+    assert "empty" in refusal(tmp_path / "empty.wav")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -316,17 +267,13 @@ def test_file_without_permission_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", sorted(SUFFIXES | {".gsm", ".raw", ".snd", ".txt", ".vox", ""}))
-def test_text_is_refused_whatever_its_name(tmp_path: Path, suffix: str) -> None:
+def test_text_and_random_bytes_are_refused_whatever_their_name(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"text{suffix}"
     path.write_text("This is no sound.\n" * 100, encoding="utf-8")
     assert "expected audio" in refusal(path)
-
-
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
-def test_random_bytes_are_refused(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"garbage{suffix}"
-    path.write_bytes(np.random.default_rng(0).bytes(20_000))
-    assert "expected audio" in refusal(path)
+    if suffix in SUFFIXES:
+        path.write_bytes(np.random.default_rng(0).bytes(20_000))
+        assert "expected audio" in refusal(path)
 
 
 @pytest.mark.parametrize(("kind", "subtype"), EVERY_CONTAINER)
@@ -335,25 +282,6 @@ def test_header_alone_is_refused(tmp_path: Path, kind: str, subtype: str, n_byte
     path = written(tmp_path / "header.bin", noise(RATE), RATE, subtype, kind)
     path.write_bytes(path.read_bytes()[:n_bytes])
     refusal(path)
-
-
-TRUNCATED = [
-    pytest.param("WAV", "PCM_16", id="wav-pcm16"),
-    pytest.param("WAV", "PCM_24", id="wav-pcm24"),
-    pytest.param("WAV", "FLOAT", id="wav-float"),
-    pytest.param("WAV", "ULAW", id="wav-mu-law"),
-    pytest.param("WAV", "MS_ADPCM", id="wav-adpcm"),
-    pytest.param("WAVEX", "PCM_16", id="wavex"),
-    pytest.param("RF64", "PCM_16", id="rf64"),
-    pytest.param("W64", "PCM_16", id="w64"),
-    pytest.param("AIFF", "PCM_16", id="aiff"),
-    pytest.param("AU", "PCM_16", id="au"),
-    pytest.param("CAF", "PCM_16", id="caf"),
-    pytest.param("FLAC", "PCM_16", id="flac"),
-    pytest.param("OGG", "VORBIS", id="ogg-vorbis"),
-    pytest.param("OGG", "OPUS", id="ogg-opus"),
-    pytest.param("MP3", "MPEG_LAYER_III", id="mp3"),
-]
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.95])
@@ -369,8 +297,7 @@ def test_truncated_file_is_refused(tmp_path: Path, kind: str, subtype: str, kept
 def test_wav_that_lacks_one_sample_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cut.wav"
     path.write_bytes(riff(pcm16(noise(5000)))[:-2])
-    message = refusal(path)
-    assert "announces 10044 bytes, it has 10042" in message  # a header of 44 bytes, 2 a sample
+    assert "announces 10044 bytes, it has 10042" in refusal(path)  # a header of 44 bytes, 2 a sample
 
 
 @pytest.mark.parametrize(("kind", "subtype"), EVERY_CONTAINER)
@@ -430,7 +357,7 @@ def test_native_libraries_stay_silent(tmp_path: Path, capfd: pytest.CaptureFixtu
 # What is told without decoding
 
 
-@pytest.mark.parametrize(("kind", "subtype"), [p.values[:2] for p in [*LOSSLESS, *LOSSY]])
+@pytest.mark.parametrize(("kind", "subtype"), [*LOSSLESS, *LOSSY])
 def test_sound_file_passes_the_check(tmp_path: Path, kind: str, subtype: str) -> None:
     lengths = (1, 1000, 3 * RATE)
     paths = [written(tmp_path / f"{n}.bin", noise(n), RATE, subtype, kind) for n in lengths]
@@ -438,7 +365,7 @@ def test_sound_file_passes_the_check(tmp_path: Path, kind: str, subtype: str) ->
 
 
 @settings(max_examples=60)
-@given(container=st.sampled_from([p.values for p in TRUNCATED]), kept=st.floats(0, 1), exactly=st.booleans())
+@given(container=st.sampled_from(TRUNCATED), kept=st.floats(0, 1), exactly=st.booleans())
 def test_the_check_refuses_what_loading_refuses(
     container: tuple[str, str], kept: float, exactly: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -56,7 +56,10 @@ def test_levels_coloured_are_the_pictures_bit_for_bit(
 
 def test_more_files_than_are_decoded_at_once_stay_in_order(tmp_path: Path, examples: list[Example]) -> None:
     many = [examples[i % 4] for i in range(150)]
-    one, all_of_them = (prepare(some, RECIPE, tmp_path / str(len(some)), _tell) for some in (examples, many))
+    told: list[tuple[str, float]] = []
+    one = prepare(examples, RECIPE, tmp_path / "one", _tell)
+    all_of_them = prepare(many, RECIPE, tmp_path / "all", lambda *now: told.append(now))
+    assert told == [(f"{i} of 150 files", i / 150) for i in range(150)]
     assert all_of_them.n_chunks.tolist() == [one.n_chunks[i % 4] for i in range(150)]
     for i in (0, 63, 64, 149):
         ours, theirs = all_of_them.of(np.arange(150) == i), one.of(np.arange(4) == i % 4)
@@ -72,6 +75,8 @@ def test_what_was_made_once_is_not_decoded_again(tmp_path: Path, examples: list[
     assert np.array_equal(first.n_chunks, again.n_chunks)
     with pytest.raises(DataError):
         prepare(examples, RECIPE, tmp_path / "another", _tell)
+    with pytest.raises(WriteError, match="cannot write"):
+        prepare([], RECIPE, tmp_path / "no folder" / "cache", _tell)
 
 
 def test_all_files_that_cannot_be_decoded_are_listed_and_nothing_is_kept(
@@ -91,11 +96,6 @@ def test_all_files_that_cannot_be_decoded_are_listed_and_nothing_is_kept(
         prepare(examples, RECIPE, tmp_path / "kept" / "cache", _tell)
 
 
-def test_what_cannot_be_written_says_so(tmp_path: Path, examples: list[Example]) -> None:
-    with pytest.raises(WriteError, match="cannot write"):
-        prepare(examples, RECIPE, tmp_path / "no folder" / "cache", _tell)
-
-
 def test_short_files_that_are_dropped_have_no_chunk(tmp_path: Path, examples: list[Example]) -> None:
     made = prepare(examples, _recipe("drop"), tmp_path / "cache", _tell)
     assert made.n_chunks.tolist() == [0, 1, 3, 5]
@@ -105,12 +105,6 @@ def test_short_files_that_are_dropped_have_no_chunk(tmp_path: Path, examples: li
     assert nothing.n_chunks.tolist() == [0]
     empty = prepare([], RECIPE, tmp_path / "empty", _tell)
     assert (len(empty.levels), len(empty.n_chunks)) == (0, 0)
-
-
-def test_progress_is_told(tmp_path: Path, examples: list[Example]) -> None:
-    told: list[tuple[str, float]] = []
-    prepare([examples[0]] * 100, RECIPE, tmp_path / "cache", lambda *now: told.append(now))
-    assert told == [(f"{i} of 100 files", i / 100) for i in range(100)]
 
 
 @pytest.mark.parametrize(
