@@ -30,10 +30,10 @@ from dslite.learn.dataset import DataSet
 from dslite.learn.run import WEIGHTS
 from dslite.learn.table import read
 from dslite.measure.bench import undescribed
+from dslite.metrics import value
 from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
 from dslite.records import Measurement, Plan, Run
 from dslite.report import document
-from dslite.report.columns import value
 from dslite.report.comparison import without
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

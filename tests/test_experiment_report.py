@@ -14,15 +14,19 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 from rich.console import Console
 
-from dslite.learn.metrics import Difference
 from dslite.measure.bench import undescribed
 from dslite.measure.turns import FAILED_BY_TURNS
+from dslite.metrics import value
+from dslite.metrics.scores import Difference
 from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
-from dslite.report import document
-from dslite.report.columns import in_short, value
+from dslite.report import comma_separated, document
+from dslite.report import markdown as documents
 from dslite.report.comparison import bases, compared, without
-from dslite.report.experiment import as_csv, best, experiment_table, markdown
 from dslite.report.experiment_plots import _BY_SPEED_UP, _LATENCY_TITLE, _latencies, draw, drawn, marker
+from dslite.report.names import in_short
+from dslite.report.pareto import optimal_trials as best
+from dslite.report.terminal import report_table
+from dslite.report.view import view
 
 ENVIRONMENT = {"cpu": "a processor", "cpus": 2, "system": "Linux"}
 
@@ -64,9 +68,17 @@ def _report(*runs: Run) -> BenchReport:
     return document.report(runs, "dslite compress run data.csv", ENVIRONMENT)
 
 
+def markdown(report: BenchReport) -> str:
+    return documents.markdown(view([("report.json", report)])).replace("\\", "")
+
+
+def as_csv(report: BenchReport) -> str:
+    return comma_separated.as_csv(view([("report.json", report)]))
+
+
 def _text(report: BenchReport, width: int = 200) -> str:
     console = Console(file=io.StringIO(), width=width)
-    console.print(experiment_table(report, width))
+    console.print(report_table(report, width))
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 

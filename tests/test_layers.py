@@ -14,6 +14,7 @@ LAYERS = [
     ["errors", "native"],
     ["children", "codec", "files", "lazy"],
     ["records"],
+    ["metrics"],
     ["recipe", "hookspecs"],
     [""],
     ["loading", "recipes"],

@@ -13,8 +13,8 @@ from dslite.deploy import manifest
 from dslite.errors import WriteError
 from dslite.records import BenchReport, Run
 from dslite.report import document
-from dslite.report.columns import ordered
-from dslite.report.table import bench_table
+from dslite.report.terminal import report_table
+from dslite.report.view import ordered
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -81,7 +81,7 @@ class Delivery:
                 document.write(report, self.output)
             except WriteError as error:
                 self.problems.append(error)
-        show(report, lambda width: bench_table(report, width, self.sort), as_json=self.as_json)
+        show(report, lambda width: report_table(report, width, self.sort), as_json=self.as_json)
         if self.problems:
             raise self.problems[0]
 

@@ -23,13 +23,18 @@ from dslite.deploy.runtime import has_runtime
 from dslite.errors import ReportError, SpecError, WriteError
 from dslite.learn.dataset import Split
 from dslite.learn.evaluation import Predictions, difference_of_predictions, read_predictions
-from dslite.learn.metrics import Difference
 from dslite.measure.environment import environment
+from dslite.metrics import find
+from dslite.metrics.scores import Difference
 from dslite.records import BenchReport, Flag, Run
-from dslite.report import document, experiment
-from dslite.report.columns import find
-from dslite.report.comparison import compared, name, without
+from dslite.report import document
+from dslite.report.comma_separated import as_csv
+from dslite.report.comparison import compared, without
 from dslite.report.experiment_plots import draw, drawn
+from dslite.report.markdown import markdown
+from dslite.report.names import trial_name
+from dslite.report.terminal import report_table
+from dslite.report.view import view
 
 _REPORT, _CSV, _MARKDOWN, _PREDICTIONS = "report.json", "table.csv", "table.md", "predictions"
 _SUBJECT = "experiment.json"
@@ -83,8 +88,9 @@ class Folder:
 
     def _write(self, report: BenchReport) -> None:
         document.write(report, self.path / _REPORT)
-        files.write_text(self.path / _CSV, experiment.as_csv(report))
-        files.write_text(self.path / _MARKDOWN, experiment.markdown(report))
+        found = view([(_REPORT, report)])
+        files.write_text(self.path / _CSV, as_csv(found))
+        files.write_text(self.path / _MARKDOWN, markdown(found))
 
     def _take(self, runs: Sequence[Run]) -> None:
         """Keep the files of runs; one that cannot be written is a row that failed."""
@@ -130,7 +136,7 @@ class Folder:
                     plot.unlink()
         except WriteError as error:
             problems.append(error)
-        show(report, lambda width: experiment.experiment_table(report, width), as_json=self.as_json)
+        show(report, lambda width: report_table(report, width), as_json=self.as_json)
         if not self.as_json:
             click.echo(f"{self.path}: files, {_REPORT}, {_CSV}, {_MARKDOWN}, plots, predictions")
         if problems:
@@ -159,7 +165,7 @@ class Folder:
         They keep their difference from the float32 file of then, and their speed-up until there are those of now: it
         would stand beside these.
         """
-        timed_anew = any(find(run, "speed_up") for run in runs)
+        timed_anew = any(find(run.measurements, "speed_up") for run in runs)
         new = {_row(run): run for run in runs}
         files_now = {Path(run.artifact.path).name: run.artifact.sha256 for run in runs if not run.error}
         left = []
@@ -170,7 +176,9 @@ class Folder:
             if now is None:
                 left.append(replace(run, flags=(*run.flags, Flag(_EARLIER, _TOLD_EARLIER))))
             elif now.error:
-                told = f"{name(run)}: measured anew it failed, so this is the row that was here before: {now.error}"
+                told = (
+                    f"{trial_name(run)}: measured anew it failed, so this is the row that was here before: {now.error}"
+                )
                 left.append(replace(run, flags=(*run.flags, Flag(_EARLIER, told))))
         return left
 
@@ -283,8 +291,8 @@ def _earlier(path: Path, wanted: Sequence[Case]) -> list[Run]:
     lost = [run for run in runs if _row(run) not in known]
     if lost:
         raise SpecError(
-            f"{path} has rows of an earlier experiment that this one has not, {len(lost)}, such as {name(lost[0])}: "
-            f"{_CURE}"
+            f"{path} has rows of an earlier experiment that this one has not, {len(lost)}, such as "
+            f"{trial_name(lost[0])}: {_CURE}"
         )
     told_then = (_EARLIER, MEASURED_BEFORE)
     return [replace(run, flags=tuple(flag for flag in run.flags if flag.code not in told_then)) for run in runs]

@@ -18,7 +18,7 @@ from dslite.cli.places import measured_with
 from dslite.errors import WriteError
 from dslite.measure.environment import cpu_count, cpu_model
 from dslite.records import Plan, Progress, Run
-from dslite.report.columns import in_short
+from dslite.report.names import in_short
 
 _TOLD_FROM = 5
 """Of so many cases on, each is told when it is done: a shorter table is there soon."""

@@ -23,13 +23,13 @@ from dslite.cli.options import (
     refuse_options,
 )
 from dslite.cli.plans import MOST_ROUNDS, plan_options
+from dslite.cli.reports import SortColumn
 from dslite.cli.selection import select
 from dslite.errors import SpecError
 from dslite.files import sha256
 from dslite.learn.run import is_run
 from dslite.recipe import Recipe
 from dslite.records import Part, Plan
-from dslite.report.columns import SORTABLE
 
 _PARTS = get_args(Part)
 
@@ -70,7 +70,7 @@ _PARTS = get_args(Part)
 @calibration_option
 @click.option("-o", "--output", type=OUTPUT, help="Write the report, JSON, with every sample; a report is replaced.")
 @click.option("--keep", type=PATH, help="Copy the exported files into this folder.")
-@click.option("--sort", type=click.Choice(SORTABLE), help="Order the rows by this column, lowest first.")
+@click.option("--sort", type=SortColumn(), help="Order the rows by this column, lowest first.")
 @click.option("--descending", is_flag=True, help="Highest first.")
 @click.option(
     "--interleave",
