@@ -316,7 +316,7 @@ f.onload = () => {
   const w = f.contentWindow, d = w.document, heading = d.querySelector('th[data-key="size"]');
   heading.querySelector("button").click();
   document.title = [d.documentElement.scrollWidth <= w.innerWidth, heading.ariaSort, w.location.hash,
-    d.querySelector("tbody td").dataset.value].join(" ");
+    d.querySelector("tbody .name").lastChild.textContent.trim()].join(" ");
 };
 </script>"""
 """A page around the page: a window of Chromium is 500 pixels wide at the least, a frame may be narrower."""

@@ -48,12 +48,12 @@ def comparison_table(comparison: Comparison, run_to_run: float, width: int) -> G
         **_changes(pairs),
     }
     first_to_go = [*list(columns)[:3:-1], *list(columns)[:2]]
-    room = width - GAP - min(_SHORTEST_NAME, max(map(width_of, names)))
+    room = width - 2 - min(_SHORTEST_NAME, max(map(width_of, names)))
     if sum(width + GAP for width in _widths(columns).values()) > room:
         columns = {heading: [_in_two_lines(cell) for cell in cells] for heading, cells in columns.items()}
     left_out = too_wide(_widths(columns), first_to_go, room)
     columns = {heading: cells for heading, cells in columns.items() if heading not in left_out}
-    name_width = width - GAP - sum(width + GAP for width in _widths(columns).values())
+    name_width = width - 2 - sum(width + GAP for width in _widths(columns).values())
     failed = ["red" if pair.before.error or pair.after.error else "" for pair in pairs]
     verdicts = [style or _STYLES.get(pair.verdict, "") for style, pair in zip(failed, pairs, strict=True)]
     at = 1 + list(columns).index("verdict")

@@ -106,8 +106,9 @@ def parse(text: str) -> Limit:
 
 
 def _may_have_unit(name: str, unit: str) -> bool:
-    """Tell whether a limit may have a unit: any, on a metric that dslite does not know, which has one of its own."""
-    return unit == "%" or unit in _UNITS or _of_columns().get(name, name) not in known()
+    """Tell whether a limit may have a unit: any, on a metric that may have one of its own, which is judged later."""
+    about = known().get(_of_columns().get(name, name))
+    return unit == "%" or unit in _UNITS or about is None or about.unit not in ("s", "bytes", "count", "ratio")
 
 
 def _of_columns() -> dict[str, str]:

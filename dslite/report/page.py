@@ -97,7 +97,7 @@ def _heading(shown: Shown) -> tuple[str, str]:
 
 def _rows(view: View, columns: Sequence[Shown]) -> Iterator[dict[str, Any]]:
     for i, (name, run, of) in enumerate(zip(view.names, view.runs, view.figures, strict=True)):
-        theirs = paper.figures_for(run) if view.with_paper else None
+        theirs = view.of_paper[i] if view.with_paper else None
         yield {
             "name": name,
             "star": i in view.best,
@@ -120,7 +120,7 @@ def _lines(view: View) -> list[tuple[str, str]]:
     ]
     lines += [("warn", text) for text in (*view.partial(), *view.invalid())]
     lines += [("", text) for text in (*view.in_turn(), *view.flags())]
-    if view.with_paper and not any(map(paper.figures_for, view.runs)):
+    if view.with_paper and not any(view.of_paper):
         lines.append(("", paper.NO_ROW))
     return lines + [("quiet", note) for note in view.notes()]
 

@@ -11,12 +11,13 @@ from rich.text import Text
 
 from dslite.metrics.table import ALWAYS, ESSENTIAL
 from dslite.records import BenchReport, Table
-from dslite.report import paper
 from dslite.report.names import is_experiment
 from dslite.report.view import Shown, View, view
 
 GAP = 3
 """Blanks between two columns."""
+_EDGE = 1
+"""Blanks at either side of a table."""
 _SHORTEST_NAME = {"bench": 24, "experiment": 14}
 _MOST_NOTES = 12
 NOT_VALID = "!"
@@ -136,17 +137,18 @@ def report_table(report: BenchReport, width: int, sort: str | None = None) -> Gr
     chosen, bare, left_out = _fitting(found, width, sort or "", of_experiment=of_experiment)
     are_bare = [(shown, shown in bare) for shown in chosen]
     cells = [[shown.cell(of, bare=is_bare) for shown, is_bare in are_bare] for of in found.figures]
-    headings = [_heading(report), *(shown.title(bare=is_bare) for shown, is_bare in are_bare)]
-    taken = sum(max(map(width_of, column)) + GAP for column in zip(headings[1:], *cells, strict=True))
+    headings = [*(shown.title(bare=is_bare) for shown, is_bare in are_bare)]
+    taken = sum(_width(shown, found, bare=is_bare) + GAP for shown, is_bare in are_bare)
     marks = _marks(found)
-    name_width = width - GAP - taken - (2 if marks else 0)
+    name_width = width - 2 * _EDGE - taken - (2 if marks else 0)
     shorten = folded if of_experiment else _cut
+    headings.insert(0, shorten(_heading(report), name_width))
     rows, styles = [], []
     for i, (name, run) in enumerate(zip(found.names, found.runs, strict=True)):
         indent = f"{marks[i]} " if marks else ""
         rows.append([indent + shorten(name, name_width).replace("\n", "\n" + " " * len(indent)), *cells[i]])
         styles.append("red" if run.error else "")
-        if theirs := None if of_experiment else paper.figures_for(run):
+        if theirs := found.of_paper[i]:
             rows.append(["  paper", *(shown.of_paper(theirs) for shown in chosen)])
             styles.append("dim")
     below = [Text(f"failed: {text}", style="red") for text in found.failed()]
@@ -188,8 +190,8 @@ def _fitting(
     table: Table = "experiment" if of_experiment else "bench"
     able = found.columns(table, {sort})
     full, short = ({s: _width(s, found, bare=bare) for s in able} for bare in (False, True))
-    longest = max(map(width_of, found.names), default=0) + 2
-    room = width - GAP - min(_SHORTEST_NAME[table], longest)
+    longest = max(map(width_of, found.names), default=0)
+    room = width - 2 * _EDGE - min(_SHORTEST_NAME[table], longest) - (2 if _marks(found) else 0)
     going = sorted((s for s in able if s.column.rank < ALWAYS and s.name.lower() != sort), key=lambda s: s.column.rank)
     minor = [s for s in going if s.column.rank < ESSENTIAL]
     bracketed = sorted((s for s in able if full[s] > short[s]), key=lambda s: s.column.rank)
@@ -206,5 +208,6 @@ def _fitting(
 
 
 def _width(shown: Shown, found: View, *, bare: bool) -> int:
-    cells = (width_of(shown.cell(of, bare=bare)) for of in found.figures)
-    return max(width_of(shown.title(bare=bare)), max(cells, default=0))
+    ours = (shown.cell(of, bare=bare) for of in found.figures)
+    theirs = (shown.of_paper(each) for each in found.of_paper if each)
+    return max(map(width_of, (shown.title(bare=bare), *ours, *theirs)))

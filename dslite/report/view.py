@@ -17,7 +17,7 @@ from dslite.metrics.table import METRICS
 from dslite.records import BenchReport, Column, Measurement, Metric, Run, Table
 from dslite.report import names, notes, pareto
 from dslite.report.comparison import Pair, in_words, pairs_in_turn, partial_ones
-from dslite.report.paper import PaperFigures
+from dslite.report.paper import PaperFigures, figures_for
 
 _DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
 _MANY = ("turns", "clocks")
@@ -163,6 +163,11 @@ class View:
     def reasons(self) -> tuple[str, ...]:
         """Say of each run why it is not valid, nothing of one that is, or failed."""
         return tuple("" if run.error else "; ".join(broken(run)) for run in self.runs)
+
+    @cached_property
+    def of_paper(self) -> tuple[PaperFigures | None, ...]:
+        """Give of each run what the paper measured of the same."""
+        return tuple(map(figures_for, self.runs))
 
     @property
     def n_failed(self) -> int:

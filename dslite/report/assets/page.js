@@ -7,7 +7,7 @@
   const original = [...table.tBodies];
   const valueOf = (body, column) => {
     const cell = body.rows[0].cells[column];
-    return column ? cell.dataset.value : cell.querySelector(".name").lastChild.textContent;
+    return column ? cell.dataset.value : cell.querySelector(".name").lastChild.textContent.trim();
   };
   const sort = (column, descending) => {
     const isText = headings[column].dataset.key === "name";
