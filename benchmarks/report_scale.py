@@ -139,13 +139,11 @@ def main() -> None:
     if options.one:
         print(json.dumps(measure(options.one)))
         return
-    results = Results("report_scale", "Reports of many rows", "python benchmarks/report_scale.py")
-    found = {}
+    results, found = Results("report_scale", "Reports of many rows", "python benchmarks/report_scale.py"), {}
     for n in options.sizes:
         print(f"measuring {n:,} rows ...", file=sys.stderr, flush=True)
-        done = subprocess.run(
-            [sys.executable, __file__, "--one", str(n)], check=True, stdout=subprocess.PIPE, text=True
-        )
+        command = [sys.executable, __file__, "--one", str(n)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         found[n] = json.loads(done.stdout)
     columns = [f"{n:,}" for n in found]
     lines = [f"| step | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
@@ -153,8 +151,8 @@ def main() -> None:
         unit = "" if name.endswith("MB") else ", s"
         lines.append(f"| {name}{unit} | {' | '.join(f'{each[name]:.4g}' for each in found.values())} |")
     results.add(
-        f"Processor seconds of each step, rows from seed {SEED}, and the peak of the process, which holds the report, its "
-        "view and its page at once. MB: of the report's file."
+        f"Processor seconds of each step, rows from seed {SEED}, and the peak of the process, which holds the report, "
+        "its view and its page at once. MB: of the report's file."
     )
     results.add("\n".join(lines))
     results.write(options.output, {"rows": {str(n): each for n, each in found.items()}})

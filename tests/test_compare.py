@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import invoke
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -24,7 +25,14 @@ from dslite.measure.verdict import RUN_TO_RUN
 from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
 from dslite.report import compare_table, comparison, document, limits
 
+Command = Callable[..., CompletedProcess[str]]
 HOST = Device("host", "a processor", "Linux", "x86_64", 2, 1 << 33)
+
+
+@pytest.fixture
+def dslite_command() -> Command:
+    """Commands that read and write files alone: none of them needs a process of its own."""
+    return invoke
 
 
 def _row(
@@ -347,9 +355,7 @@ def test_too_few_rounds_are_no_verdict() -> None:
     assert _judge(found, "latency>5%").blind == ["latency>5%"]
 
 
-def test_the_very_same_runs_are_called_so(
-    reports: tuple[Path, Path], dslite_command: Callable[..., CompletedProcess[str]]
-) -> None:
+def test_the_very_same_runs_are_called_so(reports: tuple[Path, Path], dslite_command: Command) -> None:
     told = "the very same runs before and after"
     assert told in dslite_command("compare", str(reports[0]), str(reports[0])).stdout
     assert f"b: {told}" in dslite_command("compare", *map(str, reports)).stdout  # made of one seed
@@ -410,7 +416,7 @@ def reports(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_the_command_names_differences_first_and_gives_verdicts(
-    reports: tuple[Path, Path], dslite_command: Callable[..., CompletedProcess[str]]
+    reports: tuple[Path, Path], dslite_command: Command
 ) -> None:
     done = dslite_command("compare", *map(str, reports))
     assert (done.returncode, done.stderr) == (0, "")
@@ -443,9 +449,7 @@ def test_no_figure_is_cut_and_rows_keep_their_names_at_any_width(width: int) -> 
     assert ("left out for want of width: UAR" in shown) == (width <= 100)
 
 
-def test_the_command_ends_with_3_where_a_limit_is_exceeded(
-    reports: tuple[Path, Path], dslite_command: Callable[..., CompletedProcess[str]]
-) -> None:
+def test_the_command_ends_with_3_where_a_limit_is_exceeded(reports: tuple[Path, Path], dslite_command: Command) -> None:
     words = ["compare", *map(str, reports)]
     done = dslite_command(*words, "--fail-if", "latency.p50>5%", "--fail-if", "size>0")
     assert done.returncode == 3
@@ -471,7 +475,7 @@ def test_the_command_ends_with_3_where_a_limit_is_exceeded(
     ],
 )
 def test_wrong_requests_are_one_line(
-    reports: tuple[Path, Path], dslite_command: Callable[..., CompletedProcess[str]], words: list[str], message: str
+    reports: tuple[Path, Path], dslite_command: Command, words: list[str], message: str
 ) -> None:
     done = dslite_command("compare", *map(str, reports), *words)
     assert done.returncode == 2
@@ -480,7 +484,7 @@ def test_wrong_requests_are_one_line(
 
 
 def test_files_that_take_turns_show_a_small_difference(
-    small_system: Any, tmp_path: Path, dslite_command: Callable[..., CompletedProcess[str]]
+    small_system: Any, tmp_path: Path, dslite_command: Command
 ) -> None:
     """The whole file computes a picture first: it is slower than the part without that, in each round."""
     cnn, whole = (small_system.path(part, "tflite-float32") for part in ("cnn", "whole"))
@@ -500,7 +504,7 @@ def test_files_that_take_turns_show_a_small_difference(
     assert (case["verdict"], case["ratio"]["rounds"]) == ("slower", 6)
 
 
-def test_interleaving_takes_two_files(small_system: Any, dslite_command: Callable[..., CompletedProcess[str]]) -> None:
+def test_interleaving_takes_two_files(small_system: Any, dslite_command: Command) -> None:
     path = str(small_system.path("cnn", "tflite-float32"))
     done = dslite_command("bench", path, "--interleave")
     assert (done.returncode, done.stderr) == (
@@ -517,7 +521,7 @@ def test_interleaving_takes_two_files(small_system: Any, dslite_command: Callabl
 
 
 def test_reports_of_one_name_are_told_apart_by_their_folders(
-    reports: tuple[Path, Path], tmp_path: Path, dslite_command: Callable[..., CompletedProcess[str]]
+    reports: tuple[Path, Path], tmp_path: Path, dslite_command: Command
 ) -> None:
     places = []
     for folder, report in zip(("before", "after"), reports, strict=True):

@@ -12,6 +12,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from conftest import invoke
 
 from dslite.measure.bench import undescribed
 from dslite.measure.figures import with_statistics
@@ -26,6 +27,12 @@ VERSION_1 = Path(__file__).with_name("reports") / "version_1.json"
 EVIL = "<img src=x onerror=alert('x')>"
 VOID = {"meta", "link", "br"}
 Command = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture
+def dslite_command() -> Command:
+    """Commands that read and write files alone: none of them needs a process of its own."""
+    return invoke
 
 
 def _row(backbone: str, ms: float, size: float, **others: float) -> Run:

@@ -134,11 +134,10 @@ def report_table(report: BenchReport, width: int, sort: str | None = None) -> Gr
     """
     found = view([("", report)])
     of_experiment = is_experiment(report)
-    chosen, bare, left_out = _fitting(found, width, sort or "", of_experiment=of_experiment)
+    chosen, bare, taken, left_out = _fitting(found, width, sort or "", of_experiment=of_experiment)
     are_bare = [(shown, shown in bare) for shown in chosen]
     cells = [[shown.cell(of, bare=is_bare) for shown, is_bare in are_bare] for of in found.figures]
     headings = [*(shown.title(bare=is_bare) for shown, is_bare in are_bare)]
-    taken = sum(_width(shown, found, bare=is_bare) + GAP for shown, is_bare in are_bare)
     marks = _marks(found)
     name_width = width - 2 * _EDGE - taken - (2 if marks else 0)
     shorten = folded if of_experiment else _cut
@@ -182,14 +181,15 @@ def _marks(found: View) -> list[str]:
 
 def _fitting(
     found: View, width: int, sort: str, *, of_experiment: bool
-) -> tuple[list[Shown], Collection[Shown], list[str]]:
-    """Choose the columns that fit, and of these the ones without brackets, and name what is left out.
+) -> tuple[list[Shown], Collection[Shown], int, list[str]]:
+    """Choose the columns that fit, of these the ones without brackets, their width, and name what is left out.
 
     What is not essential goes first, then intervals, then what is.
     """
     table: Table = "experiment" if of_experiment else "bench"
     able = found.columns(table, {sort})
-    full, short = ({s: _width(s, found, bare=bare) for s in able} for bare in (False, True))
+    full = {s: _width(s, found) for s in able}
+    short = full | {s: _width(s, found, bare=True) for s in able if s.column.brackets}
     longest = max(map(width_of, found.names), default=0)
     room = width - 2 * _EDGE - min(_SHORTEST_NAME[table], longest) - (2 if _marks(found) else 0)
     going = sorted((s for s in able if s.column.rank < ALWAYS and s.name.lower() != sort), key=lambda s: s.column.rank)
@@ -201,13 +201,14 @@ def _fitting(
         widths = {s.name: (short if s in bare else full)[s] for s in able}
         gone = too_wide(widths, [s.name for s in first_to_go], room)
         chosen = [s for s in able if s.name not in gone]
-        if sum(widths[s.name] + GAP for s in chosen) <= room:
+        taken = sum(widths[s.name] + GAP for s in chosen)
+        if taken <= room:
             break
     left_out = [f"intervals of {s.name}" for s in bare if s.name not in gone]
-    return chosen, bare, [*left_out, *(s.name for s in able if s.name in gone)]
+    return chosen, bare, taken, [*left_out, *(s.name for s in able if s.name in gone)]
 
 
-def _width(shown: Shown, found: View, *, bare: bool) -> int:
+def _width(shown: Shown, found: View, *, bare: bool = False) -> int:
     ours = (shown.cell(of, bare=bare) for of in found.figures)
     theirs = (shown.of_paper(each) for each in found.of_paper if each)
     return max(map(width_of, (shown.title(bare=bare), *ours, *theirs)))
