@@ -87,7 +87,7 @@ def statistic(found: Measurement | None, name: str) -> float | None:
 def form_of(metric: Metric, column: Column) -> forms.Form:
     """Return how figures of a column are written."""
     by_unit = "plain" if column.statistic in _WITHOUT_UNIT else forms.OF_UNITS.get(metric.unit, "plain")
-    return forms.FORMS[column.form or by_unit]
+    return forms.FORMS.get(column.form, forms.FORMS[by_unit])  # a plugin may ask for one that there is not
 
 
 def is_point(score: Measurement) -> bool:
