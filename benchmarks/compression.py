@@ -28,13 +28,15 @@ from figures import RESULTS, Figure, Results, table
 from dslite.experiment import interleave, launchers
 from dslite.experiment.keys import source
 from dslite.learn.evaluation import difference_of_predictions, read_predictions
-from dslite.learn.metrics import Difference
 from dslite.learn.run import is_complete, is_run, read
 from dslite.measure.environment import environment
+from dslite.metrics import find, value
+from dslite.metrics.scores import Difference
 from dslite.records import BenchReport, Run
-from dslite.report import comparison, document, experiment
-from dslite.report.columns import find, value
-from dslite.report.comparison import name
+from dslite.report import comparison, document
+from dslite.report.markdown import markdown
+from dslite.report.names import trial_name as name
+from dslite.report.view import view
 
 COMMON = "--schedule cosine --label-smoothing 0.1 --keep last --precision bfloat16 --batch-size 16 --losses last-visit"
 IMAGENET = f"{COMMON} --finetune-rate 0.5 --head-epochs 10"
@@ -334,7 +336,7 @@ def _trained_and_plain(one: Experiment, runs: Sequence[Run]) -> Difference:
 
 
 def _interval(run: Run) -> tuple[float, float] | None:
-    found = find(run, "uar_difference")
+    found = find(run.measurements, "uar_difference")
     return (found.statistics["low"], found.statistics["high"]) if found else None
 
 
@@ -344,7 +346,9 @@ def _told(run: Run | None, what: str, base: Run) -> str:
     if what == "size":
         told = f"{(value(base, 'size') or 0) / (value(run, 'size') or 1):.2f} times smaller"
     else:
-        told = f"{experiment.speed_up(run)} as fast"
+        speed = find(run.measurements, "speed_up")
+        ends = "" if speed is None or "low" not in speed.statistics else " ({low:.2f} to {high:.2f})"
+        told = f"{value(run, 'speed_up') or 0:.2f}x{ends.format(**speed.statistics if speed else {})} as fast"
     lost = _told_difference(value(run, "uar_difference") or 0.0, _interval(run))
     return f"{name(run)}: {told}, UAR {lost}"
 
@@ -361,7 +365,7 @@ def write(one: Experiment, output: Path, *, time_again: bool = False) -> None:
     command = f"python benchmarks/compression.py {flags}"
     results = Results(one.name, f"Compression: {one.title}", command)
     results.add_figures(figures_of(one, report.runs))
-    results.add(experiment.markdown(report).rpartition("\n```sh\n")[0].rstrip())
+    results.add(markdown(view([("report.json", report)])).rpartition("\n```sh\n")[0].rstrip())
     results.add(one.shown())
     if time_again:
         made_by = document.read(one.folder / "report.json").commit

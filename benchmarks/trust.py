@@ -25,9 +25,9 @@ import numpy as np
 from figures import Figure, dslite, litert_tool, measure, on_host
 
 from dslite.measure import bench, verdict
-from dslite.measure.figures import find
 from dslite.measure.inputs import prepare
 from dslite.measure.validity import RUN_TO_RUN
+from dslite.metrics import find
 from dslite.records import Artifact, Plan, Run
 from dslite.registry import registry
 

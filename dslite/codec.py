@@ -1,18 +1,18 @@
 """Records of data to JSON and back. Standard library only."""
 
-import contextlib
 import dataclasses
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from dslite.errors import SpecError
 
 R = TypeVar("R")
 _LARGEST_FLOAT = sys.float_info.max
+_Reader: TypeAlias = Callable[[Any], Any]
 
 
 def to_json(record: Any) -> dict[str, Any]:
@@ -22,13 +22,24 @@ def to_json(record: Any) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Give records, mappings, tuples and lists as dicts and lists, whatever is within."""
-    if dataclasses.is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    kind: Any = type(value)
+    if kind in _PLAIN:
+        return value
+    if names := _field_names(kind):
+        return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
+        return list(value) if set(map(type, value)) <= _PLAIN else [plain(v) for v in value]
     return value
+
+
+_PLAIN: set[type] = {str, float, int, bool, type(None)}
+
+
+@cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
 
 
 def flattened(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -54,77 +65,151 @@ def typed(annotation: Any, data: Any, where: str) -> Any:
     Raises:
         SpecError: where it is of another type; the message begins with `where`.
     """
-    if type(data) is annotation:
-        return data
-    if dataclasses.is_dataclass(annotation):
-        return _record(annotation, data, where)
-    form = _FORMS.get(typing.get_origin(annotation))
-    if form:
-        return form(typing.get_args(annotation), data, where)
-    if annotation is Any:
-        return data
-    is_bool = isinstance(data, bool)
-    if annotation is float and isinstance(data, int) and not is_bool and abs(data) <= _LARGEST_FLOAT:
-        return data  # whole numbers stay whole, in JSON too
-    if not isinstance(data, annotation) or (is_bool and annotation is not bool):
-        raise SpecError(f"{where}: expected {annotation.__name__}, got {data!r}")
-    return data
+    try:
+        return _reader(annotation)(data)
+    except _Mismatch as error:
+        raise SpecError(f"{where}{error.path}: {error.message}") from None
 
 
-def _union(arguments: tuple[Any, ...], data: Any, where: str) -> Any:
-    if data is None and type(None) in arguments:
-        return None
-    wanted = [a for a in arguments if a is not type(None)]
-    for annotation in wanted[:-1]:
-        with contextlib.suppress(SpecError):
-            return typed(annotation, data, where)
-    return typed(wanted[-1], data, where)
+class _Mismatch(Exception):  # noqa: N818 - never leaves this module
+    """Data of another type than the one that is wanted.
 
+    Attributes:
+        message: expected, got.
+        path: of the data within what is read; known when the error has come back up.
+    """
 
-def _literal(arguments: tuple[Any, ...], data: Any, where: str) -> Any:
-    if data not in arguments:
-        raise SpecError(f"{where}: expected one of {', '.join(map(str, arguments))}, got {data!r}")
-    return data
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message, self.path = message, ""
 
-
-def _tuple(arguments: tuple[Any, ...], data: Any, where: str) -> Any:
-    if not isinstance(data, list | tuple):
-        raise SpecError(f"{where}: expected a list, got {data!r}")
-    if arguments[0] in _FAST and set(map(type, data)) <= _FAST[arguments[0]]:
-        return tuple(data)  # the samples of a series: reports have millions of them
-    return tuple(typed(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(data))
-
-
-def _dict(arguments: tuple[Any, ...], data: Any, where: str) -> Any:
-    if not isinstance(data, Mapping):
-        raise SpecError(f"{where}: expected an object, got {data!r}")
-    if arguments[1] is Any or (arguments[1] in _FAST and set(map(type, data.values())) <= _FAST[arguments[1]]):
-        return {str(k): v for k, v in data.items()}
-    return {str(k): typed(arguments[1], v, f"{where}.{k}") for k, v in data.items()}
-
-
-_FAST: dict[Any, set[type]] = {float: {float}, str: {str}, int: {int}}
-"""Types of items that need no look at each, by the type that is wanted."""
-_FORMS = {types.UnionType: _union, typing.Union: _union, Literal: _literal, tuple: _tuple, dict: _dict}
-
-
-def _record(record_type: Any, data: Any, where: str) -> Any:
-    if not isinstance(data, Mapping):
-        raise SpecError(f"{where}: expected an object, got {data!r}")
-    hints, needed = _fields(record_type)
-    unknown = sorted(set(data) - hints.keys())
-    if unknown:
-        raise SpecError(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(hints)}")
-    missing = [name for name in needed if name not in data]
-    if missing:
-        raise SpecError(f"{where}: field {missing[0]!r} is missing")
-    return record_type(**{k: typed(hints[k], v, f"{where}.{k}") for k, v in data.items()})
+    def within(self, step: str) -> "_Mismatch":
+        self.path = step + self.path
+        return self
 
 
 @cache
-def _fields(record_type: Any) -> tuple[dict[str, Any], list[str]]:
-    """Give the types of a record's fields, and the names of those that have no default."""
+def _reader(annotation: Any) -> _Reader:
+    """Make the function that reads data of a type: reports have millions of values, and few types."""
+    if dataclasses.is_dataclass(annotation):
+        return _reader_of_records(annotation)
+    form = _FORMS.get(typing.get_origin(annotation))
+    if form:
+        return form(typing.get_args(annotation))
+    return (lambda data: data) if annotation is Any else _reader_of_scalars(annotation)
+
+
+def _reader_of_scalars(annotation: Any) -> _Reader:
+    def read(data: Any) -> Any:
+        if type(data) is annotation:
+            return data
+        is_bool = isinstance(data, bool)
+        if annotation is float and isinstance(data, int) and not is_bool and abs(data) <= _LARGEST_FLOAT:
+            return data  # whole numbers stay whole, in JSON too
+        if not isinstance(data, annotation) or (is_bool and annotation is not bool):
+            raise _Mismatch(f"expected {annotation.__name__}, got {data!r}")
+        return data
+
+    return read
+
+
+def _reader_of_unions(arguments: tuple[Any, ...]) -> _Reader:
+    *others, last = [_reader(argument) for argument in arguments if argument is not type(None)]
+    may_be_none = type(None) in arguments
+
+    def read(data: Any) -> Any:
+        if data is None and may_be_none:
+            return None
+        for reader in others:
+            try:
+                return reader(data)
+            except _Mismatch:
+                continue
+        return last(data)
+
+    return read
+
+
+def _reader_of_literals(arguments: tuple[Any, ...]) -> _Reader:
+    def read(data: Any) -> Any:
+        if data not in arguments:
+            raise _Mismatch(f"expected one of {', '.join(map(str, arguments))}, got {data!r}")
+        return data
+
+    return read
+
+
+def _reader_of_tuples(arguments: tuple[Any, ...]) -> _Reader:
+    reader, fast = _reader(arguments[0]), {arguments[0]}
+
+    def read(data: Any) -> Any:
+        if not isinstance(data, list | tuple):
+            raise _Mismatch(f"expected a list, got {data!r}")
+        if set(map(type, data)) <= fast:
+            return tuple(data)  # such as the samples of a series: they need no look at each
+        found = []
+        for i, item in enumerate(data):
+            try:
+                found.append(reader(item))
+            except _Mismatch as error:
+                raise error.within(f"[{i}]") from None
+        return tuple(found)
+
+    return read
+
+
+def _reader_of_mappings(arguments: tuple[Any, ...]) -> _Reader:
+    reader, fast = _reader(arguments[1]), {arguments[1]}
+
+    def read(data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            raise _Mismatch(f"expected an object, got {data!r}")
+        if arguments[1] is Any or set(map(type, data.values())) <= fast:
+            return {str(k): v for k, v in data.items()}
+        found = {}
+        for key, item in data.items():
+            try:
+                found[str(key)] = reader(item)
+            except _Mismatch as error:
+                raise error.within(f".{key}") from None
+        return found
+
+    return read
+
+
+_FORMS: dict[Any, Callable[[tuple[Any, ...]], _Reader]] = {
+    types.UnionType: _reader_of_unions,
+    typing.Union: _reader_of_unions,
+    Literal: _reader_of_literals,
+    tuple: _reader_of_tuples,
+    dict: _reader_of_mappings,
+}
+
+
+def _reader_of_records(record_type: Any) -> _Reader:
     fields = dataclasses.fields(record_type)
     hints = typing.get_type_hints(record_type)
     needed = [f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
-    return {f.name: hints[f.name] for f in fields}, needed
+    readers: dict[str, _Reader] = {}
+
+    def read(data: Any) -> Any:
+        if type(data) is record_type:
+            return data
+        if not isinstance(data, Mapping):
+            raise _Mismatch(f"expected an object, got {data!r}")
+        if not readers:  # a record may hold itself
+            readers.update((f.name, _reader(hints[f.name])) for f in fields)
+        if unknown := data.keys() - readers.keys():
+            raise _Mismatch(f"unknown field {min(unknown)!r}; known are {', '.join(readers)}")
+        for name in needed:
+            if name not in data:
+                raise _Mismatch(f"field {name!r} is missing")
+        found, name = {}, ""
+        try:
+            for name, item in data.items():
+                found[name] = readers[name](item)
+        except _Mismatch as error:
+            raise error.within(f".{name}") from None
+        return record_type(**found)
+
+    return read

@@ -68,6 +68,85 @@ class Finetune(Protocol):
         """Give so many of the training pictures, or all where there are fewer: float32 ``(n, h, w, 3)``, [0, 255]."""
 
 
+# -- metrics -----------------------------------------------------------------------------------------
+
+
+Table = Literal["bench", "experiment", "document"]
+"""What shows figures: the terminal of ``dslite bench``, that of ``dslite compress``; HTML and Markdown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a table shows of a metric: its value, or a statistic of it.
+
+    Attributes:
+        title: heading, by which rows are sorted and limits are set; its unit, if it has one, on a second line.
+        statistic: ``value``, one of those of a measurement, such as ``p90``, or ``half_interval``, half the interval of
+            a median, as a share of it.
+        meaning: what it is, in words; empty: that of the metric.
+        form: how it is written, a name of `dslite.metrics.forms.FORMS`; empty: by the unit.
+        of: metric that it is a part of, which then stands behind a slash; empty: of none.
+        brackets: what stands behind it in brackets, from ``low`` to ``high``; empty: nothing.
+        rank: a narrow table leaves out the lowest first, and a page has the highest on the left.
+        tables: that have it: those of the terminal, and documents, which have every column with a figure.
+        optional: whether a table has it only where a row has a figure.
+        paper: field of `dslite.report.paper.PaperFigures` that stands beside it; empty: none.
+    """
+
+    title: str
+    statistic: str = "value"
+    meaning: str = ""
+    form: str = ""
+    of: str = ""
+    brackets: str = ""
+    rank: int = 50
+    tables: tuple[Table, ...] = ("bench", "experiment", "document")
+    optional: bool = True
+    paper: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A kind of figure, and all that reports, comparisons, limits and plots know of it.
+
+    One that nobody describes has what follows from its name and unit; see `dslite.metrics.metric`.
+
+    Attributes:
+        name: in snake case, such as ``first_latency``.
+        unit: of its values: ``s``, ``bytes``, ``count``, ``ratio``, or any other, such as ``J``.
+        meaning: what it is, in words.
+        better: which of two values is the better one.
+        interval: how sure a change of it is. ``exact``: it counts as it is. ``median``: by the interval of the ratio of
+            two medians. ``run_to_run``: where it is beyond what two measurements of one file differ by.
+        run_to_run: that difference, as a share; 0: the one that `dslite compare --run-to-run` allows for times.
+        follows: metric that it is computed from; empty: it is measured, or counted.
+        no_limit: why `dslite compare --fail-if` takes no limit on it; empty: it does.
+        is_compared: whether a comparison shows how it changes.
+        is_objective: whether it has a part in which rows of a bench are Pareto-optimal.
+        is_spoiled: whether a run that is not valid says too much or too little of it.
+        columns: of tables; empty: one of its value.
+        in_csv: what a CSV has of it: ``value``, or statistics.
+        axis: title beside a plot; empty: it is not drawn.
+        best: what a page calls the best value of all rows; empty: it does not show that.
+    """
+
+    name: str
+    unit: str
+    meaning: str = ""
+    better: Literal["lower", "higher", "neither"] = "neither"
+    interval: Literal["exact", "median", "run_to_run"] = "exact"
+    run_to_run: float = 0.0
+    follows: str = ""
+    no_limit: str = ""
+    is_compared: bool = True
+    is_objective: bool = False
+    is_spoiled: bool = False
+    columns: tuple[Column, ...] = ()
+    in_csv: tuple[str, ...] = ("value",)
+    axis: str = ""
+    best: str = ""
+
+
 # -- what plugins return: one record type a hook ------------------------------------------------------
 
 
@@ -205,6 +284,7 @@ class Target:
         together: ``together(jobs, device, options, progress) -> [Outcome]``: times several files in one process, each
             a few runs at a time and in turn, so that what disturbs one disturbs the others; no memory. Jobs are pairs
             of artifact and plan. Where a target has none, files that are compared follow each other, a process each.
+        metrics: descriptions of the metrics of its own that it measures; reports keep those that a run has figures of.
     """
 
     name: str
@@ -217,6 +297,7 @@ class Target:
     check: Callable[[Options], object] = any_options
     uses: Callable[[Options], Sequence[Path]] = no_files
     together: Callable[[Sequence[tuple["Artifact", "Plan"]], "Device", Options, Progress], Sequence["Outcome"]] = apart
+    metrics: tuple[Metric, ...] = ()
 
 
 PluginRecord: TypeAlias = Backbone | Augmenter | Compressor | Exporter | Target
@@ -355,14 +436,9 @@ class Measurement:
     """One figure and how it was got.
 
     Attributes:
-        metric: one of ``latency``, ``turn_latency``, ``reference_latency``, ``first_latency``, ``init_time`` (s),
-            ``memory_delta``, ``memory_anonymous_delta``, ``memory_process``, ``size``, ``gzip_size`` (bytes),
-            ``parameters``, ``macs``, ``flops``, ``nodes``, ``delegated_nodes`` (counts), ``uar``, ``uar_difference``,
-            ``sparsity``, ``speed_up``, ``output_difference``, ``real_time_factor`` (seconds of audio a second),
-            ``flop_rate_share`` (ratios), ``flop_rate``, ``matmul_rate`` (FLOP/s), ``temperature`` (celsius),
-            ``cpu_frequency`` (hertz); plugins may add their own.
+        metric: its name: one of `dslite.metrics.METRICS`, or of a target's own.
         value: of a series, its median.
-        unit: ``s``, ``bytes``, ``count``, ``ratio``, ``flop/s``, ``celsius`` or ``hertz``.
+        unit: that of its metric.
         method: one sentence a reader can repeat the measurement from.
         samples: every sample taken, in order; empty for what is counted, not sampled.
         statistics: of the samples, see `dslite.measure.figures.with_statistics`; of a score: n, chance, and low and
@@ -422,6 +498,7 @@ class Run:
         flags: what a reader of the figures must know.
         error: why it failed, or None.
         conditions: that the target recorded.
+        metrics: what its target says of metrics that only it measures.
     """
 
     artifact: Artifact
@@ -432,6 +509,7 @@ class Run:
     flags: tuple[Flag, ...] = ()
     error: str | None = None
     conditions: dict[str, Any] = field(default_factory=dict)
+    metrics: tuple[Metric, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

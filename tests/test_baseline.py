@@ -15,7 +15,7 @@ from dslite.errors import DataError, RunError, SpecError
 from dslite.learn import baseline as module
 from dslite.learn.baseline import COMPLEXITIES, SCALINGS, Baseline, Candidate, baseline
 from dslite.learn.dataset import Split
-from dslite.learn.metrics import Classification, Regression
+from dslite.metrics.scores import Classification, Regression
 
 _ABC = ("a", "b", "c")
 _ORDER: tuple[Split, ...] = ("train", "devel", "test")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import invoke
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -22,9 +23,16 @@ from dslite.measure.bench import undescribed
 from dslite.measure.figures import with_statistics
 from dslite.measure.verdict import RUN_TO_RUN
 from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
-from dslite.report import compare_table, document, limits, pairing
+from dslite.report import compare_table, comparison, document, limits
 
+Command = Callable[..., CompletedProcess[str]]
 HOST = Device("host", "a processor", "Linux", "x86_64", 2, 1 << 33)
+
+
+@pytest.fixture
+def dslite_command() -> Command:
+    """Commands that read and write files alone: none of them needs a process of its own."""
+    return invoke
 
 
 def _row(
@@ -58,18 +66,18 @@ def _report(*runs: Run, **environment: Any) -> BenchReport:
     )
 
 
-def _judge(found: pairing.Comparison, *texts: str) -> limits.Judgement:
+def _judge(found: comparison.Comparison, *texts: str) -> limits.Judgement:
     return limits.judge([limits.parse(text) for text in texts], [found], 0.25)
 
 
-def _verdicts(found: pairing.Comparison) -> dict[str, str]:
+def _verdicts(found: comparison.Comparison) -> dict[str, str]:
     return {pair.name: pair.verdict for pair in found.pairs}
 
 
 def test_cases_are_paired_by_what_they_are_in_any_order() -> None:
     before = _report(_row("a", 0.010), _row("b", 0.020), _row("gone", 0.030))
     after = _report(_row("b", 0.040), _row("new", 0.030), _row("a", 0.010))
-    found = pairing.compare(before, after, ("A.json", "B.json"))
+    found = comparison.compare(before, after, ("A.json", "B.json"))
     assert _verdicts(found) == {"a": "no difference shown", "b": "slower"}
     assert [name for name, _ in found.only_before] == ["gone-whole-tflite-float32.tflite on host-litert"]
     assert [name for name, _ in found.only_after] == ["new-whole-tflite-float32.tflite on host-litert"]
@@ -77,18 +85,18 @@ def test_cases_are_paired_by_what_they_are_in_any_order() -> None:
 
 
 def test_two_reports_of_one_case_each_are_a_pair() -> None:
-    found = pairing.compare(_report(_row("a", 0.010)), _report(_row("b", 0.020)), ("A", "B"))
+    found = comparison.compare(_report(_row("a", 0.010)), _report(_row("b", 0.020)), ("A", "B"))
     assert _verdicts(found) == {"a-whole-tflite-float32.tflite and b-whole-tflite-float32.tflite": "slower"}
     assert found.environment == ("backbone: a -> b",)
     with pytest.raises(ReportError, match="no case in common"):
-        pairing.compare(_report(_row("a", 1), _row("b", 1)), _report(_row("c", 1)), ("A", "B"))
+        comparison.compare(_report(_row("a", 1), _row("b", 1)), _report(_row("c", 1)), ("A", "B"))
 
 
 def test_what_differs_besides_the_files_is_named() -> None:
     before = _report(_row("a", 0.010), packages={"numpy": "2.0"}, load_average_1min=0.1)
     slow = replace(_row("a", 0.010), plan=Plan(2, runs=10))
     after = _report(slow, packages={"numpy": "2.1"}, load_average_1min=1.7, cpus=4)
-    found = pairing.compare(before, replace(after, dslite="0.2.0"), ("A", "B"))
+    found = comparison.compare(before, replace(after, dslite="0.2.0"), ("A", "B"))
     assert found.environment == (
         "dslite: 0.1.0 -> 0.2.0",
         "cpus: 2 -> 4",
@@ -107,7 +115,7 @@ def test_rows_that_took_turns_are_compared_by_their_rounds() -> None:
     base = tuple(0.01 * pace for pace in (1.0, 1.5, 0.9, 2.0, 1.1, 1.0, 1.2))
     slower = _row("slow", 0.5, turns=tuple(1.03 * t for t in base), beside=base)
     report = _report(slower, _row("base", 0.010, turns=base, beside=base), _row("else", 0.010))
-    found = pairing.within(report, "AB.json")
+    found = comparison.within(report, "AB.json")
     assert [pair.full_name for pair in found.pairs] == ["slow against base", "else against base"]
     (ratio, other) = [pair.ratio for pair in found.pairs]
     assert ratio is not None
@@ -115,14 +123,14 @@ def test_rows_that_took_turns_are_compared_by_their_rounds() -> None:
     assert other is not None
     assert other.n_rounds == 0
     with pytest.raises(ReportError, match="expected two rows of one part and target"):
-        pairing.within(_report(base_row := _row("a", 1.0), replace(base_row, target="android")), "x.json")
+        comparison.within(_report(base_row := _row("a", 1.0), replace(base_row, target="android")), "x.json")
 
 
 def test_rows_of_one_report_that_do_something_else_are_not_compared() -> None:
     """As in the paper's Table 5: a front end is no slower or faster model."""
     frontend = _row("a", 0.001)
     frontend = replace(frontend, artifact=replace(frontend.artifact, part="frontend"))
-    found = pairing.within(_report(_row("a", 0.010), frontend, _row("b", 0.020)), "x.json")
+    found = comparison.within(_report(_row("a", 0.010), frontend, _row("b", 0.020)), "x.json")
     assert [(pair.name, pair.against) for pair in found.pairs] == [("b, whole", "a, whole")]
     assert [name for name, _ in found.only_before] == ["a, frontend"]
     assert not _judge(found, "size>0").beyond
@@ -133,7 +141,7 @@ def test_a_failed_case_has_no_verdict_and_why_figures_are_not_valid_is_told() ->
     busy = replace(
         _row("b", 1.0), flags=(Flag("background_load", "other processes kept 1.0 cores busy"), Flag("drift", ""))
     )
-    found = pairing.compare(_report(_row("a", 1.0), _row("b", 1.0)), _report(failed, busy), ("A", "B"))
+    found = comparison.compare(_report(_row("a", 1.0), _row("b", 1.0)), _report(failed, busy), ("A", "B"))
     assert _verdicts(found) == {"a": "failed after", "b": "not valid"}
     assert found.pairs[1].not_valid == ["after: other processes kept 1.0 cores busy"]
     judged = _judge(found, "size>0", "latency>5%")
@@ -148,7 +156,7 @@ def test_figures_that_are_not_valid_have_a_verdict_where_files_took_turns() -> N
         replace(_row(name, 0.01, turns=tuple(factor * t for t in base), beside=base), flags=(busy,))
         for name, factor in (("base", 1.0), ("slow", 1.03))
     ]
-    (pair,) = pairing.within(_report(*rows), "AB.json").pairs
+    (pair,) = comparison.within(_report(*rows), "AB.json").pairs
     assert (pair.verdict, len(pair.not_valid)) == ("slower", 2)
 
 
@@ -158,11 +166,11 @@ def test_a_verdict_allows_for_what_the_machine_reached_beside_each() -> None:
     before, after = _row("a", 0.010), _row("a", 0.020)
     before = replace(before, measurements=(*before.measurements, rate))
     slowed = replace(after, measurements=(*after.measurements, replace(rate, value=4e10)))
-    found = pairing.compare(_report(before), _report(slowed), ("A", "B"))
+    found = comparison.compare(_report(before), _report(slowed), ("A", "B"))
     assert list(_verdicts(found).values()) == ["no difference shown"]
     assert found.environment == ("the machine's own pace, by matrix products: 0.50 times as fast after as before",)
     steady = replace(after, measurements=(*after.measurements, rate))
-    assert list(_verdicts(pairing.compare(_report(before), _report(steady), ("A", "B"))).values()) == ["slower"]
+    assert list(_verdicts(comparison.compare(_report(before), _report(steady), ("A", "B"))).values()) == ["slower"]
 
 
 # -- limits ---------------------------------------------------------------------------------------------
@@ -184,7 +192,7 @@ def test_a_verdict_allows_for_what_the_machine_reached_beside_each() -> None:
     ],
 )
 def test_limits(text: str, before: dict[str, float], after: dict[str, float], is_beyond: bool) -> None:
-    found = pairing.compare(_report(_row("a", 1.0, **before)), _report(_row("a", 1.0, **after)), ("A", "B"))
+    found = comparison.compare(_report(_row("a", 1.0, **before)), _report(_row("a", 1.0, **after)), ("A", "B"))
     beyond = _judge(found, text).beyond
     assert bool(beyond) == is_beyond
     assert all(excess.limit == text.strip() for excess in beyond)
@@ -204,12 +212,12 @@ def test_limits(text: str, before: dict[str, float], after: dict[str, float], is
     ],
 )
 def test_a_latency_is_beyond_its_limit_where_the_difference_is_shown(factor: float, text: str, is_beyond: bool) -> None:
-    found = pairing.compare(_report(_row("a", 0.010)), _report(_row("a", 0.010 * factor)), ("A", "B"))
+    found = comparison.compare(_report(_row("a", 0.010)), _report(_row("a", 0.010 * factor)), ("A", "B"))
     assert bool(_judge(found, text).beyond) == is_beyond
 
 
 def test_a_limit_that_is_exceeded_by_what_is_not_shown_is_told() -> None:
-    found = pairing.compare(_report(_row("a", 0.010)), _report(_row("a", 0.011)), ("A", "B"))
+    found = comparison.compare(_report(_row("a", 0.010)), _report(_row("a", 0.011)), ("A", "B"))
     judged = _judge(found, "latency.p50>5%")
     assert not judged.beyond
     (told,) = map(str, judged.not_judged)
@@ -220,19 +228,19 @@ def test_the_tail_of_a_latency_is_beyond_its_limit_where_the_median_is_not() -> 
     latency = Measurement("latency", 0.0, "s", "a clock", (0.010,) * 85 + (0.020,) * 15)
     before = _row("a", 0.010)
     after = replace(before, measurements=(with_statistics(latency), *before.measurements[1:]))
-    found = pairing.compare(_report(before), _report(after), ("A", "B"))
+    found = comparison.compare(_report(before), _report(after), ("A", "B"))
     assert not _judge(found, "latency.p50>5%").beyond
     assert _judge(found, "latency.p90>5%").beyond
 
 
 def test_a_case_that_is_gone_or_lost_its_figure_is_beyond_every_limit() -> None:
     before = _report(_row("a", 1.0, uar=0.8), _row("b", 1.0, uar=0.8), _row("gone", 1.0, uar=0.8))
-    found = pairing.compare(before, _report(_row("a", 1.0), _row("b", 1.0, uar=0.8)), ("A", "B"))
+    found = comparison.compare(before, _report(_row("a", 1.0), _row("b", 1.0, uar=0.8)), ("A", "B"))
     assert list(map(str, _judge(found, "uar<-0.02").beyond)) == [
         "gone-whole-tflite-float32.tflite on host-litert: it is gone",
         "a: uar is not there any more (uar<-0.02)",
     ]
-    new = pairing.compare(_report(_row("a", 1.0), _row("b", 1.0)), before, ("A", "B"))
+    new = comparison.compare(_report(_row("a", 1.0), _row("b", 1.0)), before, ("A", "B"))
     assert not _judge(new, "uar<-0.02").beyond
 
 
@@ -243,14 +251,14 @@ def test_a_regression_is_judged_though_it_left_time_for_few_runs() -> None:
     slow = replace(
         slow, measurements=(with_statistics(replace(latency, samples=latency.samples[:10])), *slow.measurements[1:])
     )
-    found = pairing.compare(_report(_row("a", 0.010)), _report(slow), ("A", "B"))
+    found = comparison.compare(_report(_row("a", 0.010)), _report(slow), ("A", "B"))
     assert list(_verdicts(found).values()) == ["slower"]
     assert _judge(found, "latency.p50>5%").beyond
 
 
 def test_a_limit_that_no_case_can_be_judged_by_is_blind() -> None:
     busy = replace(_row("a", 0.100), flags=(Flag("background_load", "others were busy"),))
-    found = pairing.compare(_report(_row("a", 0.010)), _report(busy), ("A", "B"))
+    found = comparison.compare(_report(_row("a", 0.010)), _report(busy), ("A", "B"))
     judged = _judge(found, "latency.p50>5%", "size>0")
     assert (judged.beyond, judged.blind) == ([], ["latency.p50>5%"])
     assert judged.judged == {"latency.p50>5%": 0, "size>0": 1}
@@ -264,7 +272,7 @@ def test_of_files_that_took_turns_every_bound_is_held_against_the_ratio_of_turns
         _row("base", 0.0101, turns=base, beside=base),
         _row("slow", 0.0100, turns=tuple(1.3 * t for t in base), beside=base),
     ]
-    (excess,) = _judge(pairing.within(_report(*rows), "AB.json"), text).beyond
+    (excess,) = _judge(comparison.within(_report(*rows), "AB.json"), text).beyond
     assert excess.message == "latency.p50 +30.0% of 10.1 ms, in turn" or "p50" not in text
 
 
@@ -272,7 +280,7 @@ def test_a_bound_within_the_interval_is_not_shown_to_be_exceeded() -> None:
     base = tuple(0.01 * pace for pace in (1.0, 1.5, 0.9, 2.0, 1.1, 1.0, 1.2))
     turns = tuple(t * factor for t, factor in zip(base, (1.03, 1.04, 1.05, 1.06, 1.07, 1.08, 1.09), strict=True))
     rows = [_row("base", 0.01, turns=base, beside=base), _row("slow", 0.01, turns=turns, beside=base)]
-    found = pairing.within(_report(*rows), "AB.json")
+    found = comparison.within(_report(*rows), "AB.json")
     assert list(_verdicts(found).values()) == ["slower"]
     judged = _judge(found, "latency.p50>5%", "latency.p50>2%")
     assert [excess.limit for excess in judged.beyond] == ["latency.p50>2%"]
@@ -283,7 +291,7 @@ def test_a_percentile_that_too_few_runs_support_is_not_judged_and_not_lost() -> 
     before, after = _row("a", 0.010), _row("a", 0.010)
     latency = before.measurements[0]
     long = with_statistics(replace(latency, samples=latency.samples * 3))
-    found = pairing.compare(
+    found = comparison.compare(
         _report(replace(before, measurements=(long, *before.measurements[1:]))), _report(after), ("A", "B")
     )
     judged = _judge(found, "latency.p99>10%")
@@ -302,7 +310,7 @@ def test_files_of_one_backbone_are_paired_by_their_bytes_and_names_not_by_their_
         ((x, y), (y, new), [("x", "x"), ("y", "y")]),
         ((x, y), (y,), [("y", "y")]),
     ):
-        found = pairing.compare(_report(*before), _report(*after), ("A", "B"))
+        found = comparison.compare(_report(*before), _report(*after), ("A", "B"))
         stems = [tuple(Path(run.artifact.path).stem for _, run in pair.sides) for pair in found.pairs]
         assert stems == pairs
     assert [name for name, _ in found.only_before] == ["x.tflite on host-litert"]
@@ -312,7 +320,7 @@ def test_two_phones_before_and_one_of_them_after_are_a_pair() -> None:
     def on(serial: str) -> Run:
         return replace(_row("a", 0.010, target="android"), device=Device(serial, "Phone", "Android", "arm64-v8a", 8, 1))
 
-    found = pairing.compare(_report(on("S1"), on("S2")), _report(on("S2")), ("A", "B"))
+    found = comparison.compare(_report(on("S1"), on("S2")), _report(on("S2")), ("A", "B"))
     ((before, after),) = [(pair.before, pair.after) for pair in found.pairs]
     assert before.device == after.device == on("S2").device
     assert [run.device for _, run in found.only_before] == [on("S1").device]
@@ -320,36 +328,34 @@ def test_two_phones_before_and_one_of_them_after_are_a_pair() -> None:
 
 def test_a_report_that_is_partial_is_told_and_what_it_lacks_is_not_judged() -> None:
     whole, part = _report(_row("a", 1.0), _row("b", 1.0)), replace(_report(_row("a", 1.0)), partial="1 of 2 measured")
-    after = pairing.compare(whole, part, ("A", "B"))
+    after = comparison.compare(whole, part, ("A", "B"))
     assert after.partial == ("B is partial: 1 of 2 measured",)
     judged = _judge(after, "size>0")
     assert [str(each) for each in judged.beyond] == ["b-whole-tflite-float32.tflite on host-litert: it is not there"]
-    before = _judge(pairing.compare(part, whole, ("A", "B")), "size>0")
+    before = _judge(comparison.compare(part, whole, ("A", "B")), "size>0")
     assert (before.beyond, len(before.not_judged)) == ([], 1)
 
 
 def test_what_failed_before_and_is_mended_passes() -> None:
     failed = replace(_row("a", 1.0), error="it crashed")
-    assert _judge(pairing.compare(_report(failed), _report(_row("a", 1.0)), ("A", "B")), "size>0").beyond == []
+    assert _judge(comparison.compare(_report(failed), _report(_row("a", 1.0)), ("A", "B")), "size>0").beyond == []
 
 
 def test_rows_of_one_report_that_failed_alone_are_beyond_every_limit() -> None:
     elsewhere = replace(_row("c", 1.0, target="host-tensorflow"), error="it crashed")
-    found = pairing.within(_report(_row("a", 1.0), _row("b", 1.0), elsewhere), "x.json")
+    found = comparison.within(_report(_row("a", 1.0), _row("b", 1.0), elsewhere), "x.json")
     assert [excess.message for excess in _judge(found, "size>0").beyond] == ["it failed: it crashed"]
 
 
 def test_too_few_rounds_are_no_verdict() -> None:
     base = (0.010, 0.011, 0.012)
     rows = [_row("a", 0.01, turns=base, beside=base), _row("b", 0.02, turns=(0.02, 0.022, 0.024), beside=base)]
-    found = pairing.within(_report(*rows), "AB.json")
+    found = comparison.within(_report(*rows), "AB.json")
     assert list(_verdicts(found).values()) == ["too few rounds"]
     assert _judge(found, "latency>5%").blind == ["latency>5%"]
 
 
-def test_the_very_same_runs_are_called_so(
-    reports: tuple[Path, Path], dslite_command: Callable[..., CompletedProcess[str]]
-) -> None:
+def test_the_very_same_runs_are_called_so(reports: tuple[Path, Path], dslite_command: Command) -> None:
     told = "the very same runs before and after"
     assert told in dslite_command("compare", str(reports[0]), str(reports[0])).stdout
     assert f"b: {told}" in dslite_command("compare", *map(str, reports)).stdout  # made of one seed
@@ -359,7 +365,7 @@ def test_the_very_same_runs_are_called_so(
 def test_there_is_nothing_to_judge_where_all_failed() -> None:
     failed = _report(replace(_row("a", 1.0), error="it crashed"))
     with pytest.raises(SpecError, match="every case failed, before and after"):
-        _judge(pairing.compare(failed, failed, ("A", "B")), "size>0")
+        _judge(comparison.compare(failed, failed, ("A", "B")), "size>0")
 
 
 @pytest.mark.parametrize(
@@ -372,7 +378,7 @@ def test_what_is_no_limit_is_refused(text: str) -> None:
 
 
 def test_a_limit_on_a_figure_that_is_not_there_is_refused_and_does_not_pass() -> None:
-    found = pairing.compare(_report(_row("a", 1.0)), _report(_row("a", 1.0)), ("A", "B"))
+    found = comparison.compare(_report(_row("a", 1.0)), _report(_row("a", 1.0)), ("A", "B"))
     there = "they have latency, latency.max, latency.mean, latency.p50, latency.p90, latency.p95, size"
     for text, message in (
         ("uar<0", rf"no case of these reports has uar \(those of `dslite compress` have UAR\); {there}"),
@@ -410,7 +416,7 @@ def reports(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_the_command_names_differences_first_and_gives_verdicts(
-    reports: tuple[Path, Path], dslite_command: Callable[..., CompletedProcess[str]]
+    reports: tuple[Path, Path], dslite_command: Command
 ) -> None:
     done = dslite_command("compare", *map(str, reports))
     assert (done.returncode, done.stderr) == (0, "")
@@ -430,7 +436,7 @@ def test_no_figure_is_cut_and_rows_keep_their_names_at_any_width(width: int) -> 
         _row(name, 0.01, turns=tuple(factor * t for t in base), beside=base, memory_delta=31.4e6 * factor, uar=0.7)
         for name, factor in (("mobilenet_v2:alpha=1.0", 1.0), ("mobilenet_v2:alpha=0.35", 1.03), ("other", 1.0))
     ]
-    found = pairing.within(_report(*rows), "report.json")
+    found = comparison.within(_report(*rows), "report.json")
     console = Console(file=io.StringIO(), width=width)
     console.print(compare_table.comparison_table(found, 0.25, width))
     text = console.file.getvalue()  # type: ignore[attr-defined]
@@ -443,9 +449,7 @@ def test_no_figure_is_cut_and_rows_keep_their_names_at_any_width(width: int) -> 
     assert ("left out for want of width: UAR" in shown) == (width <= 100)
 
 
-def test_the_command_ends_with_3_where_a_limit_is_exceeded(
-    reports: tuple[Path, Path], dslite_command: Callable[..., CompletedProcess[str]]
-) -> None:
+def test_the_command_ends_with_3_where_a_limit_is_exceeded(reports: tuple[Path, Path], dslite_command: Command) -> None:
     words = ["compare", *map(str, reports)]
     done = dslite_command(*words, "--fail-if", "latency.p50>5%", "--fail-if", "size>0")
     assert done.returncode == 3
@@ -471,7 +475,7 @@ def test_the_command_ends_with_3_where_a_limit_is_exceeded(
     ],
 )
 def test_wrong_requests_are_one_line(
-    reports: tuple[Path, Path], dslite_command: Callable[..., CompletedProcess[str]], words: list[str], message: str
+    reports: tuple[Path, Path], dslite_command: Command, words: list[str], message: str
 ) -> None:
     done = dslite_command("compare", *map(str, reports), *words)
     assert done.returncode == 2
@@ -480,7 +484,7 @@ def test_wrong_requests_are_one_line(
 
 
 def test_files_that_take_turns_show_a_small_difference(
-    small_system: Any, tmp_path: Path, dslite_command: Callable[..., CompletedProcess[str]]
+    small_system: Any, tmp_path: Path, dslite_command: Command
 ) -> None:
     """The whole file computes a picture first: it is slower than the part without that, in each round."""
     cnn, whole = (small_system.path(part, "tflite-float32") for part in ("cnn", "whole"))
@@ -500,7 +504,7 @@ def test_files_that_take_turns_show_a_small_difference(
     assert (case["verdict"], case["ratio"]["rounds"]) == ("slower", 6)
 
 
-def test_interleaving_takes_two_files(small_system: Any, dslite_command: Callable[..., CompletedProcess[str]]) -> None:
+def test_interleaving_takes_two_files(small_system: Any, dslite_command: Command) -> None:
     path = str(small_system.path("cnn", "tflite-float32"))
     done = dslite_command("bench", path, "--interleave")
     assert (done.returncode, done.stderr) == (
@@ -517,7 +521,7 @@ def test_interleaving_takes_two_files(small_system: Any, dslite_command: Callabl
 
 
 def test_reports_of_one_name_are_told_apart_by_their_folders(
-    reports: tuple[Path, Path], tmp_path: Path, dslite_command: Callable[..., CompletedProcess[str]]
+    reports: tuple[Path, Path], tmp_path: Path, dslite_command: Command
 ) -> None:
     places = []
     for folder, report in zip(("before", "after"), reports, strict=True):

@@ -17,11 +17,11 @@ from dslite.experiment.data import DataRequest
 from dslite.experiment.jobs import exported_jobs, file_jobs
 from dslite.experiment.launchers import Inline
 from dslite.experiment.sinks import FileSink
+from dslite.metrics import value
 from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
 from dslite.records import Plan, Progress
 from dslite.registry import registry
 from dslite.report import document
-from dslite.report.columns import value
 
 QUICK = Plan(1, warmup_s=0.0, runs=3, min_s=0.0, memory=False)
 

@@ -14,15 +14,19 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 from rich.console import Console
 
-from dslite.learn.metrics import Difference
 from dslite.measure.bench import undescribed
 from dslite.measure.turns import FAILED_BY_TURNS
+from dslite.metrics import value
+from dslite.metrics.scores import Difference
 from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
-from dslite.report import document
-from dslite.report.columns import in_short, value
+from dslite.report import comma_separated, document
+from dslite.report import markdown as documents
 from dslite.report.comparison import bases, compared, without
-from dslite.report.experiment import as_csv, best, experiment_table, markdown
 from dslite.report.experiment_plots import _BY_SPEED_UP, _LATENCY_TITLE, _latencies, draw, drawn, marker
+from dslite.report.names import in_short
+from dslite.report.pareto import optimal_trials as best
+from dslite.report.terminal import report_table
+from dslite.report.view import view
 
 ENVIRONMENT = {"cpu": "a processor", "cpus": 2, "system": "Linux"}
 
@@ -64,9 +68,17 @@ def _report(*runs: Run) -> BenchReport:
     return document.report(runs, "dslite compress run data.csv", ENVIRONMENT)
 
 
+def markdown(report: BenchReport) -> str:
+    return documents.markdown(view([("report.json", report)])).replace("\\", "")
+
+
+def as_csv(report: BenchReport) -> str:
+    return comma_separated.as_csv(view([("report.json", report)]))
+
+
 def _text(report: BenchReport, width: int = 200) -> str:
     console = Console(file=io.StringIO(), width=width)
-    console.print(experiment_table(report, width))
+    console.print(report_table(report, width))
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -287,7 +299,7 @@ def _words_of(drawing: Path) -> str:
 
 def test_the_table_names_rows_failures_and_what_the_figures_are() -> None:
     text = _text(_report(*_compared(_run(), _run(["prune", "qat"], sparsity=0.8), FAILED)))
-    assert "\n *   none, tflite-float32" in text
+    assert "\n * none, tflite-float32" in text
     assert "prune+qat, tflite-float32" in text
     assert "0.800 (0.700 to 0.900)" in text
     assert "1.00x" in text
@@ -427,7 +439,7 @@ def test_a_narrow_table_leaves_columns_out_and_says_which(width: int) -> None:
 def test_a_long_name_is_folded_where_a_reader_would() -> None:
     rows = _compared(_run(), _run(["channels:macs=0.25,epochs=12,steps=4", "qat:epochs=2"], uar=0.9))
     lines = _text(_report(*rows), 80).partition("\n- ")[0].splitlines()
-    names = [line[4:].strip().split("  ")[0] for line in lines]
+    names = [line[3:].strip().split("  ")[0] for line in lines]
     begin = next(i for i, name in enumerate(names) if name.startswith("channels:"))
     end = names.index("tflite-float32", begin)
     assert "".join(names[begin : end + 1]) == "channels:macs=0.25,epochs=12,steps=4+qat:epochs=2,tflite-float32"
@@ -439,16 +451,16 @@ def test_csv_has_si_units_and_no_figure_where_there_is_none() -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv(_report(*runs)))))
     assert [row["compressors"] for row in rows] == ["none", "a+b", "prune:sparsity=1"]
     assert (rows[0]["latency_p50_s"], rows[0]["latency_p90_s"], rows[0]["size_bytes"]) == ("0.004", "0.008", "4000000")
-    assert (rows[0]["uar"], rows[0]["uar_low"], rows[0]["uar_difference"]) == ("0.8", "0.7", "")
+    assert (rows[0]["uar"], float(rows[0]["uar_low"]), rows[0]["uar_difference"]) == ("0.8", pytest.approx(0.7), "")
     assert [row["pareto"] for row in rows] == ["yes", "no", ""]
     assert (rows[2]["uar"], rows[2]["error"]) == ("", FAILED.error)
 
 
 def test_markdown_has_a_line_a_row_and_the_command() -> None:
     text = markdown(_report(*_compared(_run(), FAILED)))
-    assert text.count("\n| ") == 2
-    assert "- failed: prune:sparsity=1, tflite-float32: sparsity" in text
-    assert "| `*` none, tflite-float32 | 0.800" in text
+    assert text.count("\n| ") == 3
+    assert "- **failed**: prune:sparsity=1, tflite-float32: sparsity" in text
+    assert "| * none, tflite-float32 | 0.800" in text
     assert text.endswith("\n```sh\ndslite compress run data.csv\n```\n")
 
 
@@ -492,7 +504,7 @@ def test_of_several_targets_rows_and_what_is_said_of_them_name_theirs() -> None:
     rows += [_run(["prune"], sparsity=0.8, target=target) for target in ("a", "b")]
     text = markdown(_report(*_compared(*rows)))
     for target in ("a", "b"):
-        assert f"| `*` none, tflite-float32, {target} | 0.800" in text
+        assert f"| * none, tflite-float32, {target} | 0.800" in text
         assert f"- prune, tflite-float32, {target}: 80% of its weights are zero" in text
     assert "no other row of the same target is as good" in text
     for target in ("a", "b"):

@@ -16,7 +16,7 @@ from sklearn import metrics as sk
 from dslite.codec import from_json, to_json
 from dslite.errors import RunError, SpecError
 from dslite.learn.evaluation import Evaluation, by_file, evaluate, write_predictions
-from dslite.learn.metrics import (
+from dslite.metrics.scores import (
     Classification,
     Difference,
     Regression,

@@ -12,19 +12,27 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from conftest import invoke
 
 from dslite.measure.bench import undescribed
 from dslite.measure.figures import with_statistics
 from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
 from dslite.report import document
-from dslite.report.documents import as_csv, markdown
+from dslite.report.comma_separated import as_csv
+from dslite.report.markdown import markdown
 from dslite.report.page import MOST_DRAWN, html
-from dslite.report.sheet import sheet
+from dslite.report.view import view
 
 VERSION_1 = Path(__file__).with_name("reports") / "version_1.json"
 EVIL = "<img src=x onerror=alert('x')>"
 VOID = {"meta", "link", "br"}
 Command = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture
+def dslite_command() -> Command:
+    """Commands that read and write files alone: none of them needs a process of its own."""
+    return invoke
 
 
 def _row(backbone: str, ms: float, size: float, **others: float) -> Run:
@@ -83,7 +91,7 @@ class _Page(HTMLParser):
 
 
 def test_the_page_is_whole_and_fetches_nothing_and_harms_nobody(report: BenchReport) -> None:
-    text = html(sheet([("a.json", report), ("v1.json", document.read(VERSION_1))], EVIL, with_paper=True))
+    text = html(view([("a.json", report), ("v1.json", document.read(VERSION_1))], EVIL, with_paper=True))
     page = _Page(text)
     assert page.addresses == ["data:,"]
     assert page.scripts == 1
@@ -95,7 +103,7 @@ def test_the_page_is_whole_and_fetches_nothing_and_harms_nobody(report: BenchRep
 
 def test_a_page_of_thousands_of_runs_stays_small(report: BenchReport) -> None:
     many = replace(report, runs=tuple(_row(f"b{i}", 1 + i % 17, 1e6 + i, macs=1e6 * (1 + i)) for i in range(3000)))
-    text = html(sheet([("many.json", many)]))
+    text = html(view([("many.json", many)]))
     assert text.count("<article>") == MOST_DRAWN
     assert f"Of 3000 runs, the first {MOST_DRAWN} are drawn" in text
     assert len(text) < 6e6
@@ -103,7 +111,7 @@ def test_a_page_of_thousands_of_runs_stays_small(report: BenchReport) -> None:
 
 
 def test_markdown_has_table_truths_and_command(report: BenchReport) -> None:
-    text = markdown(sheet([("a.json", report)], with_paper=True))
+    text = markdown(view([("a.json", report)], with_paper=True))
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
     assert "- **! busy: not valid because others were busy**" in text
@@ -111,11 +119,11 @@ def test_markdown_has_table_truths_and_command(report: BenchReport) -> None:
     assert "\\<img" in text
     assert text.endswith("```\n")
     assert "| ! busy |" in text
-    assert "| paper |" in markdown(sheet([("v1.json", document.read(VERSION_1))], with_paper=True))
+    assert "| paper |" in markdown(view([("v1.json", document.read(VERSION_1))], with_paper=True))
 
 
 def test_csv_is_read_back_and_no_cell_is_a_formula(report: BenchReport) -> None:
-    rows = list(csv.DictReader(io.StringIO(as_csv(sheet([("a.json", report)])), newline="")))
+    rows = list(csv.DictReader(io.StringIO(as_csv(view([("a.json", report)])), newline="")))
     assert [row["backbone"] for row in rows] == ["slow", EVIL, "'=1+1", "busy", "broken"]
     assert [row["valid"] for row in rows] == ["true", "true", "true", "false", "false"]
     assert float(rows[0]["latency_p50_s"]) == report.runs[0].measurements[0].value
@@ -180,7 +188,7 @@ def _in_turn() -> BenchReport:
 
 
 def test_every_form_has_the_verdicts_of_rows_that_took_turns() -> None:
-    found = sheet([("a.json", _in_turn())])
+    found = view([("a.json", _in_turn())])
     told = "in turn: slow against base: 1.030 times its latency (95 % interval of 7 rounds: 1.030 to 1.030): slower"
     assert told in html(found)
     assert told in markdown(found)
@@ -191,7 +199,7 @@ def test_every_form_has_the_verdicts_of_rows_that_took_turns() -> None:
 
 
 def test_every_page_says_what_is_missing_of_a_report() -> None:
-    found = sheet([("a.json", _in_turn()), ("b.json", _report(_row("b", 1.0, 1e6)))])
+    found = view([("a.json", _in_turn()), ("b.json", _report(_row("b", 1.0, 1e6)))])
     for text in (html(found), markdown(found)):
         assert "a.json is partial: 2 of 3 cases were measured" in text
         assert "a.json: in turn: slow against base" in text
@@ -199,7 +207,7 @@ def test_every_page_says_what_is_missing_of_a_report() -> None:
 
 def test_what_is_true_of_a_row_is_told_of_the_row_as_it_stands_in_the_table(report: BenchReport) -> None:
     """Rows of several reports have the report in their names, and so have the sentences about them."""
-    found = sheet([("a.json", report), ("b.json", replace(report, runs=report.runs[:1]))])
+    found = view([("a.json", report), ("b.json", replace(report, runs=report.runs[:1]))])
     assert "busy (a): not valid because others were busy" in found.invalid()
     assert any(text.startswith("busy (a): ") for text in found.flags())
 
@@ -212,11 +220,11 @@ def test_stars_are_judged_among_the_rows_of_one_device_and_explained_once() -> N
         return replace(row, device=replace(row.device, model=model))  # type: ignore[type-var]
 
     quick, slow = ([on(model, name, ms * k) for k, name in ((1, "a"), (2, "b"))] for model, ms in (("x", 1), ("y", 9)))
-    found = sheet([("x.json", _report(*quick)), ("y.json", _report(*slow))])
+    found = view([("x.json", _report(*quick)), ("y.json", _report(*slow))])
     assert found.best == {0, 2}
     for text in (html(found), markdown(found)):
         assert text.count("Pareto-optimal: no other row of this part and target is as low in p50, size") == 1
-    alone = sheet([("x.json", _report(quick[0])), ("z.json", _report(quick[1]))])
+    alone = view([("x.json", _report(quick[0])), ("z.json", _report(quick[1]))])
     assert alone.best == {0}
     assert "Pareto-optimal" in markdown(alone)
 
@@ -232,19 +240,19 @@ def test_nothing_but_documents_is_replaced(report: BenchReport, tmp_path: Path, 
 
 def test_reports_whose_names_differ_in_their_last_part_alone_are_told_apart() -> None:
     one = _report(_row("a", 1.0, 1e6))
-    assert sheet([("v1.0.json", one), ("v1.1.json", one)]).names[0].endswith("(v1.0)")
-    assert sheet([("a.json", one), ("a", one)]).names[0].endswith("(a.json)")
+    assert view([("v1.0.json", one), ("v1.1.json", one)]).names[0].endswith("(v1.0)")
+    assert view([("a.json", one), ("a", one)]).names[0].endswith("(a.json)")
 
 
 def test_a_figure_that_was_made_in_two_ways_has_both() -> None:
     one, two, three = _row("a", 1.0, 1e6), _row("b", 1.0, 1e6), _row("c", 1.0, 1e6)
     counted = [Measurement("macs", 1e6, "count", f"counted from {what}") for what in ("48 nodes", "51 nodes", "memory")]
     rows = [replace(row, measurements=(m,)) for row, m in zip((one, two, three), counted, strict=True)]
-    assert sheet([("a.json", _report(*rows))]).methods() == [
+    assert view([("a.json", _report(*rows))]).methods() == [
         ("macs", "a, b: counted from 48 nodes (a; of others, figures in it differ)"),
         ("macs", "c: counted from memory"),
     ]
-    assert sheet([("a.json", _report(rows[0], rows[0]))]).methods() == [("macs", "counted from 48 nodes")]
+    assert view([("a.json", _report(rows[0], rows[0]))]).methods() == [("macs", "counted from 48 nodes")]
 
 
 @pytest.fixture
@@ -315,7 +323,7 @@ f.onload = () => {
   const w = f.contentWindow, d = w.document, heading = d.querySelector('th[data-key="size"]');
   heading.querySelector("button").click();
   document.title = [d.documentElement.scrollWidth <= w.innerWidth, heading.ariaSort, w.location.hash,
-    d.querySelector("tbody td").dataset.value].join(" ");
+    d.querySelector("tbody .name").lastChild.textContent.trim()].join(" ");
 };
 </script>"""
 """A page around the page: a window of Chromium is 500 pixels wide at the least, a frame may be narrower."""
@@ -324,13 +332,13 @@ f.onload = () => {
 @in_browser
 def test_a_browser_loads_it_without_a_word_and_sorts_it(report: BenchReport, tmp_path: Path) -> None:
     page = tmp_path / "a.html"
-    page.write_text(html(sheet([("a.json", report)])), encoding="utf-8")
+    page.write_text(html(view([("a.json", report)])), encoding="utf-8")
 
     def order(fragment: str) -> list[str]:
         text, console = _loaded(page, tmp_path, fragment)
         assert console == ""
         table = text[text.index('<table id="runs"') : text.index("</table>")]
-        return re.findall(r'<td data-value="([^"]*)" title', table)
+        return re.findall(r'<span class="name">(?:<span class="star">\*</span> )?([^<]*)</span>', table)
 
     evil = "&lt;img src=x onerror=alert('x')&gt;"
     assert order("")[0] == "slow"
@@ -347,7 +355,7 @@ def test_a_browser_loads_it_without_a_word_and_sorts_it(report: BenchReport, tmp
 def test_a_browser_scrolls_only_the_table_sideways_and_a_click_sorts(
     report: BenchReport, tmp_path: Path, width: int
 ) -> None:
-    (tmp_path / "a.html").write_text(html(sheet([("a.json", report)])), encoding="utf-8")
+    (tmp_path / "a.html").write_text(html(view([("a.json", report)])), encoding="utf-8")
     (tmp_path / "probe.html").write_text(PROBE.replace("WIDTH", str(width)), encoding="utf-8")
     text, _ = _loaded(tmp_path / "probe.html", tmp_path, width=max(500, width))
     (title,) = re.findall("<title>(.*?)</title>", text)

@@ -9,11 +9,13 @@ import pytest
 from test_report_cli import _loaded, _report, _row, in_browser
 
 from dslite.measure.figures import with_statistics
+from dslite.metrics import metric
 from dslite.records import BenchReport, Flag, Measurement, Run
 from dslite.report import page
-from dslite.report.documents import as_csv, markdown
-from dslite.report.plots import Axis, scatter, shortened
-from dslite.report.sheet import Least, sheet
+from dslite.report.comma_separated import as_csv
+from dslite.report.markdown import markdown
+from dslite.report.plots import axis, scatter, shortened
+from dslite.report.view import Best, view
 
 LONG = "first-prune_sparsity_0.7_epochs_2_qat_epochs_1-tflite-float16-{}.tflite"
 BUSY = (Flag("background_load", "others were busy"),)
@@ -25,7 +27,7 @@ def _named(name: str, **changes: object) -> Run:
 
 
 def _html(*runs: Run) -> str:
-    return page.html(sheet([("a.json", _report(*runs))]))
+    return page.html(view([("a.json", _report(*runs))]))
 
 
 def _probed(text: str, script: str, folder: Path, width: int = 1200) -> str:
@@ -40,11 +42,11 @@ def _probed(text: str, script: str, folder: Path, width: int = 1200) -> str:
 
 def test_the_quickest_is_one_that_is_valid_and_a_size_stays_a_size() -> None:
     busy = replace(_row("busy", 1.0, 1e6), flags=BUSY)
-    found = sheet([("a.json", _report(busy, _row("slow", 9.0, 3e6), _row("as_slow", 9.0, 3e6)))])
-    assert found.least("latency") == Least("slow and 1 more", found.runs[1].measurements[0].value, "valid")
-    assert found.least("size") == Least("busy", 1e6, "")
+    found = view([("a.json", _report(busy, _row("slow", 9.0, 3e6), _row("as_slow", 9.0, 3e6)))])
+    assert found.best_of("latency") == Best("slow and 1 more", found.runs[1].measurements[0].value, "valid")
+    assert found.best_of("size") == Best("busy", 1e6, "")
     assert "lowest median latency of the valid ones: slow and 1 more" in page.html(found)
-    assert sheet([("a.json", _report(busy))]).least("latency") is None
+    assert view([("a.json", _report(busy))]).best_of("latency") is None
     assert "3</b><span>cases, 2 of them valid" in page.html(found)
 
 
@@ -85,7 +87,7 @@ def test_values_that_are_no_numbers_and_machines_that_nobody_described_make_a_pa
     latency = Measurement("latency", math.inf, "s", "", (math.inf,) * 9 + (0.1,))
     endless = replace(row, measurements=(latency, *row.measurements[1:]))
     bare = replace(_report(row, endless, _row("fine", 2.0, 2e6, macs=1e8)), environment={"tool": "another"})
-    found = sheet([("a.json", bare), ("none.json", replace(bare, runs=()))], with_paper=True)
+    found = view([("a.json", bare), ("none.json", replace(bare, runs=()))], with_paper=True)
     text = page.html(found)
     assert not re.search(r'="[^"]*\b(nan|inf)\b[^"]*"', text)
     assert "unknown processor" in text
@@ -94,21 +96,20 @@ def test_values_that_are_no_numbers_and_machines_that_nobody_described_make_a_pa
 
 
 def test_markdown_has_the_environment_and_a_command_cannot_leave_its_block() -> None:
-    text = markdown(sheet([("a.json", replace(_report(_row("a", 1, 1)), command="x ```\n# evil"))]))
+    text = markdown(view([("a.json", replace(_report(_row("a", 1, 1)), command="x ```\n# evil"))]))
     assert "environment: cpu a processor; cpus 2; system Linux; packages numpy 2.0" in text
     assert text.endswith("````sh\nx ```\n# evil\n````\n")
 
 
 def test_rows_of_reports_of_one_name_are_told_apart() -> None:
     report = _report(_row("a", 1, 1))
-    found = sheet([("first/report.json", report), ("second/report.json", report)])
+    found = view([("first/report.json", report), ("second/report.json", report)])
     assert [name.partition(" ")[2] for name in found.names] == ["(first/report)", "(second/report)"]
 
 
 def test_ticks_that_are_close_are_told_apart() -> None:
-    title, write, tick = page._OBJECTIVES["latency"]
-    axis = Axis(title, (0.1661e-3, 0.1689e-3), write, tick)
-    text = scatter(axis, axis, ["a", "b"], {0})
+    along = axis(metric("latency"), (0.1661e-3, 0.1689e-3))
+    text = scatter(along, along, ["a", "b"], {0})
     ticks = re.findall(r'<text class="tick"[^>]*text-anchor="middle">([^<]*)<', text)
     assert len(ticks) > 2
     assert len(set(ticks)) == len(ticks)
@@ -153,7 +154,7 @@ def test_labels_lie_on_no_other_label_and_no_point(tmp_path: Path) -> None:
 
 @in_browser
 def test_on_paper_the_table_is_whole_and_the_environment_is_there(report_of_all: BenchReport, tmp_path: Path) -> None:
-    text = page.html(sheet([("a.json", report_of_all)])).replace("@media print", "@media all")
+    text = page.html(view([("a.json", report_of_all)])).replace("@media print", "@media all")
     script = """return [document.querySelector("#runs").getBoundingClientRect().right <= innerWidth,
       [...document.querySelectorAll("section > details dl")].every((one) => one.offsetHeight > 0)].join(" ");"""
     assert _probed(text, script, tmp_path, width=1040) == "true true"  # A4, landscape, less its margins

@@ -13,9 +13,9 @@ import jsonschema
 import pytest
 
 from dslite.errors import ReportError
-from dslite.report import document, pairing
+from dslite.report import comparison, document
 from dslite.report.schema import json_schema
-from dslite.report.table import bench_table
+from dslite.report.terminal import report_table
 
 VERSION_1 = Path(__file__).with_name("reports") / "version_1.json"
 """Of dslite 0.1.0, before reports had intervals: `dslite bench --backbone squeezenet_v1 --threads 1 --runs 12`."""
@@ -36,17 +36,17 @@ def _text(renderable: Any, width: int = 200) -> str:
 def test_a_file_of_version_1_is_read_shown_and_compared() -> None:
     report = document.read(VERSION_1)
     assert (report.schema, report.dslite, len(report.runs)) == (1, "0.1.0", 4)
-    text = _text(bench_table(report, 200))
+    text = _text(report_table(report, 200))
     assert "TFLite, end to end" in text
     assert "not valid" not in text  # rules came later: what was not recorded is not judged
-    found = pairing.compare(report, report, ("A", "B"))
+    found = comparison.compare(report, report, ("A", "B"))
     assert {pair.ratio and pair.ratio.verdict for pair in found.pairs} == {"no difference shown"}
 
 
 def test_a_file_from_before_fields_were_added_is_read() -> None:
     report = document.read(EARLY)
     assert {run.artifact.backbone for run in report.runs} == {"squeezenet_v1", "densenet121"}
-    assert "squeezenet_v1" in _text(bench_table(report, 200))
+    assert "squeezenet_v1" in _text(report_table(report, 200))
 
 
 def test_the_schema_is_a_schema_and_describes_what_is_written(small_system: Any, tmp_path: Path) -> None:

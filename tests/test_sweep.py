@@ -24,7 +24,7 @@ from dslite.experiment.selection import select, split
 from dslite.measure import bench
 from dslite.records import BenchReport, Measurement, Plan, Run
 from dslite.registry import registry
-from dslite.report import comparison, document, experiment
+from dslite.report import comparison, document, pareto
 
 SMALL = ("--size", 32, "--chunk", 0.5, "--hidden", 4, "--runs", 3, "--min-seconds", 0, "--warmup-seconds", 0)
 QUICK = (*SMALL, "--threads", 1, "--no-memory")
@@ -579,7 +579,7 @@ def test_as_many_rounds_as_are_asked_for_are_enough_for_stars(n_others: int) -> 
     for n_rounds in (4, 5):
         found = interleave.time_in_rounds(dict(enumerate(runs)), Plan(1), n_rounds, lambda *_: None, launcher)
         rows = comparison.compared(list(found.values()), lambda *_: None)
-        assert experiment.best(rows) == (set(range(1 + n_others)) if n_rounds == 5 else set())
+        assert pareto.optimal_trials(rows) == (set(range(1 + n_others)) if n_rounds == 5 else set())
 
 
 def test_files_of_the_same_bytes_share_their_turns() -> None:

@@ -10,11 +10,12 @@ from dslite.codec import to_json
 from dslite.measure.bench import undescribed
 from dslite.measure.environment import environment
 from dslite.measure.statistics import summarise
+from dslite.metrics.forms import count, milliseconds, size
 from dslite.recipe import REFERENCE, ChunkSpec, FrontendSpec
 from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
 from dslite.report import document, paper
-from dslite.report.columns import count, flag_messages, milliseconds, size, titles
-from dslite.report.table import bench_table
+from dslite.report.names import flag_messages, titles
+from dslite.report.terminal import report_table
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def _report(*runs: Run) -> BenchReport:
 
 def _text(report: BenchReport, width: int = 200) -> str:
     console = Console(file=io.StringIO(), width=width)
-    console.print(bench_table(report, width))
+    console.print(report_table(report, width))
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -198,7 +199,7 @@ def test_the_column_that_rows_are_ordered_by_and_the_star_are_never_left_out() -
     quick = replace(run, artifact=replace(run.artifact, path=f"{long}-cnn-tflite-float32.tflite", backbone=long))
     for width in (60, 80):
         console = Console(file=io.StringIO(), width=width)
-        console.print(bench_table(_report(quick, _run("vgg16")), width, "std"))
+        console.print(report_table(_report(quick, _run("vgg16")), width, "std"))
         text = console.file.getvalue()  # type: ignore[attr-defined]
         assert " std " in text.split("- ")[0]
         (row,) = [line for line in text.splitlines() if "a_backbone" in line]

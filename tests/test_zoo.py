@@ -26,7 +26,7 @@ from dslite.model.keras import keras
 from dslite.model.layers import ImageNetScaling
 from dslite.model.surgery import backbone_of
 from dslite.registry import get_with_options, registry
-from dslite_plugins.compressors.state import kernels_of
+from dslite_plugins.compressors.common import kernels_of
 
 # Parameters, and multiply-accumulates at 224 px, both without classifier. The parameters are those of the Keras
 # Applications table less the classifier (see WITH_CLASSIFIER); the multiply-accumulates are convolution arithmetic:

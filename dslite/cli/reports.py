@@ -3,10 +3,31 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
 from dslite.errors import ReportError, SpecError
 from dslite.files import told_apart
 from dslite.records import BenchReport
+from dslite.registry import registry
 from dslite.report import document
+from dslite.report.view import SORTABLE, sortable
+
+
+class SortColumn(click.Choice[str]):
+    """A column of the table of a bench: one of dslite's, or of a metric that a target describes."""
+
+    def __init__(self) -> None:
+        super().__init__(SORTABLE)
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what is no column."""
+        if value in SORTABLE:
+            return value
+        targets = (registry().get("targets", name) for name in registry().names("targets"))
+        own = [metric for target in targets for metric in target.metrics]
+        if value in (*sortable(own), *(metric.name for metric in own)):
+            return value
+        return super().convert(value, param, ctx)
 
 
 def may_replace(path: Path) -> None:

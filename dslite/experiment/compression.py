@@ -20,7 +20,7 @@ from dslite.learn import run
 from dslite.learn.dataset import DataSet, Split
 from dslite.records import Compressor, Flag, Measurement, Options, Progress
 from dslite.registry import get_with_options
-from dslite.report.columns import chain
+from dslite.report.names import chain
 
 _MODEL = "model.h5"
 _N_CHECKED = 16
@@ -270,7 +270,7 @@ def figures(
     """
     from dslite.experiment.predictor import opened, score
     from dslite.learn.evaluation import judged
-    from dslite.learn.metrics import Classification
+    from dslite.metrics.scores import Classification
 
     flags = [Flag("other_files", told)] if (told := other_files(Path(system.model.run), data)) else []
     if not has_runtime(file):

@@ -19,12 +19,16 @@ from dslite.experiment.resume import MEASURED_BEFORE
 from dslite.experiment.sinks import shown_to_nobody
 from dslite.learn.dataset import Split
 from dslite.learn.evaluation import Predictions, difference_of_predictions, read_predictions
-from dslite.learn.metrics import Difference
+from dslite.metrics import find
+from dslite.metrics.scores import Difference
 from dslite.records import BenchReport, Flag, Run
-from dslite.report import document, experiment
-from dslite.report.columns import find
-from dslite.report.comparison import compared, name, without
+from dslite.report import document
+from dslite.report.comma_separated import as_csv
+from dslite.report.comparison import compared, without
 from dslite.report.experiment_plots import draw, drawn
+from dslite.report.markdown import markdown
+from dslite.report.names import trial_name
+from dslite.report.view import view
 
 _REPORT, _CSV, _MARKDOWN, _PREDICTIONS = "report.json", "table.csv", "table.md", "predictions"
 HOLDS = f"files, {_REPORT}, {_CSV}, {_MARKDOWN}, plots, {_PREDICTIONS}"
@@ -82,8 +86,9 @@ class Folder:
 
     def _write(self, report: BenchReport) -> None:
         document.write(report, self.path / _REPORT)
-        files.write_text(self.path / _CSV, experiment.as_csv(report))
-        files.write_text(self.path / _MARKDOWN, experiment.markdown(report))
+        found = view([(_REPORT, report)])
+        files.write_text(self.path / _CSV, as_csv(found))
+        files.write_text(self.path / _MARKDOWN, markdown(found))
 
     def _take(self, runs: Sequence[Run]) -> None:
         """Keep the files of runs; one that cannot be written is a row that failed."""
@@ -153,7 +158,7 @@ class Folder:
         They keep their difference from the float32 file of then, and their speed-up until there are those of now: it
         would stand beside these.
         """
-        timed_anew = any(find(run, "speed_up") for run in runs)
+        timed_anew = any(find(run.measurements, "speed_up") for run in runs)
         new = {_row(run): run for run in runs}
         files_now = {Path(run.artifact.path).name: run.artifact.sha256 for run in runs if not run.error}
         left = []
@@ -164,7 +169,9 @@ class Folder:
             if now is None:
                 left.append(replace(run, flags=(*run.flags, Flag(_EARLIER, _TOLD_EARLIER))))
             elif now.error:
-                told = f"{name(run)}: measured anew it failed, so this is the row that was here before: {now.error}"
+                told = (
+                    f"{trial_name(run)}: measured anew it failed, so this is the row that was here before: {now.error}"
+                )
                 left.append(replace(run, flags=(*run.flags, Flag(FAILED_ANEW, told))))
         return left
 
@@ -279,8 +286,8 @@ def _earlier(path: Path, wanted: Sequence[Job]) -> list[Run]:
     lost = [run for run in runs if _row(run) not in known]
     if lost:
         raise SpecError(
-            f"{path} has rows of an earlier experiment that this one has not, {len(lost)}, such as {name(lost[0])}: "
-            f"{_CURE}"
+            f"{path} has rows of an earlier experiment that this one has not, {len(lost)}, such as "
+            f"{trial_name(lost[0])}: {_CURE}"
         )
     told_then = (_EARLIER, FAILED_ANEW, MEASURED_BEFORE)
     return [replace(run, flags=tuple(flag for flag in run.flags if flag.code not in told_then)) for run in runs]

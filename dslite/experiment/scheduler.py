@@ -20,7 +20,7 @@ from dslite.measure.bench import describe_file
 from dslite.measure.environment import cpu_count, cpu_model, environment
 from dslite.records import BenchReport, Plan, Progress, Run
 from dslite.report import document
-from dslite.report.columns import in_short
+from dslite.report.names import in_short
 
 _TOLD_FROM = 5
 """Of so many jobs on, each is told when it is done: a shorter table is there soon."""

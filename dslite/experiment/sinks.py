@@ -10,7 +10,7 @@ from dslite.deploy import manifest
 from dslite.errors import WriteError
 from dslite.records import BenchReport, Run
 from dslite.report import document
-from dslite.report.columns import ordered
+from dslite.report.view import ordered
 
 
 class Sink(Protocol):

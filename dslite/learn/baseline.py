@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from dslite.errors import DataError, SpecError
 from dslite.learn.dataset import Split, Task
-from dslite.learn.metrics import (
+from dslite.metrics.scores import (
     N_RESAMPLES,
     Classification,
     Floats,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from dslite.errors import SpecError
 from dslite.files import written_whole
 from dslite.learn.dataset import Example, Task, truth
-from dslite.learn.metrics import (
+from dslite.metrics.scores import (
     N_RESAMPLES,
     Classification,
     Difference,

@@ -14,9 +14,10 @@ from dslite.deploy import manifest, tflite_file
 from dslite.deploy.runtime import LITERT_SUFFIXES
 from dslite.errors import MeasurementError, ModelFileError, UnknownNameError, in_words
 from dslite.measure import series
-from dslite.measure.figures import derived, find, with_statistics
+from dslite.measure.figures import derived, with_statistics
 from dslite.measure.inputs import Inputs
 from dslite.measure.validity import threads_exceed_cores
+from dslite.metrics import find
 from dslite.native import debug
 from dslite.records import (
     AUTO,
@@ -25,6 +26,7 @@ from dslite.records import (
     Device,
     Flag,
     Measurement,
+    Metric,
     Options,
     Outcome,
     Part,
@@ -137,8 +139,15 @@ def run(
         flags += _series_flags(plan, measured, found)
     flags += [flag for flag in found.flags if flag.code not in {known.code for known in flags}]
     measured += (*counted,)
-    whole = Run(artifact, target.name, device, plan, measured, tuple(flags), error, found.conditions)
+    own = _described(target, measured)
+    whole = Run(artifact, target.name, device, plan, measured, tuple(flags), error, found.conditions, own)
     return replace(whole, measurements=(*measured, *derived(whole)))
+
+
+def _described(target: Target, measured: Sequence[Measurement]) -> tuple[Metric, ...]:
+    """Give what a target says of those of its own metrics that it has figures of."""
+    names = {m.metric for m in measured}
+    return tuple(each for each in target.metrics if each.name in names)
 
 
 def run_together(
@@ -195,7 +204,8 @@ def _timed(artifact: Artifact, fed: Plan, target: Target, device: Device, found:
     """Make a run of what a target found where it timed several files together."""
     measured = tuple(map(with_statistics, found.measurements))
     plan = replace(fed, input_path="")
-    return Run(artifact, target.name, device, plan, measured, found.flags, conditions=found.conditions)
+    own = _described(target, measured)
+    return Run(artifact, target.name, device, plan, measured, found.flags, None, found.conditions, own)
 
 
 def _fed(plan: Plan, inputs: Inputs, place: Path) -> Plan:

@@ -1,19 +1,15 @@
 """What follows from figures that were measured: statistics of a series, throughput, and a share of what is possible."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 from dslite.measure.statistics import summarise
+from dslite.metrics import find
+from dslite.metrics.table import METRICS
 from dslite.records import Measurement, Run
 
-DERIVED = ("real_time_factor", "flop_rate", "flop_rate_share")
+DERIVED = frozenset(metric.name for metric in METRICS if metric.follows == "latency")
 """Metrics that follow from the latency and others, and change with it."""
-
-
-def find(measurements: Sequence[Measurement], metric: str) -> Measurement | None:
-    """Give the first measurement of a metric, or None."""
-    return next((m for m in measurements if m.metric == metric), None)
 
 
 def with_statistics(measurement: Measurement) -> Measurement:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dslite.measure import series, watch
-from dslite.measure.figures import DERIVED, derived, find, with_statistics
+from dslite.measure.figures import DERIVED, derived, with_statistics
 from dslite.measure.validity import BY_TURNS, OF_THE_MOMENT
+from dslite.metrics import find
 from dslite.records import Flag, Measurement, Run
 
 FAILED_BY_TURNS = f"failed{BY_TURNS}"

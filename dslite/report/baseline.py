@@ -4,7 +4,7 @@ from rich.console import Group
 from rich.text import Text
 
 from dslite.learn.baseline import Baseline
-from dslite.learn.metrics import Classification
+from dslite.metrics.scores import Classification
 from dslite.report.evaluation import figure, interval, plain_table, quantity
 
 

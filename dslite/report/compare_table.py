@@ -1,29 +1,27 @@
 """A comparison laid out: for a terminal, and as JSON."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from dslite.measure.validity import broken
 from dslite.measure.verdict import SAME, Ratio
-from dslite.records import BenchReport
-from dslite.report.columns import DASH, GAP, find, milliseconds, size, some, too_wide, value, width_of
-from dslite.report.pairing import Comparison, Pair, Side, pairs_in_turn
+from dslite.metrics import figures, find, form_of, metrics_of, value
+from dslite.metrics.forms import DASH, milliseconds, size
+from dslite.records import Metric
+from dslite.report.comparison import Comparison, Pair, Side
+from dslite.report.names import some
+from dslite.report.terminal import GAP, TextTable, folded, too_wide, width_of
 
 _STYLES = {"faster": "green", "slower": "red"} | dict.fromkeys(
     ("not valid", "too few rounds", "too few runs"), "yellow"
 )
-_HEADINGS = ("before\np50 ms", "after\np50 ms", "ratio\n(95 % interval)", "verdict", "size", "memory", "UAR")
-_OF_ROWS = {"before\np50 ms": "other\np50 ms", "after\np50 ms": "row\np50 ms"}
-"""Headings where rows of one report are compared."""
-_LEFT_OUT_FIRST = ("UAR", "memory", "size", *_HEADINGS[:2])
 _SHORTEST_NAME = 24
-_FIGURES = ("latency", "size", "memory_delta", "memory_process", "parameters", "macs", "uar")
+_IN_ALL = ("size", "memory_delta")
+"""Metrics that a comparison has a column of in any case."""
 
 
 def comparison_table(comparison: Comparison, run_to_run: float, width: int) -> Group:
@@ -34,40 +32,33 @@ def comparison_table(comparison: Comparison, run_to_run: float, width: int) -> G
         run_to_run: that it was made with.
         width: characters a line may have; columns that do not fit are left out, and that is said.
     """
-    of_one = comparison.is_within
-    bases = {pair.against for pair in comparison.pairs}
-    against = f": each row against {comparison.pairs[0].against}" if len(bases) == 1 else ""
+    pairs, of_one = comparison.pairs, comparison.is_within
+    bases = {pair.against for pair in pairs}
+    against = f": each row against {pairs[0].against}" if len(bases) == 1 else ""
     title = f"{comparison.before}{against}" if of_one else f"{comparison.before} and {comparison.after}"
-    names = [pair.name if len(bases) == 1 else pair.full_name for pair in comparison.pairs]
+    names = [pair.name if len(bases) == 1 else pair.full_name for pair in pairs]
     above = [Text(title, style="bold"), *(Text(told, style="red") for told in comparison.partial)]
     above += [Text(f"not the same: {told}", style="yellow") for told in comparison.environment]
-    cells = [
-        (
-            milliseconds(value(pair.before, "latency")),
-            milliseconds(value(pair.after, "latency")),
-            _interval(pair.ratio),
-            pair.verdict,
-            *(_change(pair, metric) for metric in ("size", "memory_delta", "uar")),
-        )
-        for pair in comparison.pairs
-    ]
-    used = [i for i in range(len(_HEADINGS)) if any(row[i] != DASH for row in cells) or _HEADINGS[i] != "UAR"]
-    room = width - GAP - min(_SHORTEST_NAME, max(map(len, names)))
-    if sum(width + GAP for width in _widths(cells, used).values()) > room:
-        cells = [tuple(_in_two_lines(cell) for cell in row) for row in cells]
-    widths = _widths(cells, used)
-    left_out = too_wide(widths, [heading for heading in _LEFT_OUT_FIRST if heading in widths], room)
-    columns = [i for i in used if _HEADINGS[i] not in left_out]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("case", overflow="fold")
-    for i in columns:
-        justify: Literal["left", "right"] = "left" if _HEADINGS[i] == "verdict" else "right"
-        heading = _OF_ROWS.get(_HEADINGS[i], _HEADINGS[i]) if of_one else _HEADINGS[i]
-        table.add_column(heading, justify=justify, no_wrap=True, min_width=widths[_HEADINGS[i]])
-    for name, pair, row in zip(names, comparison.pairs, cells, strict=True):
-        style = "red" if pair.before.error or pair.after.error else _STYLES.get(pair.verdict, "")
-        shown = [Text(row[i], style=style if _HEADINGS[i] == "verdict" else "") for i in columns]
-        table.add_row(Text(name), *shown)
+    one, other = ("other", "row") if of_one else ("before", "after")
+    columns = {
+        f"{one}\np50 ms": [milliseconds(value(pair.before, "latency")) for pair in pairs],
+        f"{other}\np50 ms": [milliseconds(value(pair.after, "latency")) for pair in pairs],
+        "ratio\n(95 % interval)": [_interval(pair.ratio) for pair in pairs],
+        "verdict": [pair.verdict for pair in pairs],
+        **_changes(pairs),
+    }
+    first_to_go = [*list(columns)[:3:-1], *list(columns)[:2]]
+    room = width - 2 - min(_SHORTEST_NAME, max(map(width_of, names)))
+    if sum(width + GAP for width in _widths(columns).values()) > room:
+        columns = {heading: [_in_two_lines(cell) for cell in cells] for heading, cells in columns.items()}
+    left_out = too_wide(_widths(columns), first_to_go, room)
+    columns = {heading: cells for heading, cells in columns.items() if heading not in left_out}
+    name_width = width - 2 - sum(width + GAP for width in _widths(columns).values())
+    failed = ["red" if pair.before.error or pair.after.error else "" for pair in pairs]
+    verdicts = [style or _STYLES.get(pair.verdict, "") for style, pair in zip(failed, pairs, strict=True)]
+    at = 1 + list(columns).index("verdict")
+    rows = list(zip([folded(name, name_width) for name in names], *columns.values(), strict=True))
+    table = TextTable(["case", *columns], rows, [""] * len(rows), (0, at), {at: verdicts})
     below = _below(comparison, run_to_run)
     if left_out:
         gone = ", ".join(heading.partition("\n")[0] for heading in left_out)
@@ -75,8 +66,20 @@ def comparison_table(comparison: Comparison, run_to_run: float, width: int) -> G
     return Group(*above, table, *below)
 
 
-def _widths(cells: Sequence[Sequence[str]], columns: Sequence[int]) -> dict[str, int]:
-    return {_HEADINGS[i]: max(map(width_of, (_HEADINGS[i], *(row[i] for row in cells)))) for i in columns}
+def _changes(pairs: Sequence[Pair]) -> dict[str, list[str]]:
+    """Write how metrics change, under the names of their columns: first what is the last to go."""
+    runs = [run for pair in pairs for _, run in pair.sides]
+    shown = {}
+    for metric in metrics_of(runs):
+        if metric.is_compared and metric.columns:
+            cells = [_change(pair, metric) for pair in pairs]
+            if metric.name in _IN_ALL or any(cell != DASH for cell in cells):
+                shown[metric.columns[0].title.partition("\n")[0]] = cells
+    return {name: shown[name] for name in sorted(shown, key=lambda name: (name == "UAR", name == "memory"))}
+
+
+def _widths(columns: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    return {heading: max(map(width_of, (heading, *cells))) for heading, cells in columns.items()}
 
 
 def _in_two_lines(cell: str) -> str:
@@ -99,12 +102,14 @@ def to_json(comparison: Comparison, run_to_run: float) -> dict[str, Any]:
 
 
 def _case(pair: Pair) -> dict[str, Any]:
-    ratio = pair.ratio
-    figures = {}
-    for metric in _FIGURES:
-        values = value(pair.before, metric), value(pair.after, metric)
-        if values != (None, None):
-            figures[metric] = {"before": values[0], "after": values[1]}
+    ratio, (before, after) = pair.ratio, (figures(run) for _, run in pair.sides)
+    changed = {
+        name: {
+            "before": before[name].value if name in before else None,
+            "after": after[name].value if name in after else None,
+        }
+        for name in before | after
+    }
     return {
         "case": pair.name,
         "against": pair.against or None,
@@ -117,7 +122,7 @@ def _case(pair: Pair) -> dict[str, Any]:
             "high": ratio.high if math.isfinite(ratio.high) else None,
             "rounds": ratio.n_rounds,
         },
-        "figures": figures,
+        "figures": changed,
         "not_valid": {"before": broken(pair.before), "after": broken(pair.after)},
         "error": {"before": pair.before.error, "after": pair.after.error},
     }
@@ -131,16 +136,17 @@ def _interval(ratio: Ratio | None) -> str:
     return f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
 
 
-def _change(pair: Pair, metric: str) -> str:
-    """Write how a figure changes: as it is where it does not, of UAR the difference, of others the share."""
-    before, after = value(pair.before, metric), value(pair.after, metric)
+def _change(pair: Pair, metric: Metric) -> str:
+    """Write how a figure changes: as it is where it does not, of shares the difference, of others the share."""
+    before, after = value(pair.before, metric.name), value(pair.after, metric.name)
     if before is None or after is None:
         return DASH
-    if metric == "uar":
-        return f"{after:.3f}" if before == after else f"{after - before:+.3f}"
+    written = size(after) if metric.unit == "bytes" else form_of(metric, metric.columns[0]).write(after)
     if before == after:
-        return size(after)
-    return f"{after / before - 1:+.1%}" if before else f"{size(after)} (was 0 B)"
+        return written
+    if metric.unit == "ratio":
+        return f"{after - before:+.3f}"
+    return f"{after / before - 1:+.1%}" if before else f"{written} (was 0{' B' if metric.unit == 'bytes' else ''})"
 
 
 def _below(comparison: Comparison, run_to_run: float) -> list[Text]:
@@ -195,23 +201,8 @@ def _whose(pair: Pair, side: Side) -> str:
     return f"{side}, {pair.name}"
 
 
-def in_words(report: BenchReport) -> list[str]:
-    """Say of rows that took turns how each compares with the first, a line each; nothing of other reports."""
-    return [
-        f"in turn: {pair.full_name}: {ratio.value:.3f} times its latency ({_told_of(ratio)}): {pair.verdict}"
-        for pair in pairs_in_turn(report)
-        if (ratio := pair.ratio)
-    ]
-
-
-def _told_of(ratio: Ratio) -> str:
-    if not math.isfinite(ratio.high):
-        return f"{ratio.n_rounds} round{'s' if ratio.n_rounds > 1 else ''}, it takes 6"
-    return f"95 % interval of {ratio.n_rounds} rounds: {ratio.low:.3f} to {ratio.high:.3f}"
-
-
 def _is_one_series(pair: Pair) -> bool:
-    one, other = (find(run, "latency") for _, run in pair.sides)
+    one, other = (find(run.measurements, "latency") for _, run in pair.sides)
     return one is not None and other is not None and len(one.samples) > 1 and one.samples == other.samples
 
 

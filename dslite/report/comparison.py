@@ -1,14 +1,35 @@
-"""What a row of an experiment is against others: figures, and what a reader must know of them."""
+"""Runs against others: rows of two reports, or of one, side by side; rows of an experiment against their baseline.
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+A pair has the ratio of two latencies, its verdict, and what else differs. A row of an experiment gets what it is
+against the uncompressed float32 file as figures of its own, and flags with what a reader must know.
+"""
+
+import math
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median
+from typing import Literal
 
-from dslite.learn.metrics import Difference
+from dslite.codec import flattened
+from dslite.errors import ReportError
 from dslite.measure.turns import FAILED_BY_TURNS
-from dslite.records import Flag, Measurement, Run
-from dslite.report.columns import chain, find, value
+from dslite.measure.validity import RUN_TO_RUN, broken, is_rule
+from dslite.measure.verdict import Ratio, of_series, of_turns
+from dslite.metrics import find, value
+from dslite.metrics.scores import Difference
+from dslite.records import BenchReport, Flag, Measurement, Run
+from dslite.report.names import chain, of_rows, trial_name, trial_names
 
+Side = Literal["before", "after"]
+
+_ALWAYS_DIFFER = {"load_average_1min"}
+"""Of the environment: what no two reports have in common, and says nothing of the figures of either."""
+_OF_PLAN = ("threads", "runs", "min_s", "warmup_runs", "warmup_s", "input")
+_OF_ARTIFACT = ("backbone", "part", "exporter", "weights")
+_SAME_PACE = math.log(1.1)
+"""Products differ by so much from one minute to the next without a reason."""
 BASE = "tflite-float32"
 """The exporter of the file that every row is compared with, of the model as it was trained."""
 SAME_SPEED = 0.1
@@ -27,11 +48,325 @@ _FRONT_END_NODES = 12
 """LiteRT's own kernels run up to so many operators of any whole file: those of the front end, and around it."""
 
 
-def name(run: Run, among: Sequence[Run] = ()) -> str:
-    """Name a row: compressors and exporter; the target too where rows are of several."""
-    parts = [chain(run.artifact.compressors), run.artifact.exporter or ""]
-    several = len({other.target for other in among}) > 1
-    return ", ".join([*parts, run.target] if several else parts)
+# -- reports, and rows of one, side by side ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One case, measured twice.
+
+    Attributes:
+        name: of the case; of two files, of both; of a row of one report, its own.
+        before: the run that the other is compared with.
+        after: that other one.
+        ratio: of its latency to that before; None where one of them has none.
+        against: name of the row of the same report that it is compared with; empty: it is in another report.
+    """
+
+    name: str
+    before: Run
+    after: Run
+    ratio: Ratio | None
+    against: str = ""
+
+    @property
+    def sides(self) -> tuple[tuple[Side, Run], tuple[Side, Run]]:
+        """Give both runs, each with its side."""
+        return ("before", self.before), ("after", self.after)
+
+    @property
+    def full_name(self) -> str:
+        """Name both runs."""
+        return f"{self.name} against {self.against}" if self.against else self.name
+
+    @property
+    def verdict(self) -> str:
+        """Say what is shown of the second run, or why nothing can be.
+
+        Runs that break a rule have no verdict, unless they took turns, as what disturbed one disturbed the other, or
+        had few runs, as the interval knows how many there are.
+        """
+        for side, run in self.sides:
+            if run.error:
+                return f"failed {side}"
+        if self.ratio is None:
+            return "not timed"
+        is_spoiled = any(is_rule(flag) and flag.code != "few_runs" for _, run in self.sides for flag in run.flags)
+        if is_spoiled and not self.ratio.n_rounds:
+            return "not valid"
+        if not math.isfinite(self.ratio.high):
+            return "too few rounds" if self.ratio.n_rounds else "too few runs"
+        return self.ratio.verdict
+
+    @property
+    def not_valid(self) -> list[str]:
+        """Give why figures of the pair cannot be trusted, each with the side it is true of."""
+        return [f"{side}: {'; '.join(found)}" for side, run in self.sides if (found := broken(run))]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two reports side by side, or the rows of one with its first.
+
+    Attributes:
+        before: name of the report that the other is compared with.
+        after: of that other one; the same name: rows of one report.
+        environment: what differs between them besides the files, each as ``name: one, other``.
+        pairs: the cases that both have.
+        only_before: the cases that the second has not, with their names; of one report, rows that have none to compare
+            with.
+        only_after: that the first has not.
+        is_within: whether these are the rows of one report.
+        partial: what is missing of a report, a sentence each.
+    """
+
+    before: str
+    after: str
+    environment: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    only_before: tuple[tuple[str, Run], ...]
+    only_after: tuple[tuple[str, Run], ...]
+    is_within: bool = False
+    partial: tuple[str, ...] = ()
+
+
+def compare(
+    before: BenchReport, after: BenchReport, names: tuple[str, str], run_to_run: float = RUN_TO_RUN
+) -> Comparison:
+    """Pair the cases of two reports: the same model, or file, on the same target.
+
+    Of several that are alike, the same bytes are a pair, or else files of one name, or else those of one place in their
+    reports. Where each report has one case alone, these are a pair, whatever they are called.
+
+    Args:
+        before: what is compared with.
+        after: what is compared.
+        names: of the reports.
+        run_to_run: see `dslite.measure.verdict.of_series`.
+
+    Raises:
+        ReportError: where they have no case in common.
+    """
+    matched, only_before, only_after = _matched(before.runs, after.runs)
+    if not matched and len(before.runs) == len(after.runs) == 1:
+        ((one,), (other,)) = before.runs, after.runs
+        name = f"{Path(one.artifact.path).name} and {Path(other.artifact.path).name}"
+        pairs, only_before, only_after = [_pair(name, one, other, run_to_run)], [], []
+    elif not matched:
+        raise ReportError(
+            f"{names[0]} and {names[1]} have no case in common: one has {_some(before.runs)}, the other "
+            f"{_some(after.runs)}"
+        )
+    else:
+        called = of_rows(replace(before, runs=tuple(one for one, _ in matched)))
+        pairs = [_pair(name, *both, run_to_run) for name, both in zip(called, matched, strict=True)]
+    return Comparison(
+        *names,
+        environment=tuple(_differences(before, after, pairs)),
+        pairs=tuple(pairs),
+        only_before=tuple((_short(run), run) for run in only_before),
+        only_after=tuple((_short(run), run) for run in only_after),
+        partial=partial_ones(list(zip(names, (before, after), strict=True))),
+    )
+
+
+def within(report: BenchReport, name: str, run_to_run: float = RUN_TO_RUN) -> Comparison:
+    """Compare the rows of one report, see `pairs_within`.
+
+    Raises:
+        ReportError: where there are not two rows that do the same, and at least one of them was measured.
+    """
+    pairs = pairs_within(report, run_to_run)
+    if not pairs:
+        failed = f"; {n} of its rows failed" if (n := sum(bool(run.error) for run in report.runs)) else ""
+        raise ReportError(f"{name}: expected two rows of one part and target to compare, or two reports{failed}")
+    compared = {id(run) for pair in pairs for run in (pair.before, pair.after)}
+    named = zip(of_rows(report), report.runs, strict=True)
+    alone = tuple((title, run) for title, run in named if id(run) not in compared)
+    return Comparison(name, name, (), tuple(pairs), alone, (), is_within=True, partial=partial_ones([(name, report)]))
+
+
+def partial_ones(reports: Sequence[tuple[str, BenchReport]]) -> tuple[str, ...]:
+    """Say of the reports, each with its name, that are not whole what is missing."""
+    return tuple(f"{name} is partial: {report.partial}" for name, report in reports if report.partial)
+
+
+def pairs_within(report: BenchReport, run_to_run: float = RUN_TO_RUN) -> list[Pair]:
+    """Pair the rows of one report with the one of their target that they took turns with.
+
+    Where none did, rows that do the same, of one part and target, are paired with the first of them.
+    """
+    in_turn = {run.target for run in report.runs if _is_base(run)}
+    groups: dict[tuple[str, str], list[tuple[str, Run]]] = defaultdict(list)
+    for title, run in zip(of_rows(report), report.runs, strict=True):
+        groups[run.target, "" if run.target in in_turn else run.artifact.part].append((title, run))
+    pairs = []
+    for rows in groups.values():
+        whole = [(title, run) for title, run in rows if not run.error]
+        if not whole:
+            continue
+        base_title, base = next(((title, run) for title, run in whole if _is_base(run)), whole[0])
+        pairs += [_pair(title, base, run, run_to_run, base_title) for title, run in rows if run is not base]
+    return pairs
+
+
+def pairs_in_turn(report: BenchReport) -> list[Pair]:
+    """Give those of `pairs_within` that took turns; none of other reports."""
+    if not any(find(run.measurements, "reference_latency") for run in report.runs):
+        return []
+    return [pair for pair in pairs_within(report) if pair.ratio and pair.ratio.n_rounds]
+
+
+def in_words(report: BenchReport) -> list[str]:
+    """Say of rows that took turns how each compares with the first, a line each; nothing of other reports."""
+    return [
+        f"in turn: {pair.full_name}: {ratio.value:.3f} times its latency ({_told_of(ratio)}): {pair.verdict}"
+        for pair in pairs_in_turn(report)
+        if (ratio := pair.ratio)
+    ]
+
+
+def _told_of(ratio: Ratio) -> str:
+    if not math.isfinite(ratio.high):
+        return f"{ratio.n_rounds} round{'s' if ratio.n_rounds > 1 else ''}, it takes 6"
+    return f"95 % interval of {ratio.n_rounds} rounds: {ratio.low:.3f} to {ratio.high:.3f}"
+
+
+def _matched(before: Sequence[Run], after: Sequence[Run]) -> tuple[list[tuple[Run, Run]], list[Run], list[Run]]:
+    """Give the runs that are pairs, in the order of the first report, and what is left of either."""
+    partners: dict[int, int] = {}
+    for facts in ((_device, _bytes), (_device, _name), (_bytes,), (_name,), (_device,), ()):
+        taken = set(partners.values())
+        waiting: dict[tuple[object, ...], deque[int]] = defaultdict(deque)
+        for j, run in enumerate(after):
+            if j not in taken:
+                waiting[_case(run), *(fact(run) for fact in facts)].append(j)
+        for i, run in enumerate(before):
+            if i not in partners and (found := waiting[_case(run), *(fact(run) for fact in facts)]):
+                partners[i] = found.popleft()
+    taken = set(partners.values())
+    return (
+        [(run, after[partners[i]]) for i, run in enumerate(before) if i in partners],
+        [run for i, run in enumerate(before) if i not in partners],
+        [run for j, run in enumerate(after) if j not in taken],
+    )
+
+
+def _case(run: Run) -> tuple[object, ...]:
+    """Give what makes a run the same case in another report; a foreign file has its name alone."""
+    artifact = run.artifact
+    name = (artifact.backbone or artifact.part) if artifact.exporter else _name(run)
+    target, _, options = run.target.partition(":")
+    others = tuple(option for option in options.split(",") if not option.startswith("device="))
+    return name, artifact.part, artifact.compressors, artifact.exporter, target, others
+
+
+def _device(run: Run) -> object:
+    return run.device and run.device.id
+
+
+def _bytes(run: Run) -> object:
+    return run.artifact.sha256 or id(run)  # without a hash, none is known to be the same
+
+
+def _name(run: Run) -> str:
+    return Path(run.artifact.path).name
+
+
+def _pair(name: str, before: Run, after: Run, run_to_run: float, against: str = "") -> Pair:
+    ratio = None if before.error or after.error else _ratio(before, after, run_to_run)
+    return Pair(name, before, after, ratio, against)
+
+
+def _ratio(before: Run, after: Run, run_to_run: float) -> Ratio | None:
+    turns, beside = find(after.measurements, "turn_latency"), find(after.measurements, "reference_latency")
+    own = find(before.measurements, "turn_latency")
+    if turns and beside and own and _is_base(before) and _took_turns_with(beside.samples, own.samples):
+        return of_turns(turns.samples, beside.samples)
+    first, second = find(before.measurements, "latency"), find(after.measurements, "latency")
+    if first is None or second is None:
+        return None
+    return of_series(first, second, run_to_run, _pace(before, after) or 1.0)
+
+
+def _pace(before: Run, after: Run) -> float | None:
+    """Give what a machine reached beside the first run, divided by that beside the second; None of two machines."""
+    first, second = find(before.measurements, "matmul_rate"), find(after.measurements, "matmul_rate")
+    same = before.device == after.device and before.plan.threads == after.plan.threads
+    return first.value / second.value if same and first and second and first.value and second.value else None
+
+
+def _is_base(run: Run) -> bool:
+    """Tell whether a run is the one that others of its report took turns with: it was compared with itself."""
+    own, beside = find(run.measurements, "turn_latency"), find(run.measurements, "reference_latency")
+    return own is not None and beside is not None and own.samples == beside.samples
+
+
+def _took_turns_with(beside: Sequence[float], own: Sequence[float]) -> bool:
+    return bool(beside) and set(beside) <= set(own)
+
+
+def _differences(before: BenchReport, after: BenchReport, pairs: Sequence[Pair]) -> Iterator[str]:
+    """Name what differs besides latencies: machine and its pace, software, how was measured, and what."""
+    first, second = (
+        {"dslite": report.dslite, "commit": report.commit, **flattened(report.environment)}
+        for report in (before, after)
+    )
+    for name in dict.fromkeys([*first, *second]):
+        if name not in _ALWAYS_DIFFER and first.get(name) != second.get(name):
+            yield _change(name.removeprefix("packages "), first.get(name), second.get(name))
+    paces = [pace for pair in pairs if (pace := _pace(pair.before, pair.after))]
+    farthest = max(paces, key=lambda pace: abs(math.log(pace)), default=1.0)
+    if abs(math.log(farthest)) > _SAME_PACE:
+        yield f"the machine's own pace, by matrix products: {1 / farthest:.2f} times as fast after as before"
+    yield from dict.fromkeys(
+        _change(name, one, other)
+        for pair in pairs
+        for name, one, other in _facts(pair)
+        if one != other and (name != "device" or (one, other) != (first.get("cpu"), second.get("cpu")))
+    )
+
+
+def _facts(pair: Pair) -> Iterator[tuple[str, object, object]]:
+    """Give what may differ between the runs of a pair, and be the reason that their latencies do."""
+    before, after = pair.before, pair.after
+    for name in _OF_PLAN:
+        yield name, getattr(before.plan, name), getattr(after.plan, name)
+    yield "timed", _how_timed(before), _how_timed(after)
+    if before.device and after.device:
+        yield "device", before.device.model, after.device.model
+    yield "target", before.target, after.target
+    for name in _OF_ARTIFACT:
+        yield name, getattr(before.artifact, name), getattr(after.artifact, name)
+    yield "compressors", chain(before.artifact.compressors), chain(after.artifact.compressors)
+    yield "classes", len(before.artifact.labels), len(after.artifact.labels)
+
+
+def _how_timed(run: Run) -> str:
+    return "in turn with other files" if find(run.measurements, "turn_latency") else "alone"
+
+
+def _change(name: str, before: object, after: object) -> str:
+    return f"{name}: {_told(before)} -> {_told(after)}"
+
+
+def _told(value: object) -> str:
+    if isinstance(value, list | tuple):  # of files, their names
+        each = [str(item.get("file", item)) if isinstance(item, dict) else str(item) for item in value]
+        return ", ".join(each) or "none"
+    return "none" if value is None else str(value)
+
+
+def _short(run: Run) -> str:
+    return f"{_name(run)} on {run.target}"
+
+
+def _some(runs: Sequence[Run]) -> str:
+    named = [_short(run) for run in runs]
+    return f"{named[0]} and {len(named) - 1} more" if len(named) > 1 else "".join(named) or "none"
+
+
+# -- rows of an experiment against the uncompressed file ----------------------------------------------------
 
 
 def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | None]) -> list[Run]:
@@ -50,14 +385,14 @@ def compared(runs: Sequence[Run], difference: Callable[[Run, Run], Difference | 
     for run in runs:
         new = []
         if base and not run.error and run.artifact.path != base.artifact.path:
-            new += _difference(base, difference(run, base))
+            new += _score_difference(base, difference(run, base))
         if not run.error:
             new += _speed_up(run, of_target.get(run.target))
         found.append(replace(run, measurements=(*run.measurements, *new)))
     of_target = bases(found)
     return [
-        run if run.error else replace(run, flags=(*run.flags, *_flags(run, of_target.get(run.target), found)))
-        for run in found
+        run if run.error else replace(run, flags=(*run.flags, *_flags(run, name, of_target.get(run.target), found)))
+        for name, run in zip(trial_names(found), found, strict=True)
     ]
 
 
@@ -82,18 +417,18 @@ def bases(runs: Sequence[Run]) -> dict[str, Run]:
 
 def why_no_speed(runs: Sequence[Run]) -> str:
     """Say why none of the rows has a speed-up; nothing where one has."""
-    if any(find(run, "speed_up") for run in runs):
+    if any(find(run.measurements, "speed_up") for run in runs):
         return ""
     if any(map(failed_by_turns, runs)):
         return "files failed when they were timed by turns"
-    if any(find(run, "turn_latency") for run in runs):
+    if any(find(run.measurements, "turn_latency") for run in runs):
         return "no uncompressed file ran that the others could be compared with"
     return "the experiment was stopped before files were timed by turns"
 
 
 def is_timed_enough(run: Run) -> bool:
     """Tell whether a row with a speed-up took turns enough for a verdict on it."""
-    speed = find(run, "speed_up")
+    speed = find(run.measurements, "speed_up")
     return speed is not None and (is_of_reference(speed) or len(speed.samples) >= ENOUGH_TURNS)
 
 
@@ -108,12 +443,12 @@ def is_faster(run: Run, than: Run) -> bool:
     Both must have a speed-up.
     """
     ours, theirs = value(run, "speed_up") or 0.0, value(than, "speed_up") or 0.0
-    return ours > theirs * (1 + SAME_SPEED) and _range(run)[0] > _range(than)[1]
+    return ours > theirs * (1 + SAME_SPEED) and speed_range(run)[0] > speed_range(than)[1]
 
 
-def _range(run: Run) -> tuple[float, float]:
+def speed_range(run: Run) -> tuple[float, float]:
     """Give the least and the greatest speed-up; of the file that others are compared with both are 1."""
-    speed = find(run, "speed_up")
+    speed = find(run.measurements, "speed_up")
     return (speed.statistics.get("low", speed.value), speed.statistics.get("high", speed.value)) if speed else (0, 0)
 
 
@@ -122,10 +457,10 @@ def failed_by_turns(run: Run) -> bool:
     return any(flag.code == FAILED_BY_TURNS for flag in run.flags)
 
 
-def _difference(base: Run, found: Difference | None) -> list[Measurement]:
+def _score_difference(base: Run, found: Difference | None) -> list[Measurement]:
     if found is None:
         return []
-    method = f"UAR minus that of {name(base)} on the same {found.n} files"
+    method = f"UAR minus that of {trial_name(base)} on the same {found.n} files"
     statistics = {"n": float(found.n), "n_changed": float(found.n_changed)}
     if found.interval:
         method += (
@@ -145,9 +480,9 @@ def _speed_up(run: Run, base: Run | None) -> list[Measurement]:
         return []
     same_bytes = run.artifact.sha256 and run.artifact.sha256 == base.artifact.sha256
     if same_bytes or run.artifact.path == base.artifact.path:  # there is no range
-        method = f"1: it is {name(base)}, which others are compared with, or has the same bytes"
+        method = f"1: it is {trial_name(base)}, which others are compared with, or has the same bytes"
         return [Measurement("speed_up", 1.0, "ratio", method, ratios)]
-    method = f"median latency of {name(base)} on {run.target} divided by that of this file, timed next to it"
+    method = f"median latency of {trial_name(base)} on {run.target} divided by that of this file, timed next to it"
     if len(ratios) == 1:
         return [Measurement("speed_up", median(ratios), "ratio", f"{method} once", ratios)]
     method += f" in each of {len(ratios)} rounds; the median of these ratios, in brackets the least and the greatest"
@@ -157,7 +492,7 @@ def _speed_up(run: Run, base: Run | None) -> list[Measurement]:
 
 def _speeds(run: Run) -> tuple[float, ...]:
     """Give in each turn how many times faster a file is than the one it is compared with; none where it took none."""
-    ours, theirs = find(run, "turn_latency"), find(run, "reference_latency")
+    ours, theirs = find(run.measurements, "turn_latency"), find(run.measurements, "reference_latency")
     if not ours or not theirs or not all(ours.samples):
         return ()  # a clock may be too coarse for a small model
     return tuple(before / now for now, before in zip(ours.samples, theirs.samples, strict=True))
@@ -165,7 +500,7 @@ def _speeds(run: Run) -> tuple[float, ...]:
 
 def _ratios(run: Run, other: Run) -> tuple[float, ...]:
     """Give in each round how many times faster one file is than another; none where not both have a speed-up."""
-    ours, theirs = find(run, "speed_up"), find(other, "speed_up")
+    ours, theirs = find(run.measurements, "speed_up"), find(other.measurements, "speed_up")
     if not ours or not theirs:
         return ()
     if is_of_reference(theirs):
@@ -174,30 +509,30 @@ def _ratios(run: Run, other: Run) -> tuple[float, ...]:
     return tuple(a / b for a, b in pairs)
 
 
-def _flags(run: Run, base: Run | None, runs: Sequence[Run]) -> list[Flag]:
+def _flags(run: Run, name: str, base: Run | None, runs: Sequence[Run]) -> list[Flag]:
     """Tell of a file that became slower, zeros that are not faster, half a delegate; all have their speed-ups."""
-    found, ours = [], name(run, runs)
-    speed = find(run, "speed_up")
+    found = []
+    speed = find(run.measurements, "speed_up")
     if base and speed and is_timed_enough(run) and is_faster(base, run):
         times = f"{1 / speed.value:.2f} times its latency, and slower in each of {len(speed.samples)} rounds"
-        found.append(Flag("slower", f"{ours}: slower than {name(base)}, {times}"))
+        found.append(Flag("slower", f"{name}: slower than {trial_name(base)}, {times}"))
     sparsity, denser = value(run, "sparsity"), _denser(run, runs)
     if denser and median(_ratios(run, denser)) < 1 + SAME_SPEED:
         told = (
-            f"{ours}: {sparsity:.0%} of its weights are zero, and it is not {SAME_SPEED:.0%} faster than "
-            f"{name(denser)}: {run.target} computes with zeros as with any weight"
+            f"{name}: {sparsity:.0%} of its weights are zero, and it is not {SAME_SPEED:.0%} faster than "
+            f"{trial_name(denser)}: {run.target} computes with zeros as with any weight"
         )
         found.append(Flag("zeros_not_faster", told))
     elif denser and _computes_more(denser, run):
         told = (
-            f"{ours}: {sparsity:.0%} of its weights are zero, and it is faster than {name(denser)}, which computes "
-            "more: without a row that has all but the zeros, what these gain is not shown"
+            f"{name}: {sparsity:.0%} of its weights are zero, and it is faster than {trial_name(denser)}, which "
+            "computes more: without a row that has all but the zeros, what these gain is not shown"
         )
         found.append(Flag("zeros_unproven", told))
-    nodes, delegated = find(run, "nodes"), find(run, "delegated_nodes")
+    nodes, delegated = find(run.measurements, "nodes"), find(run.measurements, "delegated_nodes")
     if nodes and delegated and nodes.value - delegated.value > _FRONT_END_NODES:
         told = (
-            f"{ours}: XNNPACK takes {delegated.value:.0f} of {nodes.value:.0f} nodes; "
+            f"{name}: XNNPACK takes {delegated.value:.0f} of {nodes.value:.0f} nodes; "
             f"{delegated.method.partition('; ')[2]}"
         )
         found.append(Flag("partly_delegated", told))

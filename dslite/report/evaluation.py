@@ -15,7 +15,7 @@ from rich.text import Text
 
 from dslite.files import written_whole
 from dslite.learn.evaluation import Evaluation
-from dslite.learn.metrics import Classification, Interval, Regression
+from dslite.metrics.scores import Classification, Interval, Regression
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,10 +7,11 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dslite.files import written_whole
+from dslite.metrics import find, value
 from dslite.records import BenchReport, Run
-from dslite.report.columns import chain, find, value
 from dslite.report.comparison import why_no_speed
-from dslite.report.experiment import best
+from dslite.report.names import chain
+from dslite.report.pareto import optimal_trials
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,13 +46,13 @@ def draw(report: BenchReport, folder: Path, split: str) -> list[Path]:
     Raises:
         WriteError: where the system refuses to write.
     """
-    runs = [run for run in report.runs if not run.error and find(run, "uar")]
+    runs = [run for run in report.runs if not run.error and find(run.measurements, "uar")]
     targets = list(dict.fromkeys(run.target for run in runs))
     if not runs:
         return []
     import matplotlib as mpl
 
-    starred = [report.runs[i] for i in best(report.runs)]
+    starred = [report.runs[i] for i in optimal_trials(report.runs)]
     files = {run.artifact.path: run for run in reversed(runs)}
     plots = [("size", "", [run for run in runs if files[run.artifact.path] is run])]
     for target in targets:
@@ -66,7 +67,7 @@ def draw(report: BenchReport, folder: Path, split: str) -> list[Path]:
             if not shown:
                 continue
             if metric == "latency":
-                shown = [run for run in shown if find(run, "speed_up")] or shown
+                shown = [run for run in shown if find(run.measurements, "speed_up")] or shown
             marked = {run.artifact.path for run in starred if metric == "size" or run.target == rows[0].target}
             figure = _figure(shown, metric, target, split, marked, len(rows) - len(shown))
             for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
@@ -102,7 +103,7 @@ def _figure(
     compressors = list(dict.fromkeys(chain(run.artifact.compressors) for run in runs))
     points = []
     for run in runs:
-        uar = find(run, "uar")
+        uar = find(run.measurements, "uar")
         assert uar is not None  # noqa: S101 - only such come here
         x, *reach = reach_of[run.artifact.path]
         low, high = (uar.statistics.get(end, uar.value) for end in ("low", "high"))
@@ -122,7 +123,7 @@ def _figure(
     axes.grid(visible=True, which="both", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     _legend(axes, exporters, compressors, metric, with_stars=bool(starred))
-    scores = next((uar.statistics for run in runs if (uar := find(run, "uar"))), {})
+    scores = next((uar.statistics for run in runs if (uar := find(run.measurements, "uar"))), {})
     parts = [
         ", ".join(sorted({run.artifact.backbone or "" for run in runs})),
         f"{scores['n']:.0f} {split} files" if "n" in scores else "",
@@ -148,8 +149,8 @@ def _latencies(runs: Sequence[Run]) -> tuple[dict[str, _Reach], str]:
 
     Where none has one, they are placed by the median of their own samples, which has the machine's pace in it.
     """
-    speeds = {run.artifact.path: speed for run in runs if (speed := find(run, "speed_up"))}
-    beside = [s for run in runs if (found := find(run, "reference_latency")) for s in found.samples]
+    speeds = {run.artifact.path: speed for run in runs if (speed := find(run.measurements, "speed_up"))}
+    beside = [s for run in runs if (found := find(run.measurements, "reference_latency")) for s in found.samples]
     if len(speeds) < len(runs) or not beside:
         return {run.artifact.path: ((value(run, "latency") or 0.0) * 1e3,) * 3 for run in runs}, _LATENCY_TITLE
     reference_ms = median(beside) * 1e3

@@ -6,37 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dslite.errors import SpecError
-from dslite.measure.figures import DERIVED
-from dslite.records import Run
-from dslite.report.columns import find, milliseconds, size
-from dslite.report.pairing import Comparison, Pair
+from dslite.metrics import find, known, metric
+from dslite.metrics.forms import milliseconds, size
+from dslite.records import Metric, Run
+from dslite.report.comparison import Comparison, Pair
 
 EXAMPLES = "latency.p50>5%, size>0, memory>1MB, uar<-0.02"
 _FORM = re.compile(r"\s*([a-z_]+)(?:\.([a-z0-9]+))?\s*([<>])\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(%|[a-zA-Z]*)\s*")
-_COLUMNS = {
-    "memory": "memory_delta",
-    "process": "memory_process",
-    "params": "parameters",
-    "first": "first_latency",
-    "init": "init_time",
-    "audio": "real_time_factor",
-    "gflop": "flop_rate",
-    "peak": "flop_rate_share",
-    "temp": "temperature",
-    "gzip": "gzip_size",
-}
-"""Metrics by the names of their columns."""
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
-_TIMES = ("latency", "first_latency", "init_time", "turn_latency", "reference_latency")
 _NAMED = ("p50", "p90", "p95", "p99", "mean", "max")
 """Statistics that a message names; others can be asked for too."""
-_NO_TIMES = ("n", "outliers", "trend", "trend_p")
+_WITHOUT_UNIT = ("n", "outliers", "trend", "trend_p")
 """Statistics of latencies that are in no unit of time."""
-_REFUSED = {
-    **dict.fromkeys(DERIVED, "it follows from the latency: put the limit there, latency.p50>5%"),
-    "speed_up": "it follows from latencies: put the limit there, latency.p50>5%",
-    "matmul_rate": "it is the machine's, not a file's",
-}
 _UNITS_OF = {"s": ("s", "ms", "us"), "bytes": ("B", "kB", "MB", "GB")}
 
 
@@ -105,33 +86,59 @@ def parse(text: str) -> Limit:
         SpecError: where it is none.
     """
     match = _FORM.fullmatch(text)
-    if match is None or (match[5] != "%" and match[5] not in _UNITS) or not math.isfinite(float(match[4])):
+    if match is None or not _may_have_unit(match[1], match[5]) or not math.isfinite(float(match[4])):
         raise SpecError(
             f"--fail-if: expected METRIC[.STATISTIC], < or >, and a change, such as {EXAMPLES}; got {text!r}"
         )
     name, statistic, sign, number, unit = match.groups()
-    metric, bound = _COLUMNS.get(name, name), float(number) * (0.01 if unit == "%" else _UNITS[unit])
-    if metric in _REFUSED:
-        raise SpecError(f"--fail-if {text}: no limit can be on {metric}: {_REFUSED[metric]}")
-    if metric in _TIMES and bound and (sign == ">") != (bound > 0):
+    about, bound = (
+        metric(_of_columns().get(name, name)),
+        float(number) * (0.01 if unit == "%" else _UNITS.get(unit, 1.0)),
+    )
+    if why := _refusal(about):
+        raise SpecError(f"--fail-if {text}: no limit can be on {about.name}: {why}")
+    if about.unit == "s" and bound and (sign == ">") != (bound > 0):
         raise SpecError(
-            f"--fail-if {text}: expected {metric}>X, which fails where it rises by more than X, 0 or more, or "
-            f"{metric}<-X, where it falls by more"
+            f"--fail-if {text}: expected {about.name}>X, which fails where it rises by more than X, 0 or more, or "
+            f"{about.name}<-X, where it falls by more"
         )
-    return Limit(text.strip(), metric, statistic or "", sign == ">", bound, unit)
+    return Limit(text.strip(), about.name, statistic or "", sign == ">", bound, unit)
+
+
+def _may_have_unit(name: str, unit: str) -> bool:
+    """Tell whether a limit may have a unit: any, on a metric that may have one of its own, which is judged later."""
+    about = known().get(_of_columns().get(name, name))
+    return unit == "%" or unit in _UNITS or about is None or about.unit not in ("s", "bytes", "count", "ratio")
+
+
+def _of_columns() -> dict[str, str]:
+    """Give the names of metrics by those of the columns that their values stand in, such as ``memory``."""
+    return {
+        column.title.partition("\n")[0].lower(): each.name
+        for each in known().values()
+        for column in each.columns
+        if column.statistic == "value"
+    }
+
+
+def _refusal(about: Metric) -> str:
+    """Say why no limit can be on a metric; empty where one can."""
+    if about.follows:
+        return f"it follows from the {about.follows}: put the limit there, {about.follows}.p50>5%"
+    return about.no_limit
 
 
 def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison], run_to_run: float) -> Judgement:
     """Tell which cases go beyond which limits.
 
     One that failed, is gone, or lost a figure that it had goes beyond them too. Sizes and counts count as they are. A
-    time must be shown to be beyond: by the interval of a median's ratio; any other time, which has none, by as much as
-    two runs of one file may differ by besides.
+    time, or memory, must be shown to be beyond: by the interval of a median's ratio; where there is none, by as much as
+    two measurements of one file may differ by besides (`Metric.interval`).
 
     Args:
         limits: to be kept.
         comparisons: to be judged.
-        run_to_run: what two runs of one file may differ by.
+        run_to_run: what times of two runs of one file may differ by.
 
     Raises:
         SpecError: where no pair has a figure that a limit is on, it is in another unit, or every case failed.
@@ -174,29 +181,36 @@ def _check_is_there(limit: Limit, pairs: Sequence[Pair]) -> None:
 def _judge(limit: Limit, name: str, pair: Pair, run_to_run: float, found: Judgement) -> str:
     """Judge a pair by a limit, and say whether it could be."""
     before, after = _value(pair.before, limit), _value(pair.after, limit)
-    if find(pair.before, limit.metric) is None or (before is None and after is None):
+    if find(pair.before.measurements, limit.metric) is None or (before is None and after is None):
         return "not there"  # what is new is no change
-    if find(pair.after, limit.metric) is None:
+    if find(pair.after.measurements, limit.metric) is None:
         found.beyond.append(Excess(name, limit.text, f"{_name(limit)} is not there any more"))
     elif before is None or after is None:
         side = "before" if before is None else "after"
         found.not_judged.append(Excess(name, limit.text, f"too few runs {side} for {_name(limit)}"))
         return "not judged"
-    elif limit.metric in _TIMES and (reason := _why_not(limit, pair)):
+    elif (about := _about(limit, pair)).interval == "exact":
+        if _is_beyond(limit, before, after):
+            found.beyond.append(Excess(name, limit.text, _told(limit, pair, before, after)))
+    elif about.unit == "s" and (reason := _why_not(limit, pair)):
         found.not_judged.append(Excess(name, limit.text, reason))
         return "not judged"
-    elif limit.metric in _TIMES:
-        _judge_time(limit, name, pair, (before, after), run_to_run, found)
-    elif _is_beyond(limit, before, after):
-        found.beyond.append(Excess(name, limit.text, _told(limit, pair, before, after)))
+    else:
+        _judge_if_shown(limit, name, pair, (before, after), about.run_to_run or run_to_run, found)
     return "judged"
 
 
-def _judge_time(
-    limit: Limit, name: str, pair: Pair, values: tuple[float, float], run_to_run: float, found: Judgement
+def _about(limit: Limit, pair: Pair) -> Metric:
+    measured = find(pair.after.measurements, limit.metric)
+    return metric(limit.metric, measured.unit if measured else "", pair.after.metrics)
+
+
+def _judge_if_shown(
+    limit: Limit, name: str, pair: Pair, values: tuple[float, float], allowed: float, found: Judgement
 ) -> None:
+    """Judge a figure that differs between two measurements of one file by up to a share that is allowed."""
     before, after = values
-    nearest = after / (1 + run_to_run) if limit.above else after * (1 + run_to_run)
+    nearest = after / (1 + allowed) if limit.above else after * (1 + allowed)
     is_shown, told = True, _told(limit, pair, before, after)
     if _is_median(limit) and pair.ratio:
         ratio = pair.ratio
@@ -242,15 +256,15 @@ def _told(limit: Limit, pair: Pair, before: float, after: float) -> str:
 
 
 def _value(run: Run, limit: Limit) -> float | None:
-    measurement = find(run, limit.metric)
+    measurement = find(run.measurements, limit.metric)
     if measurement is None:
         return None
-    if limit.unit not in ("", "%", *_UNITS_OF.get(measurement.unit, ())):
+    if limit.unit not in ("", "%", *_UNITS_OF.get(measurement.unit, (measurement.unit,))):
         raise SpecError(f"--fail-if {limit.text}: {limit.metric} is in {measurement.unit}, not in {limit.unit}")
     if not limit.unit and limit.bound and measurement.unit in _UNITS_OF:
         units = " or ".join(("%", *_UNITS_OF[measurement.unit]))
         raise SpecError(f"--fail-if {limit.text}: expected a unit, {units}: {limit.metric} is in {measurement.unit}")
-    if limit.statistic in _NO_TIMES:
+    if limit.statistic in _WITHOUT_UNIT:
         return None
     return measurement.statistics.get(limit.statistic) if limit.statistic else measurement.value
 
@@ -265,7 +279,7 @@ def _there(pairs: Sequence[Pair]) -> list[str]:
     def names() -> Iterator[str]:
         for pair in pairs:
             for m in (*pair.before.measurements, *pair.after.measurements):
-                if m.metric not in _REFUSED:
+                if not _refusal(metric(m.metric, m.unit)):
                     yield m.metric
                     yield from (f"{m.metric}.{name}" for name in m.statistics if name in _NAMED)
 
@@ -275,4 +289,6 @@ def _there(pairs: Sequence[Pair]) -> list[str]:
 def _written(value: float, unit: str) -> str:
     if unit == "s":
         return f"{milliseconds(value)} ms"
-    return size(value) if unit == "bytes" else f"{value:.4g}"
+    if unit == "bytes":
+        return size(value)
+    return f"{value:.4g}" + (f" {unit}" if unit not in ("count", "ratio") else "")

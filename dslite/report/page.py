@@ -1,102 +1,111 @@
-"""A sheet as one HTML file that needs no other: style, script and plots are in it, and nothing is fetched."""
+"""A view as one HTML file that needs no other: style, script and plots are in it, and nothing is fetched."""
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from typing import Any
 
+from jinja2 import Environment
+
 from dslite.measure.validity import broken
-from dslite.records import HOST, BenchReport, Run
+from dslite.metrics import Figures, form_of
+from dslite.metrics.forms import milliseconds
+from dslite.records import HOST, Metric
 from dslite.report import paper, plots
-from dslite.report.columns import Column, count, find, milliseconds, size
-from dslite.report.pareto import lowest, what_it_does
-from dslite.report.sheet import SPOILED, Sheet, facts_in_words, other_flags
+from dslite.report.pareto import exactly, front, what_it_does
+from dslite.report.view import Shown, View, facts_in_words, other_flags
 
 MOST_DRAWN = 50
 """Runs whose samples are drawn; a page of thousands of them would not open."""
 MOST_POINTS = 500
 """Of a plot; its front is that of all runs."""
 _MOST_GROUPS = 6
-_OBJECTIVES: dict[str, tuple[str, Callable[[float], str], Callable[[float], str]]] = {
-    "uar": ("UAR", lambda v: f"{v:.3f}", lambda v: f"{v:.3g}"),
-    "latency": ("median latency, ms", milliseconds, lambda v: f"{v * 1e3:.4g}"),
-    "size": ("size of the file", size, size),
-    "macs": ("MACs", count, count),
-    "memory_delta": ("memory", size, size),
-}
-"""Of metrics that are drawn: title, how values are written, and how round numbers along the axis are."""
+_SCORE = "uar"
+"""What other metrics are drawn against, where it is known; else the latency."""
 
 
-def html(sheet: Sheet) -> str:
-    """Write a sheet as a page; all that comes from reports is escaped."""
-    parts = [
-        _head(sheet),
-        _summary(sheet),
-        _table(sheet),
-        _section("What to know of these figures", _told(sheet)),
-        _section("What costs what", _scatters(sheet)),
-        _section("Every run", _runs(sheet)),
-        _section("What the columns mean", _meanings(sheet)),
-        _section("How each figure was made", _methods(sheet)),
-        _section("Machine and software", "".join(_environment(name, report) for name, report in sheet.reports)),
-        _section("Made by", "".join(_origin(name, report) for name, report in sheet.reports)),
-    ]
-    script = resources.files("dslite.report").joinpath("assets/page.js").read_text(encoding="utf-8")
-    return f"{''.join(parts)}<script>{script}</script></main></body></html>\n"
-
-
-def _head(sheet: Sheet) -> str:
-    style = resources.files("dslite.report").joinpath("assets/page.css").read_text(encoding="utf-8")
-    title = escape(sheet.title)
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<title>{title}</title><style>{style}</style></head><body><main><h1>{title}</h1>"
+def html(view: View) -> str:
+    """Write a view as a page; all that comes from reports is escaped."""
+    columns = view.columns("document")
+    groups, legend = _groups(view)
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(_asset("page.html"))
+    return template.render(
+        view=view,
+        style=_asset("page.css"),
+        script=_asset("page.js"),
+        summary=_summary(view),
+        cards=_cards(view),
+        headings=[(_key(shown), *_heading(shown), shown.meaning) for shown in columns],
+        rows=_rows(view, columns),
+        lines=_lines(view),
+        groups=groups,
+        legend=legend,
+        articles=[_article(view, i) for i in range(min(MOST_DRAWN, len(view.runs)))],
+        meanings=[(shown.name, shown.meaning) for shown in columns],
+        facts_in_words=facts_in_words,
     )
 
 
-def _section(title: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{content}</section>" if content else ""
+def _asset(name: str) -> str:
+    return resources.files("dslite.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def _summary(sheet: Sheet) -> str:
-    n_good = len(sheet.runs) - sheet.n_failed - sheet.n_not_valid
-    told = "case" if len(sheet.runs) == 1 else "cases"
-    cards = [(str(len(sheet.runs)), told if n_good == len(sheet.runs) else f"{told}, {n_good} of them valid", "")]
-    for metric, told, write, highest in (
-        ("latency", "lowest median latency", lambda v: f"{milliseconds(v)} ms", False),
-        ("size", "smallest file", size, False),
-        ("memory_delta", "least memory", size, False),
-        ("uar", "highest UAR", lambda v: f"{v:.3f}", True),
-    ):
-        if found := sheet.least(metric, highest=highest):
-            among = f" of the {found.among} ones" if found.among else ""
-            cards.append((write(found.value), f"{told}{among}: {found.name}", ""))
-    for n, told, kind in ((sheet.n_not_valid, "not valid, see below", "warn"), (sheet.n_failed, "failed", "bad")):
-        if n:
-            cards.append((str(n), told, kind))
-    shown = "".join(_card(*card) for card in cards)
+def _summary(view: View) -> str:
+    """Say where and when was measured."""
     where = dict.fromkeys(
         f"{report.environment.get('cpu', 'unknown processor')}, {report.environment.get('cpus', '?')} cores"
-        for _, report in sheet.reports
+        for _, report in view.reports
     )
-    on = dict.fromkeys(f"{run.device.model}, {run.device.os}" for run in sheet.runs if run.device and _is_away(run))
-    targets = dict.fromkeys(run.target.partition(":")[0] for run in sheet.runs)
-    times = sorted({report.created[:16].replace("T", " ") for _, report in sheet.reports})
+    devices = (run.device for run in view.runs if run.device and run.device.id != HOST)
+    on = dict.fromkeys(f"{device.model}, {device.os}" for device in devices)
+    targets = dict.fromkeys(run.target.partition(":")[0] for run in view.runs)
+    times = sorted({report.created[:16].replace("T", " ") for _, report in view.reports})
     when = times[0] if len(times) == 1 else f"{times[0]} to {times[-1]}"
-    facts = "; ".join([", ".join(targets) or "nothing", *where, *on, f"{when} UTC"])
-    return f'<p class="quiet">{escape(facts)}</p><div class="cards">{shown}</div>'
+    return "; ".join([", ".join(targets) or "nothing", *where, *on, f"{when} UTC"])
 
 
-def _is_away(run: Run) -> bool:
-    return run.device is not None and run.device.id != HOST
+def _cards(view: View) -> list[tuple[str, str, str]]:
+    """Give what stands on top, each with what it is and how it is marked: how many runs, and the best of them."""
+    n_good = len(view.runs) - view.n_failed - view.n_not_valid
+    cases = "case" if len(view.runs) == 1 else "cases"
+    cards = [(str(len(view.runs)), cases if n_good == len(view.runs) else f"{cases}, {n_good} of them valid", "")]
+    for metric in view.metrics:
+        if metric.best and (found := view.best_of(metric.name)):
+            among = f" of the {found.among} ones" if found.among else ""
+            cards.append((_written(metric, found.value), f"{metric.best}{among}: {found.name}", ""))
+    counts = (view.n_not_valid, "not valid, see below", "warn"), (view.n_failed, "failed", "bad")
+    return cards + [(str(n), told, kind) for n, told, kind in counts if n]
 
 
-def _card(value: str, told: str, kind: str) -> str:
-    marked = f' class="{kind}"' if kind else ""
-    return f'<div class="card"><b{marked}>{escape(value)}</b><span>{escape(told)}</span></div>'
+def _written(metric: Metric, value: float) -> str:
+    """Write a value with its unit."""
+    form = form_of(metric, metric.columns[0])
+    unit = metric.columns[0].title.partition("\n")[2]
+    return f"{form.write(value)} {unit}".strip()
+
+
+def _key(shown: Shown) -> str:
+    """Give the name by which a column is sorted in the page's address."""
+    return re.sub(r"[^a-z0-9]+", "-", shown.name.lower().replace("±", "interval")).strip("-")
+
+
+def _heading(shown: Shown) -> tuple[str, str]:
+    name, _, unit = shown.title().partition("\n")
+    return name, unit
+
+
+def _rows(view: View, columns: Sequence[Shown]) -> Iterator[dict[str, Any]]:
+    for i, (name, run, of) in enumerate(zip(view.names, view.runs, view.figures, strict=True)):
+        theirs = view.of_paper[i] if view.with_paper else None
+        yield {
+            "name": name,
+            "star": i in view.best,
+            "error": run.error,
+            "reasons": view.reasons[i],
+            "cells": [(_plain(shown.value(of)), shown.cell(of)) for shown in columns],
+            "paper": theirs and [shown.of_paper(theirs) for shown in columns],
+        }
 
 
 def _plain(value: float | None) -> str:
@@ -104,125 +113,92 @@ def _plain(value: float | None) -> str:
     return "" if value is None or not math.isfinite(value) else f"{value:.7g}"
 
 
-def _key(column: Column) -> str:
-    """Give the name by which a column is sorted in the page's address."""
-    return re.sub(r"[^a-z0-9]+", "-", column.name.lower().replace("±", "interval")).strip("-")
-
-
-def _table(sheet: Sheet) -> str:
-    headings = ['<th scope="col" data-key="name"><button type="button">case</button></th>']
-    for column in sheet.columns:
-        name, _, unit = column.title.partition("\n")
-        headings.append(
-            f'<th scope="col" data-key="{_key(column)}" title="{escape(column.meaning)}">'
-            f'<button type="button">{escape(name)}</button><small>{escape(unit) or "&nbsp;"}</small></th>'
-        )
-    rows = "".join(_row(sheet, i) for i in range(len(sheet.runs)))
-    star = f'<p class="quiet">{escape(sheet.star)}</p>' if sheet.best else ""
-    table = f'<table id="runs"><thead><tr>{"".join(headings)}</tr></thead>{rows}</table>'
-    dash = (
-        '<p class="quiet">-: not measured, or too few runs to tell. A click on a heading sorts; a wide table scrolls '
-        "sideways.</p>"
-    )
-    return f'<div class="wide" tabindex="0" role="region" aria-label="table of all cases">{table}</div>{dash}{star}'
-
-
-def _row(sheet: Sheet, i: int) -> str:
-    run, name = sheet.runs[i], sheet.names[i]
-    star = '<span class="star">*</span> ' if i in sheet.best else ""
-    badge = ""
-    if run.error:
-        badge = f'<span class="badge bad" title="{escape(run.error)}">failed</span>'
-    elif reasons := broken(run):
-        badge = f'<span class="badge warn" title="{escape("; ".join(reasons))}">not valid</span>'
-    shown = f'<span class="name">{star}{escape(name)}</span>{badge}'
-    cells = [f'<td data-value="{escape(name)}" title="{escape(name)}">{shown}</td>']
-    for column in sheet.columns:
-        value = column.value(run)
-        cells.append(f'<td data-value="{_plain(value)}">{escape(column.cell(run))}</td>')
-    kind = ' class="failed"' if run.error else ""
-    lines = f"<tr{kind}>{''.join(cells)}</tr>"
-    if sheet.with_paper and (figures := paper.figures_for(run)):
-        theirs = (column.write(column.papers(figures)) if column.papers else "" for column in sheet.columns)
-        shown = "".join(f"<td>{escape(cell)}</td>" for cell in theirs)
-        lines += f'<tr class="paper"><td>paper</td>{shown}</tr>'
-    return f"<tbody>{lines}</tbody>"
-
-
-def _told(sheet: Sheet) -> str:
-    named = zip(sheet.names, sheet.runs, strict=True)
-    lines = [("bad", f"{name}: failed: {run.error}") for name, run in named if run.error]
-    lines += [("warn", text) for text in (*sheet.partial(), *sheet.invalid())]
-    lines += [("", text) for text in (*sheet.in_turn(), *sheet.flags())]
-    if sheet.with_paper and not any(map(paper.figures_for, sheet.runs)):
+def _lines(view: View) -> list[tuple[str, str]]:
+    """Give what must be known of the figures, each with how it is marked."""
+    lines = [
+        ("bad", f"{name}: failed: {run.error}") for name, run in zip(view.names, view.runs, strict=True) if run.error
+    ]
+    lines += [("warn", text) for text in (*view.partial(), *view.invalid())]
+    lines += [("", text) for text in (*view.in_turn(), *view.flags())]
+    if view.with_paper and not any(view.of_paper):
         lines.append(("", paper.NO_ROW))
-    lines += [("quiet", note) for note in sheet.notes()]
-    items = (f'<li class="{kind}">{escape(text)}</li>' for kind, text in lines)
-    return f"<ul>{''.join(items)}</ul>"
+    return lines + [("quiet", note) for note in view.notes()]
 
 
-def _scatters(sheet: Sheet) -> str:
+# -- plots ------------------------------------------------------------------------------------------------
+
+
+def _groups(view: View) -> tuple[list[tuple[str, list[tuple[str, str]]]], str]:
     """Draw UAR against what it costs; where it is not known, latency against the others.
 
     Rows are drawn together that do the same: the same part, on the same target, as for the stars.
+
+    Returns:
+        Of each group its title, and its plots, each with what is told under it; and what is told above all of them.
     """
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for i, run in enumerate(sheet.runs):
+    among: dict[tuple[str, ...], list[int]] = {}
+    for i, run in enumerate(view.runs):
         if not run.error:
-            groups.setdefault(what_it_does(run), []).append(i)
-    models = {run.device.model for run in sheet.runs if run.device and not run.error}
-    drawn = [(group, text) for group, among in groups.items() if (text := _plots(sheet, among))]
-    if not drawn:
-        return ""
-    text_of_all = "".join(text for _, text in drawn[:_MOST_GROUPS])
-    has_uar = any(find(run, "uar") for run in sheet.runs)
-    is_marked = re.search('class="[^"]*best', text_of_all)
-    told = f"Orange: no other row is better in both{'' if has_uar else '; accuracy is not in it'}." if is_marked else ""
-    told += " Dashed: the line through these." if 'class="front"' in text_of_all else ""
-    told += " Rings: not valid, so not judged by latency." if 'hollow"' in text_of_all else ""
-    told += " Upright lines: 95 % intervals of the UAR." if 'class="reach"' in text_of_all else ""
-    more = f" Of {len(drawn)} targets and parts, the first {_MOST_GROUPS} are drawn." if drawn[_MOST_GROUPS:] else ""
-    shown = (
-        f'{f"<h3>{escape(_group(group, models))}</h3>" if len(groups) > 1 else ""}<div class="plots">{text}</div>'
-        for group, text in drawn[:_MOST_GROUPS]
+            among.setdefault(what_it_does(run), []).append(i)
+    models = {run.device.model for run in view.runs if run.device and not run.error}
+    drawn = [(group, found) for group, rows in among.items() if (found := _plots(view, rows))]
+    shown = drawn[:_MOST_GROUPS]
+    text = "".join(svg for _, figures in shown for svg, _ in figures)
+    has_score = any(_SCORE in of for of in view.figures)
+    told = (
+        (re.search('class="[^"]*best', text), "Orange: no other row is better in both"),
+        (re.search('class="[^"]*best', text), "." if has_score else "; accuracy is not in it."),
+        ('class="front"' in text, " Dashed: the line through these."),
+        ('hollow"' in text, " Rings: not valid, so not judged by latency."),
+        ('class="reach"' in text, " Upright lines: 95 % intervals of the UAR."),
+        (True, " Axes that span much are logarithmic."),
+        (drawn[_MOST_GROUPS:], f" Of {len(drawn)} targets and parts, the first {_MOST_GROUPS} are drawn."),
     )
-    return f'<p class="quiet">{told} Axes that span much are logarithmic.{more}</p>{"".join(shown)}'
+    titles = [_title(group, models) if len(among) > 1 else "" for group, _ in shown]
+    figures = [each for _, each in shown]
+    return list(zip(titles, figures, strict=True)), "".join(words for is_so, words in told if is_so).strip()
 
 
-def _group(group: Sequence[str], models: set[str]) -> str:
+def _title(group: Sequence[str], models: set[str]) -> str:
     part, target, *device = group
     return f"{part} on {target}" + (f", {device[0]}" if device and len(models) > 1 else "")
 
 
-def _plots(sheet: Sheet, among: Sequence[int]) -> str:
-    up = "uar" if any(find(sheet.runs[i], "uar") for i in among) else "latency"
-    return "".join(_scatter(sheet, among, metric, up) for metric in _OBJECTIVES if metric not in (up, "uar"))
+def _plots(view: View, rows: Sequence[int]) -> list[tuple[str, str]]:
+    drawn = {metric.name: metric for metric in view.metrics if metric.axis}
+    up = drawn.pop(_SCORE)
+    if not any(_SCORE in view.figures[i] for i in rows):
+        up = drawn.pop("latency")
+    return [found for metric in drawn.values() if (found := _scatter(view, rows, metric, up))]
 
 
-def _scatter(sheet: Sheet, among: Sequence[int], metric: str, up: str) -> str:
-    known = {
-        i: (across.value, rise)
-        for i in among
-        if (across := find(sheet.runs[i], metric)) and (rise := find(sheet.runs[i], up))
-        if math.isfinite(across.value) and math.isfinite(rise.value)
-    }
+def _scatter(view: View, rows: Sequence[int], across: Metric, up: Metric) -> tuple[str, str] | None:
+    known = {i: point for i in rows if (point := _point(view.figures[i], across, up))}
     if len(known) < 2:  # noqa: PLR2004 - a plot of one point says nothing
-        return ""
-    judged = [i for i in known if not (SPOILED & {metric, up} and broken(sheet.runs[i]))]
-    best = lowest({i: (known[i][0], known[i][1].value * (-1 if up == "uar" else 1)) for i in judged})
+        return None
+    is_spoiled = across.is_spoiled or up.is_spoiled
+    judged = [i for i in known if not (is_spoiled and view.reasons[i])]
+    axes = [exactly([known[i][axis] for i in judged], metric.better) for axis, metric in enumerate((across, up))]
+    best = {judged[at] for at in front(axes)} if judged else set()
     shown = sorted(known, key=lambda i: i not in best)[:MOST_POINTS]
-    title, write, tick = _OBJECTIVES[metric]
-    y_title, y_write, y_tick = _OBJECTIVES[up]
-    x = plots.Axis(title, tuple(known[i][0] for i in shown), write, tick)
-    reach = tuple(_interval(known[i][1].statistics) for i in shown) if up == "uar" else ()
-    y = plots.Axis(y_title, tuple(known[i][1].value for i in shown), y_write, y_tick, reach)
+    reach = tuple(_interval(view.figures[i][up.name].statistics) for i in shown) if up.name == _SCORE else ()
     positions = {i: at for at, i in enumerate(shown)}
-    marked = frozenset(positions[i] for i in shown if i in best)
-    hollow = frozenset(positions[i] for i in shown if broken(sheet.runs[i]))
-    drawn = plots.scatter(x, y, [sheet.names[i] for i in shown], marked, hollow)
+    drawn = plots.scatter(
+        plots.axis(across, [known[i][0] for i in shown]),
+        plots.axis(up, [known[i][1] for i in shown], reach),
+        [view.names[i] for i in shown],
+        frozenset(positions[i] for i in shown if i in best),
+        frozenset(positions[i] for i in shown if view.reasons[i]),
+    )
     left_out = len(known) - len(shown)
-    told = f"<figcaption>Of {len(known)} points, {len(shown)} are drawn; the line is of all.</figcaption>"
-    return f"<figure>{drawn}{told if left_out else ''}</figure>"
+    return drawn, f"Of {len(known)} points, {len(shown)} are drawn; the line is of all." if left_out else ""
+
+
+def _point(of: Figures, across: Metric, up: Metric) -> tuple[float, float] | None:
+    if across.name not in of or up.name not in of:
+        return None
+    x, y = of[across.name].value, of[up.name].value
+    return (x, y) if math.isfinite(x) and math.isfinite(y) else None
 
 
 def _interval(statistics: dict[str, float]) -> tuple[float, float] | None:
@@ -230,36 +206,26 @@ def _interval(statistics: dict[str, float]) -> tuple[float, float] | None:
     return ends if all(map(math.isfinite, ends)) else None
 
 
-def _runs(sheet: Sheet) -> str:
-    drawn = "".join(_run(sheet.names[i], run) for i, run in enumerate(sheet.runs[:MOST_DRAWN]))
-    more = len(sheet.runs) - MOST_DRAWN
-    told = f'<p class="quiet">Of {len(sheet.runs)} runs, the first {MOST_DRAWN} are drawn.</p>' if more > 0 else ""
-    how = (
-        '<p class="quiet">Above: how often each latency was taken, the slowest hundredth in the last bar, and the '
-        "median. Below: in their order; of long series, medians of neighbours.</p>"
-    )
-    return f'{told}{how}<div class="runs">{drawn}</div>'
+# -- runs -------------------------------------------------------------------------------------------------
 
 
-def _run(name: str, run: Run) -> str:
-    parts = [f"<h3>{escape(name)}</h3>"]
-    latency = find(run, "latency")
+def _article(view: View, i: int) -> dict[str, Any]:
+    """Give what is shown of one run."""
+    run, latency = view.runs[i], view.figures[i].get("latency")
     samples = [sample for sample in latency.samples if math.isfinite(sample)] if latency else []
-    if samples:
-        parts += [plots.histogram(samples, _milliseconds), plots.series(samples, _milliseconds)]
-    if latency and latency.statistics:
-        parts.append(f"<p>{escape(_in_figures(latency.statistics))}</p>")
-    if run.error:
-        parts.append(f'<p class="bad">failed: {escape(run.error)}</p>')
-    if reasons := broken(run):
-        parts.append(f'<p class="warn">not valid because {escape("; ".join(reasons))}</p>')
-    parts += [f"<p>{escape(text)}</p>" for text in other_flags(run)]
     facts: dict[str, Any] = {"target": run.target, "threads": run.plan.threads, **run.conditions}
     if run.device:
         facts |= {"device": run.device.model, "os": run.device.os, **run.device.state}
     facts["sha256"] = run.artifact.sha256 or None
-    parts.append(f"<details><summary>conditions</summary>{_facts(facts)}</details>")
-    return f"<article>{''.join(parts)}</article>"
+    return {
+        "name": view.names[i],
+        "drawn": plots.histogram(samples, _milliseconds) + plots.series(samples, _milliseconds) if samples else "",
+        "statistics": _in_figures(latency.statistics) if latency else "",
+        "error": run.error,
+        "reasons": "; ".join(broken(run)),
+        "flags": other_flags(run),
+        "facts": list(facts_in_words(facts)),
+    }
 
 
 def _milliseconds(value: float) -> str:
@@ -277,30 +243,3 @@ def _in_figures(statistics: dict[str, float]) -> str:
     if "outliers" in statistics:
         told.append(f"{statistics['outliers']:.0f} outliers")
     return ", ".join(told)
-
-
-def _meanings(sheet: Sheet) -> str:
-    return _definitions((column.name, column.meaning) for column in sheet.columns)
-
-
-def _methods(sheet: Sheet) -> str:
-    return _definitions(sheet.methods())
-
-
-def _environment(name: str, report: BenchReport) -> str:
-    return f"<details open><summary>{escape(name)}</summary>{_facts(report.environment)}</details>"
-
-
-def _origin(name: str, report: BenchReport) -> str:
-    code = f", commit {report.commit}" if report.commit else ""
-    told = escape(f"{name}: {report.created}, dslite {report.dslite}{code}, report of schema {report.schema}")
-    return f"<p>{told}</p><pre>{escape(report.command)}</pre>"
-
-
-def _facts(facts: dict[str, Any]) -> str:
-    return _definitions(facts_in_words(facts))
-
-
-def _definitions(pairs: Iterable[tuple[str, str]]) -> str:
-    items = (f"<dt>{escape(name)}</dt><dd>{escape(what)}</dd>" for name, what in pairs)
-    return f"<dl>{''.join(items)}</dl>"

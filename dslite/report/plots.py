@@ -11,6 +11,10 @@ from typing import TypeAlias
 
 import numpy as np
 
+from dslite.metrics import form_of
+from dslite.metrics.forms import FORMS
+from dslite.records import Metric
+
 WIDTH, HEIGHT = 460, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 44
 _LOG_FROM = 8.0
@@ -50,6 +54,12 @@ class Axis:
     write: Callable[[float], str]
     tick: Callable[[float], str]
     reach: tuple[tuple[float, float] | None, ...] = ()
+
+
+def axis(metric: Metric, values: Sequence[float], reach: Sequence[tuple[float, float] | None] = ()) -> Axis:
+    """Make the axis of a metric."""
+    form = form_of(metric, metric.columns[0]) if metric.unit != "bytes" else FORMS["size"]
+    return Axis(metric.axis or metric.name, tuple(values), form.write, form.tick, tuple(reach))
 
 
 _Box: TypeAlias = tuple[float, float, float, float]

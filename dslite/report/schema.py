@@ -8,6 +8,7 @@ import typing
 from collections.abc import Callable
 from typing import Any, Literal
 
+from dslite.metrics import known
 from dslite.records import BenchReport
 from dslite.report.document import SCHEMA
 
@@ -19,6 +20,8 @@ def json_schema() -> dict[str, Any]:
     """Give the schema of reports of this version."""
     definitions: dict[str, Any] = {}
     top = _of_record(BenchReport, definitions)
+    metric = definitions["Measurement"]["properties"]["metric"]
+    metric["description"] += ": " + "; ".join(f"{each.name} ({each.unit}): {each.meaning}" for each in known().values())
     top["properties"]["schema"] = {"const": SCHEMA, "description": "version of this form"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -8,18 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dslite.records import Artifact, Device, Measurement, Outcome, Plan, Target, apart
+from dslite.metrics import metric
+from dslite.records import Artifact, Device, Measurement, Metric, Outcome, Plan, Target, apart
 from dslite.testing.shared import check_record, default_options
 
-_UNITS = {
-    "latency": "s",
-    "first_latency": "s",
-    "init_time": "s",
-    "memory_delta": "bytes",
-    "memory_anonymous_delta": "bytes",
-    "memory_process": "bytes",
-}
-_ALL_UNITS = ("s", "bytes", "count", "ratio", "flop/s", "celsius", "hertz")
 _RUNS = 3
 
 
@@ -51,9 +43,11 @@ def check_target(target: Target, artifact: Artifact | None = None, plan: Plan | 
         missing = [str(path) for path in target.uses(options) if not Path(path).is_file()]
         assert not missing, f"{name}: uses {', '.join(missing)}: expected files that are there"
         found = target.run(artifact, device, plan, options, lambda _, done: told.append(done))
-        _check_measurements(name, found.measurements if isinstance(found, Outcome) else found, plan)
+        measured = found.measurements if isinstance(found, Outcome) else found
+        _check_measurements(name, measured, plan, target.metrics)
         if target.together is not apart:
-            _check_together(name, target.together([(artifact, plan)] * 2, device, options, lambda *_: None), plan)
+            both = target.together([(artifact, plan)] * 2, device, options, lambda *_: None)
+            _check_together(name, both, plan, target.metrics)
         assert told, f"{name}: never called progress: a user must see that it works"
         assert all(0 <= done <= 1 for done in told), (
             f"{name}: progress must be told as a fraction of 1, got {max(told)}"
@@ -97,7 +91,7 @@ def _with_inputs(plan: Plan, artifact: Artifact, folder: Path) -> Plan:
     return replace(plan, input_path=str(path), input=inputs.source)
 
 
-def _check_measurements(name: str, found: Sequence[Measurement], plan: Plan) -> None:
+def _check_measurements(name: str, found: Sequence[Measurement], plan: Plan, own: Sequence[Metric]) -> None:
     assert all(isinstance(m, Measurement) for m in found), f"{name}: run must give dslite.records.Measurement records"
     measured = {m.metric: m for m in found}
     assert len(measured) == len(found), f"{name}: gave one metric twice: {', '.join(m.metric for m in found)}"
@@ -106,20 +100,19 @@ def _check_measurements(name: str, found: Sequence[Measurement], plan: Plan) -> 
     assert len(latency.samples) >= plan.runs, f"{name}: kept {len(latency.samples)} samples of {plan.runs} runs"
     assert all(math.isfinite(s) and s > 0 for s in latency.samples), f"{name}: samples must be seconds above 0"
     for m in found:
-        unit = _UNITS.get(m.metric)
-        assert m.unit in ([unit] if unit else _ALL_UNITS), (
-            f"{name}: {m.metric} is in {m.unit!r}, expected {unit or ', '.join(_ALL_UNITS)}"
-        )
+        expected = metric(m.metric, m.unit, own).unit
+        assert m.unit == expected, f"{name}: {m.metric} is in {m.unit!r}, expected {expected}"
+        assert m.unit.strip(), f"{name}: {m.metric} has no unit: expected such as s, bytes, count, ratio, J"
         assert math.isfinite(m.value), f"{name}: {m.metric} is {m.value}: leave out what was not measured"
         assert m.method.strip(), f"{name}: {m.metric} has no method: every figure needs its method, in one sentence"
 
 
-def _check_together(name: str, found: Sequence[Outcome], plan: Plan) -> None:
+def _check_together(name: str, found: Sequence[Outcome], plan: Plan, own: Sequence[Metric]) -> None:
     assert len(found) == 2 and all(isinstance(each, Outcome) for each in found), (  # noqa: PLR2004, PT018 - two files
         f"{name}: together must give an Outcome for each of two files, got {len(found)}"
     )
     for each in found:
-        _check_measurements(f"{name}, together", each.measurements, plan)
+        _check_measurements(f"{name}, together", each.measurements, plan, own)
 
 
 def _check_refusal(target: Target, broken: Artifact, device: Device, plan: Plan) -> None:

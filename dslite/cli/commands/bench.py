@@ -20,6 +20,7 @@ from dslite.cli.options import (
     refuse_options,
 )
 from dslite.cli.plans import MOST_ROUNDS, plan_options
+from dslite.cli.reports import SortColumn
 from dslite.errors import SpecError
 from dslite.experiment import building
 from dslite.experiment.building import ModelRequest
@@ -28,7 +29,6 @@ from dslite.experiment.selection import select
 from dslite.learn.run import is_run
 from dslite.recipe import Recipe
 from dslite.records import Part, Plan
-from dslite.report.columns import SORTABLE
 
 _PARTS = get_args(Part)
 
@@ -69,7 +69,7 @@ _PARTS = get_args(Part)
 @calibration_option
 @click.option("-o", "--output", type=OUTPUT, help="Write the report, JSON, with every sample; a report is replaced.")
 @click.option("--keep", type=PATH, help="Copy the exported files into this folder.")
-@click.option("--sort", type=click.Choice(SORTABLE), help="Order the rows by this column, lowest first.")
+@click.option("--sort", type=SortColumn(), help="Order the rows by this column, lowest first.")
 @click.option("--descending", is_flag=True, help="Highest first.")
 @click.option(
     "--interleave",
@@ -128,7 +128,7 @@ def command(
     from dslite.experiment import jobs, scheduler
     from dslite.experiment.devices import with_runner
     from dslite.experiment.sinks import FileSink
-    from dslite.report.table import bench_table
+    from dslite.report.terminal import report_table
 
     runs = [path for path in files if is_run(path)]
     files = tuple(path for path in files if path not in runs)
@@ -163,7 +163,7 @@ def command(
             keep,
             sort,
             descending,
-            lambda report: show_report(report, lambda each, width: bench_table(each, width, sort), as_json=as_json),
+            lambda report: show_report(report, lambda each, width: report_table(each, width, sort), as_json=as_json),
         ),
         fresh=fresh,
         command=command_line(),

@@ -10,7 +10,7 @@ import click
 from dslite import cache
 from dslite.cli.console import TERMINAL, json_option, print_json, print_table
 from dslite.errors import WriteError
-from dslite.report.columns import size
+from dslite.metrics.forms import size
 
 
 @click.command(epilog="Example: dslite cache --clear")

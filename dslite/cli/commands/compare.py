@@ -8,6 +8,7 @@ from dslite.cli.console import json_option, out, print_json
 from dslite.cli.options import PATH, share_of
 from dslite.errors import SpecError
 from dslite.measure.validity import RUN_TO_RUN
+from dslite.metrics.table import MEMORY_RUN_TO_RUN
 
 BEYOND = 3
 """Exit code where a case goes beyond a limit."""
@@ -36,7 +37,8 @@ class _Share(click.ParamType[float]):
     metavar="LIMIT",
     help="End with exit code 3 where a change is beyond this: 'latency.p50>5%', 'size>0', 'memory>1MB', or, of "
     "reports of `dslite compress`, 'uar<-0.02'. A time must be shown to be beyond it: the end of the interval of the "
-    "ratio is, or, of first, init and percentiles, the figure less --run-to-run. What cannot be judged is told. May be "
+    "ratio is, or, of first, init and percentiles, the figure less --run-to-run; and so must memory: less "
+    f"{MEMORY_RUN_TO_RUN:.0%}, which two measurements of one file may differ by. What cannot be judged is told. May be "
     "repeated.",
 )
 @click.option(
@@ -44,7 +46,7 @@ class _Share(click.ParamType[float]):
     type=_Share(),
     default=f"{RUN_TO_RUN:.0%}",
     show_default=True,
-    help="What is allowed for between two runs of one file that did not take turns.",
+    help="What is allowed for between the times of two runs of one file that did not take turns.",
 )
 @json_option
 def command(reports: tuple[Path, ...], limits: tuple[str, ...], run_to_run: float, as_json: bool) -> None:
@@ -60,15 +62,15 @@ def command(reports: tuple[Path, ...], limits: tuple[str, ...], run_to_run: floa
     """
     from dslite.cli.reports import read
     from dslite.codec import to_json
-    from dslite.report import compare_table, pairing
+    from dslite.report import compare_table, comparison
     from dslite.report import limits as limited
 
     bounds = [limited.parse(text) for text in limits]
     (name, first), *others = read(reports)
     if others:
-        found = [pairing.compare(first, report, (name, other), run_to_run) for other, report in others]
+        found = [comparison.compare(first, report, (name, other), run_to_run) for other, report in others]
     else:
-        found = [pairing.within(first, name, run_to_run)]
+        found = [comparison.within(first, name, run_to_run)]
     judged = limited.judge(bounds, found, run_to_run) if bounds else limited.Judgement()
     if as_json:
         told = [compare_table.to_json(each, run_to_run) for each in found]

@@ -88,7 +88,7 @@ def command(
     when the same command is given again; compressed models stay in the cache (`dslite cache`).
     """
     from dslite.experiment import folder, grid
-    from dslite.report.experiment import experiment_table
+    from dslite.report.terminal import report_table
 
     if not given("split_seed"):
         data = dataclasses.replace(data, split_seed=read_complete(run_folder).split_seed)
@@ -96,7 +96,7 @@ def command(
     place = output or resolved.with_name(f"{resolved.name}-compressed")
 
     def show(report: BenchReport) -> None:
-        show_report(report, experiment_table, as_json=as_json)
+        show_report(report, report_table, as_json=as_json)
         if not as_json:
             click.echo(f"{place}: {folder.HOLDS}")
 

@@ -47,15 +47,16 @@ def command(
     if chosen == "csv" and (title or paper):
         raise SpecError(f"{'--title' if title else '--paper'}: a CSV has figures of runs alone: choose .html or .md")
     _check_places(reports, output)
-    from dslite.report.documents import as_csv, markdown
+    from dslite.report.comma_separated import as_csv
+    from dslite.report.markdown import markdown
     from dslite.report.page import html
-    from dslite.report.sheet import sheet
+    from dslite.report.view import view
 
     writers = {"html": html, "markdown": markdown, "csv": as_csv}
     found = read(reports)
     if not any(report.runs for _, report in found):
         raise SpecError(f"{reports[0]}: the report has no case: measure one with `dslite bench ... -o {reports[0]}`")
-    _deliver(writers[chosen](sheet(found, title, with_paper=paper)), output)
+    _deliver(writers[chosen](view(found, title, with_paper=paper)), output)
 
 
 def _form(form: str | None, output: Path | None) -> str:

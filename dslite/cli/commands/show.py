@@ -40,9 +40,10 @@ def command(name: str, as_json: bool) -> None:
         print_json(described)
         return
     for entry in described:
-        options = entry.pop("options")
+        options, metrics = entry.pop("options"), entry.pop("metrics", [])
         rows = [(key.replace("_", " "), _text(value)) for key, value in entry.items()]
         rows += [("option", f"{o['name']}={as_typed(o['default'])}  {o['help']}") for o in options]
+        rows += [("metric", f"{m['name']}, in {m['unit']}  {m['meaning']}") for m in metrics]
         print_table(("FIELD", "VALUE"), rows)
 
 

@@ -5,7 +5,10 @@
   if (!table) return;
   const headings = [...table.tHead.rows[0].cells];
   const original = [...table.tBodies];
-  const valueOf = (body, column) => body.rows[0].cells[column].dataset.value ?? "";
+  const valueOf = (body, column) => {
+    const cell = body.rows[0].cells[column];
+    return column ? cell.dataset.value : cell.querySelector(".name").lastChild.textContent.trim();
+  };
   const sort = (column, descending) => {
     const isText = headings[column].dataset.key === "name";
     const compared = (a, b) => {
