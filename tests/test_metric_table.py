@@ -100,6 +100,16 @@ def test_a_limit_may_allow_for_what_measurements_of_such_a_metric_differ_by() ->
     assert (judged.beyond, len(judged.not_judged)) == ([], 1)
 
 
+def test_a_report_of_another_version_or_of_anybody_is_laid_out_all_the_same() -> None:
+    column = Column("<b>energy|\nJ", form="of_tomorrow", paper="energy_of_tomorrow")
+    runs = [replace(_with(name, 2.5), metrics=(replace(ENERGY, columns=(column,)),)) for name in ("a", "b")]
+    report = _again(_report(*runs))
+    shown = view([("a.json", report)], with_paper=True)
+    assert "2.5" in _text(report_table(report, 120))
+    assert "\\<b>energy\\| J" in markdown(shown)
+    assert "<b>energy" not in page.html(shown)
+
+
 def test_a_new_metric_of_dslite_is_one_record(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing but the table of metrics knows of it."""
     monkeypatch.setattr(table, "METRICS", (*METRICS, ENERGY))

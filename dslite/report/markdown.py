@@ -9,7 +9,7 @@ from dslite.report.view import View, facts_in_words
 def markdown(view: View) -> str:
     """Write a view as Markdown."""
     columns = view.columns("document")
-    headings = ["", *(" ".join(shown.title().split("\n")) for shown in columns)]
+    headings = ["", *(_text(shown.title()) for shown in columns)]
     lines = [f"# {_text(view.title)}", "", f"| {' | '.join(headings)} |", f"|---|{'---:|' * len(columns)}"]
     for i, (name, of) in enumerate(zip(view.names, view.figures, strict=True)):
         mark = "\\* " if i in view.best else "! " if view.reasons[i] else ""

@@ -83,7 +83,7 @@ class Shown:
 
     def of_paper(self, theirs: PaperFigures) -> str:
         """Write the paper's figure; nothing where the paper has no such column."""
-        return self.write(getattr(theirs, self.column.paper)) if self.column.paper else ""
+        return self.write(getattr(theirs, self.column.paper, None)) if self.column.paper else ""
 
 
 def columns_of(metrics: Sequence[Metric]) -> list[Shown]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dslite.metrics import metric
+from dslite.metrics.forms import FORMS
 from dslite.records import Artifact, Device, Measurement, Metric, Outcome, Plan, Target, apart
 from dslite.testing.shared import check_record, default_options
 
@@ -102,6 +103,8 @@ def _check_measurements(name: str, found: Sequence[Measurement], plan: Plan, own
     for m in found:
         expected = metric(m.metric, m.unit, own).unit
         assert m.unit == expected, f"{name}: {m.metric} is in {m.unit!r}, expected {expected}"
+        forms = [column.form for each in own for column in each.columns if column.form]
+        assert set(forms) <= set(FORMS), f"{name}: forms {', '.join(forms)}: expected some of {', '.join(FORMS)}"
         assert m.unit.strip(), f"{name}: {m.metric} has no unit: expected such as s, bytes, count, ratio, J"
         assert math.isfinite(m.value), f"{name}: {m.metric} is {m.value}: leave out what was not measured"
         assert m.method.strip(), f"{name}: {m.metric} has no method: every figure needs its method, in one sentence"
