@@ -66,6 +66,7 @@ def test_a_child_that_takes_too_long_is_given_up(environment: dict[str, str]) ->
     assert time.monotonic() - start < 120
 
 
+@pytest.mark.slow
 def test_time_begins_anew_with_each_word_where_that_is_asked_for(environment: dict[str, str]) -> None:
     words = {"words": 8, "pause_s": 1}
     assert not _follow(environment, timeout_s=5, renewed=True, **words)[1].gave_up

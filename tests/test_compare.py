@@ -483,6 +483,7 @@ def test_wrong_requests_are_one_line(
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_files_that_take_turns_show_a_small_difference(
     small_system: Any, tmp_path: Path, dslite_command: Command
 ) -> None:

@@ -109,6 +109,7 @@ def test_another_launcher_is_a_class_with_one_method(small_system: Any, tmp_path
     assert [run.error for run in report.runs] == [None, "the machine was switched off", None]
 
 
+@pytest.mark.slow
 def test_a_grid_of_compressors_runs_in_this_process(lab: None, labels_csv: Path, tmp_path: Path) -> None:
     words = ("--weights", "none", "--chunk", 0.5, "--size", 32, "--hidden", 4, "--batch-size", 4)
     epochs = ("--head-epochs", 1, "--finetune-epochs", 0)

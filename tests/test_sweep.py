@@ -241,6 +241,7 @@ def test_exported_files_are_taken_from_the_cache_while_nothing_has_changed(lab: 
     assert bench(*base) == ["t_a"]
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_killed_goes_on_where_it_was(lab: dict[str, str], tmp_path: Path) -> None:
     report, wait = tmp_path / "report.json", Path(lab["LOG"] + ".wait")
     words = ["bench", "--backbone", "t_a,t_waits,t_b", *map(str, QUICK), "-o", str(report)]
