@@ -107,10 +107,22 @@ def test_rows_of_reports_of_one_name_are_told_apart() -> None:
     assert [name.partition(" ")[2] for name in found.names] == ["(first/report)", "(second/report)"]
 
 
+def test_plots_of_one_page_share_no_id_and_have_its_colours() -> None:
+    runs = [_row(f"b{i}", 5.0 + i, 1e6 * (9 - i), macs=1e8 * (i + 1)) for i in range(4)]
+    text = _html(*runs, *(replace(run, target="android") for run in runs))
+    assert text.count("<figure>") == 4
+    ids = re.findall(r' id="(?!runs")([^"]*)"', text)
+    assert len(set(ids)) == len(ids) > 4
+    assert set(re.findall(r'href="#([^"]*)"', text)) == set(ids)
+    plots = re.findall(r"<figure>.*?</figure>", text, re.DOTALL)
+    assert not any(re.search("<style|[:] #[0-9a-f]{6}|<metadata", plot) for plot in plots)
+    assert text == _html(*runs, *(replace(run, target="android") for run in runs))
+
+
 def test_ticks_that_are_close_are_told_apart() -> None:
     along = axis(metric("latency"), (0.1661e-3, 0.1689e-3))
-    text = scatter(along, along, ["a", "b"], {0})
-    ticks = re.findall(r'<text class="tick"[^>]*text-anchor="middle">([^<]*)<', text)
+    text = scatter("one", along, along, ["a", "b"], {0})
+    ticks = re.findall(r"<text[^>]*text-anchor: middle[^>]*>([\d.]+)<", text)
     assert len(ticks) > 2
     assert len(set(ticks)) == len(ticks)
 
@@ -143,7 +155,7 @@ def test_labels_lie_on_no_other_label_and_no_point(tmp_path: Path) -> None:
       const cut = (a, b) => Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x) > 2
         && Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y) > 3.5;
       labels.forEach((label, i) => {
-        over.push(...[...labels.slice(i + 1), ...boxes("circle")].filter((other) => cut(label, other)));
+        over.push(...[...labels.slice(i + 1), ...boxes("use")].filter((other) => cut(label, other)));
       });
     }
     return `${n} ${over.length}`;"""

@@ -1,6 +1,5 @@
 """An evaluation as tables for a terminal, and its confusion matrix as a picture."""
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from dslite.files import written_whole
 from dslite.learn.evaluation import Evaluation
 from dslite.metrics.scores import Classification, Interval, Regression
+from dslite.report import plots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -208,25 +207,18 @@ def confusion_png(evaluation: Evaluation, path: Path) -> None:
     found = evaluation.file_level
     if not isinstance(found, Classification):
         raise TypeError("a regression has no confusion matrix")
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     names = [_shown(label, _LONGEST_NAME) for label in found.labels]
     k = len(names)
     cell_in = min(0.75 if k <= _MOST_CLASSES_WITH_ZEROS else 0.36, _LARGEST_SIDE_IN / k)
     side_in = max(2.2, k * cell_in)
-    with mpl.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")
-        mpl.rcdefaults()
+    with plots.settings():
+        from matplotlib.figure import Figure
+
         picture = Figure(figsize=(side_in + 3, side_in + 2.2), dpi=_DPI)
-        FigureCanvasAgg(picture)
         axes = picture.add_axes((0.3, 0.3, side_in / (side_in + 3), side_in / (side_in + 2.2)))
         _draw(axes, found, names, side_in / k)
-        axes.set_title(headline(evaluation).replace(": ", "\n", 1), fontsize=10, pad=12, parse_math=False)
-        with written_whole(path) as place:
-            # Without the version of matplotlib inside; as large as what was drawn needs.
-            picture.savefig(place, format="png", bbox_inches="tight", pad_inches=0.15, metadata={"Software": None})
+        axes.set_title(headline(evaluation).replace(": ", "\n", 1), fontsize=10, pad=12)
+        plots.save(picture, path, "png", pad_inches=0.15)
 
 
 def _draw(axes: "Axes", found: Classification, names: Sequence[str], cell_in: float) -> None:
@@ -242,8 +234,8 @@ def _draw(axes: "Axes", found: Classification, names: Sequence[str], cell_in: fl
     axes.set_xticks(range(k))
     axes.set_yticks(range(k))
     upright = max(map(len, names)) * size * 0.6 > cell_in * 72
-    axes.set_xticklabels(names, fontsize=size, rotation=90 if upright else 0, parse_math=False)
-    axes.set_yticklabels(names, fontsize=size, parse_math=False)
+    axes.set_xticklabels(names, fontsize=size, rotation=90 if upright else 0)
+    axes.set_yticklabels(names, fontsize=size)
     axes.set_xlabel("taken for", fontsize=10)
     axes.set_ylabel("true class", fontsize=10)
     axes.set_xticks(np.arange(k + 1) - 0.5, minor=True)

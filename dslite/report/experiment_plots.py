@@ -1,31 +1,31 @@
 """UAR of an experiment's rows against latency, and against size: PNG and SVG."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dslite.files import written_whole
 from dslite.metrics import find, value
 from dslite.records import BenchReport, Run
 from dslite.report.comparison import why_no_speed
 from dslite.report.names import chain
-from dslite.report.pareto import optimal_trials
+from dslite.report.pareto import exactly, front, optimal_trials
+from dslite.report.plots import Axis, Look, draw_points, save, settings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 """Of exporters; Okabe and Ito's, told apart by the colour-blind too."""
 _MARKERS = "osD^vPX*<>ph"
 _SIZE_TITLE, _LATENCY_TITLE = "size of the file (MB)", "median latency (ms)"
 _BY_SPEED_UP = "latency (ms): the median of the file that others are compared with, divided by speed-up and its range"
-_STARRED: Mapping[str, Any] = {"markeredgecolor": "black", "markeredgewidth": 1.4}
-_FRONT: Mapping[str, Any] = {"color": "0.6", "linewidth": 1}
-_WIDE = 8
-"""Of the greatest value by the least, from which on the ticks are those of decades."""
+_STARRED: Look = {"markeredgecolor": "black", "markeredgewidth": 1.4}
+_FRONT: Look = {"color": "0.6", "linewidth": 1}
 _DPI = 150
+_NUMBER = "{:g}".format
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -33,10 +33,10 @@ def draw(report: BenchReport, folder: Path, split: str) -> list[Path]:
     """Draw both plots into a folder, each as PNG and SVG, whole or not at all; nothing where no row has a UAR.
 
     Colours are exporters, markers compressors; upright bars are confidence intervals, level ones ranges of speed-ups;
-    the line joins the rows than which no
-    other has both a higher UAR and less of what is on the axis. Rows that have a star in the table, which is also for
-    what is not on the axis, have a black edge. Where there are several targets, each has a plot of latencies; a file
-    has one size. Rows that were not timed by turns with the others are not in that of latencies; its title counts them.
+    the line joins the rows than which no other has both a higher UAR and less of what is on the axis. Rows that have a
+    star in the table, which is also for what is not on the axis, have a black edge. Where there are several targets,
+    each has a plot of latencies; a file has one size. Rows that were not timed by turns with the others are not in that
+    of latencies; its title counts them.
 
     Args:
         report: of an experiment.
@@ -50,8 +50,6 @@ def draw(report: BenchReport, folder: Path, split: str) -> list[Path]:
     targets = list(dict.fromkeys(run.target for run in runs))
     if not runs:
         return []
-    import matplotlib as mpl
-
     starred = [report.runs[i] for i in optimal_trials(report.runs)]
     files = {run.artifact.path: run for run in reversed(runs)}
     plots = [("size", "", [run for run in runs if files[run.artifact.path] is run])]
@@ -59,9 +57,7 @@ def draw(report: BenchReport, folder: Path, split: str) -> list[Path]:
         rows = [run for run in runs if run.target == target]
         plots.append(("latency", target if len(targets) > 1 else "", rows))
     made = []
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams["svg.hashsalt"] = "dslite"  # the same figures, the same bytes
+    with settings():
         for metric, target, rows in plots:
             shown = [run for run in rows if value(run, metric) is not None]
             if not shown:
@@ -70,10 +66,9 @@ def draw(report: BenchReport, folder: Path, split: str) -> list[Path]:
                 shown = [run for run in shown if find(run.measurements, "speed_up")] or shown
             marked = {run.artifact.path for run in starred if metric == "size" or run.target == rows[0].target}
             figure = _figure(shown, metric, target, split, marked, len(rows) - len(shown))
-            for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
-                path = folder / f"{_stem(metric, target)}{suffix}"
-                with written_whole(path) as place:
-                    figure.savefig(place, format=suffix[1:], dpi=_DPI, bbox_inches="tight", metadata=metadata)
+            for form in ("png", "svg"):
+                path = folder / f"{_stem(metric, target)}.{form}"
+                save(figure, path, form, dpi=_DPI)
                 made.append(path)
     return made
 
@@ -91,49 +86,47 @@ def _stem(metric: str, target: str = "") -> str:
 
 def _figure(
     runs: Sequence[Run], metric: str, target: str, split: str, starred: Collection[str], n_left_out: int
-) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+) -> "Figure":
     from matplotlib.figure import Figure
 
     reach_of, title = _latencies(runs) if metric == "latency" else (_sizes(runs), _SIZE_TITLE)
-    figure = Figure(figsize=(8, 5))
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    scores = [uar for run in runs if (uar := find(run.measurements, "uar"))]
     exporters = list(dict.fromkeys(run.artifact.exporter or "" for run in runs))
     compressors = list(dict.fromkeys(chain(run.artifact.compressors) for run in runs))
-    points = []
+    looks = []
     for run in runs:
-        uar = find(run.measurements, "uar")
-        assert uar is not None  # noqa: S101 - only such come here
-        x, *reach = reach_of[run.artifact.path]
-        low, high = (uar.statistics.get(end, uar.value) for end in ("low", "high"))
-        points.append((x, uar.value))
-        colour = _COLOURS[exporters.index(run.artifact.exporter or "") % len(_COLOURS)]
-        axes.vlines(x, low, high, color=colour, linewidth=0.8, alpha=0.4, zorder=1)
-        if reach[0] < reach[1]:
-            axes.hlines(uar.value, *reach, color=colour, linewidth=0.8, alpha=0.4, zorder=1)
+        colour = _colour(exporters.index(run.artifact.exporter or ""))
         shape = marker(compressors.index(chain(run.artifact.compressors)), colour)
-        if run.artifact.path in starred:
-            shape = {**shape, **_STARRED}
-        axes.plot(x, uar.value, linestyle="", color=colour, **shape, zorder=3)
-    _line(axes, points)
-    _scale(axes, [x for run in runs for x in reach_of[run.artifact.path]])
-    axes.set_xlabel(f"{title}; logarithmic", fontsize=9)
-    axes.set_ylabel("UAR, with 95 % interval")
-    axes.grid(visible=True, which="both", color="0.9", linewidth=0.6)
+        looks.append({"color": colour, **shape, **(_STARRED if run.artifact.path in starred else {})})
+    placed = [reach_of[run.artifact.path] for run in runs]
+    intervals = [(s.statistics.get("low", s.value), s.statistics.get("high", s.value)) for s in scores]
+    x = Axis(
+        f"{title}; logarithmic", [at for at, *_ in placed], str, _NUMBER, [ends for _, *ends in placed], is_log=True
+    )
+    y = Axis("UAR, with 95 % interval", [score.value for score in scores], str, _NUMBER, intervals)
+    highest = front([exactly(x.values), exactly(y.values, "higher")])
+    figure = Figure(figsize=(8, 5))
+    axes = figure.add_subplot()
+    draw_points(axes, x, y, looks, highest, bar={"linewidth": 0.8, "alpha": 0.4}, line=_FRONT)
+    axes.xaxis.label.set_fontsize(9)
+    axes.grid(visible=True, color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     _legend(axes, exporters, compressors, metric, with_stars=bool(starred))
-    scores = next((uar.statistics for run in runs if (uar := find(run.measurements, "uar"))), {})
+    statistics = scores[0].statistics
     parts = [
         ", ".join(sorted({run.artifact.backbone or "" for run in runs})),
-        f"{scores['n']:.0f} {split} files" if "n" in scores else "",
-        f"chance {scores['chance']:.2f}" if "chance" in scores else "",
+        f"{statistics['n']:.0f} {split} files" if "n" in statistics else "",
+        f"chance {statistics['chance']:.2f}" if "chance" in statistics else "",
         target,
         why_no_speed(runs) if metric == "latency" else "",
         f"left out: {n_left_out} not timed by turns with these" if n_left_out else "",
     ]
     axes.set_title("; ".join(filter(None, parts)), fontsize=10)
     return figure
+
+
+def _colour(number: int) -> str:
+    return _COLOURS[number % len(_COLOURS)]
 
 
 _Reach: TypeAlias = tuple[float, float, float]
@@ -161,20 +154,6 @@ def _latencies(runs: Sequence[Run]) -> tuple[dict[str, _Reach], str]:
     return placed, _BY_SPEED_UP
 
 
-def _scale(axes: "Axes", values: Sequence[float]) -> None:
-    """Make the axis logarithmic, with round numbers at a handful of ticks, however far its ends are apart."""
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
-
-    axes.set_xscale("log")
-    low, high = min(values), max(values)
-    room = max((high / low) ** 0.06, 1.05) if low > 0 else 1.0
-    axes.set_xlim(low / room, high * room)
-    is_wide = high > _WIDE * low
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if is_wide else MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-    axes.xaxis.set_minor_locator(NullLocator())
-
-
 def marker(number: int, colour: str) -> dict[str, Any]:
     """Give what tells a chain of compressors: its form; in the second round it is hollow, then its edge thicker."""
     rounds, form = divmod(number, len(_MARKERS))
@@ -189,24 +168,13 @@ def marker(number: int, colour: str) -> dict[str, Any]:
     }
 
 
-def _line(axes: "Axes", points: Sequence[tuple[float, float]]) -> None:
-    """Join the points of the Pareto front, by steps: between two of them nothing better is known than the left one."""
-    highest, chosen = -1.0, []
-    for x, y in sorted(points, key=lambda point: (point[0], -point[1])):
-        if y > highest:
-            chosen.append((x, y))
-            highest = y
-    axes.step([x for x, _ in chosen], [y for _, y in chosen], where="post", **_FRONT, zorder=2)
-
-
 def _legend(
     axes: "Axes", exporters: Sequence[str], compressors: Sequence[str], metric: str, *, with_stars: bool
 ) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], linestyle="", marker="s", color=_COLOURS[i % len(_COLOURS)], label=name)
-        for i, name in enumerate(exporters)
+        Line2D([], [], linestyle="", marker="s", color=_colour(i), label=name) for i, name in enumerate(exporters)
     ]
     handles += [
         Line2D([], [], linestyle="", color="0.4", label=name, **marker(i, "0.4")) for i, name in enumerate(compressors)

@@ -180,10 +180,11 @@ def _scatter(view: View, rows: Sequence[int], across: Metric, up: Metric) -> tup
     judged = [i for i in known if not (is_spoiled and view.reasons[i])]
     axes = [exactly([known[i][axis] for i in judged], metric.better) for axis, metric in enumerate((across, up))]
     best = {judged[at] for at in front(axes)} if judged else set()
-    shown = sorted(known, key=lambda i: i not in best)[:MOST_POINTS]
+    shown = sorted(known, key=lambda i: i not in best)[:MOST_POINTS][::-1]
     reach = tuple(_interval(view.figures[i][up.name].statistics) for i in shown) if up.name == _SCORE else ()
     positions = {i: at for at, i in enumerate(shown)}
     drawn = plots.scatter(
+        " ".join([*what_it_does(view.runs[rows[0]]), across.name]),
         plots.axis(across, [known[i][0] for i in shown]),
         plots.axis(up, [known[i][1] for i in shown], reach),
         [view.names[i] for i in shown],
