@@ -8,6 +8,7 @@ replacement. Chunks of one file are drawn together: they are not independent of 
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -154,7 +155,8 @@ def classification(
     _same_length(rows, columns)
     confusion = np.bincount(rows * k + columns, minlength=k * k).reshape(k, k)
     hits, support = np.diag(confusion), confusion.sum(axis=1)
-    totals = _totals(np.hstack([_one_hot(rows, k, rows == columns), _one_hot(rows, k)]), groups)
+    one_hot = np.eye(k)[rows]
+    totals = _totals(np.hstack([one_hot * (rows == columns)[:, None], one_hot]), groups)
     found = _intervals(totals, lambda sums: _uar(sums)[:, None], n_resamples, seed)
     recall = tuple(float(h / s) if s else None for h, s in zip(hits, support, strict=True))
     return Classification(
@@ -197,19 +199,15 @@ def paired_difference(
     a, b = _classes(predicted_a, None, "predicted_a"), _classes(predicted_b, None, "predicted_b")
     _same_length(truth, a, b)
     k = int(truth.max()) + 1
-    support = _one_hot(truth, k)
-    totals = np.hstack([_one_hot(truth, k, truth == a), _one_hot(truth, k, truth == b), support])
+    one_hot = np.eye(k)[truth]
+    totals = np.hstack([one_hot * (truth == a)[:, None], one_hot * (truth == b)[:, None], one_hot])
 
     def uars(sums: Floats) -> tuple[Floats, Floats]:
         hits_a, hits_b, files = np.split(sums, 3, axis=1)
         return _uar(np.hstack([hits_a, files])), _uar(np.hstack([hits_b, files]))
 
-    def difference(sums: Floats) -> Floats:
-        first, second = uars(sums)
-        return np.asarray(first - second)[:, None]
-
     uar_a, uar_b = (float(uar[0]) for uar in uars(totals.sum(axis=0)[None]))
-    (interval,) = _intervals(totals, difference, n_resamples, seed)
+    (interval,) = _intervals(totals, lambda sums: np.subtract(*uars(sums))[:, None], n_resamples, seed)
     return Difference(len(truth), uar_a, uar_b, uar_a - uar_b, int((a != b).sum()), interval, n_resamples)
 
 
@@ -226,12 +224,6 @@ def _classes(values: npt.ArrayLike, n_classes: int | None, name: str) -> Integer
 def _same_length(*arrays: npt.NDArray[Any]) -> None:
     if len({len(array) for array in arrays}) > 1:
         raise SpecError(f"true and predicted: expected one length, got {' and '.join(str(len(a)) for a in arrays)}")
-
-
-def _one_hot(rows: Integers, k: int, where: npt.NDArray[np.bool_] | None = None) -> Floats:
-    hot = np.zeros((len(rows), k))
-    hot[np.arange(len(rows)), rows] = 1.0 if where is None else where
-    return hot
 
 
 def _uar(sums: Floats) -> Floats:
@@ -271,9 +263,7 @@ def regression(
     x, y, error = t - t.mean(), p - p.mean(), t - p
     totals = _totals(np.stack([np.ones_like(x), x, y, x * x, y * y, x * y, np.abs(error), error**2], axis=1), groups)
 
-    def figures(sums: Floats) -> Floats:
-        return _regression_figures(sums, shift)
-
+    figures = partial(_regression_figures, shift=shift)
     mae, rmse, pearson, ccc = (float(value) for value in figures(totals.sum(axis=0)[None])[0])
     found = _intervals(totals, figures, n_resamples, seed)
     return Regression(
@@ -366,7 +356,7 @@ def _intervals(
         return figures(times.astype(np.float64) @ totals).T
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of resamples without a value, which are left out below
+        warnings.simplefilter("ignore")  # of resamples without a value, which are left out
         values = stats.bootstrap(
             (np.arange(n),),
             statistic,
@@ -376,12 +366,6 @@ def _intervals(
             method="percentile",
             rng=np.random.default_rng(seed),
         ).bootstrap_distribution
-    return [_percentiles(row[np.isfinite(row)]) for row in values]
-
-
-def _percentiles(values: Floats) -> Interval | None:
-    if not len(values):
-        return None
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(values, [tail, 100 - tail])
-    return float(low), float(high)
+        tail = 50 * (1 - CONFIDENCE)
+        ends = np.nanpercentile(values, [tail, 100 - tail], axis=1).T.tolist()
+    return [None if np.isnan(low) else (low, high) for low, high in ends]

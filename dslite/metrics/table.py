@@ -29,12 +29,7 @@ METRICS = (
         is_compared=False,
         columns=(
             Column(
-                "against float32",
-                form="signed_share",
-                brackets="95 % CI",
-                rank=95,
-                tables=_EXPERIMENT,
-                optional=False,
+                "against float32", form="signed_share", brackets="95 % CI", rank=95, tables=_EXPERIMENT, optional=False
             ),
         ),
         in_csv=("value", "low", "high", "n_changed"),
@@ -256,16 +251,7 @@ METRICS = (
         is_compared=False,
     ),
     Metric(
-        "output_difference",
-        "ratio",
-        "how far outputs are from those of this host",
-        better="lower",
-        is_compared=False,
+        "output_difference", "ratio", "how far outputs are from those of this host", better="lower", is_compared=False
     ),
-    Metric(
-        "cpu_frequency",
-        "hertz",
-        "of the device's fastest core, while runs were timed",
-        is_compared=False,
-    ),
+    Metric("cpu_frequency", "hertz", "of the device's fastest core, while runs were timed", is_compared=False),
 )

@@ -9,16 +9,15 @@ from rich.text import Text
 
 from dslite.measure.validity import broken
 from dslite.measure.verdict import SAME, Ratio
-from dslite.metrics import figures, find, form_of, metrics_of, value
+from dslite.metrics import find, form_of, metrics_of, value
 from dslite.metrics.forms import DASH, milliseconds, size
 from dslite.records import Metric
 from dslite.report.comparison import Comparison, Pair, Side
 from dslite.report.names import some
 from dslite.report.terminal import GAP, TextTable, folded, too_wide, width_of
 
-_STYLES = {"faster": "green", "slower": "red"} | dict.fromkeys(
-    ("not valid", "too few rounds", "too few runs"), "yellow"
-)
+_STYLES = {"faster": "green", "slower": "red", "failed before": "red", "failed after": "red"}
+_STYLES |= dict.fromkeys(("not valid", "too few rounds", "too few runs"), "yellow")
 _SHORTEST_NAME = 24
 _IN_ALL = ("size", "memory_delta")
 """Metrics that a comparison has a column of in any case."""
@@ -54,8 +53,7 @@ def comparison_table(comparison: Comparison, run_to_run: float, width: int) -> G
     left_out = too_wide(_widths(columns), first_to_go, room)
     columns = {heading: cells for heading, cells in columns.items() if heading not in left_out}
     name_width = width - 2 - sum(width + GAP for width in _widths(columns).values())
-    failed = ["red" if pair.before.error or pair.after.error else "" for pair in pairs]
-    verdicts = [style or _STYLES.get(pair.verdict, "") for style, pair in zip(failed, pairs, strict=True)]
+    verdicts = [_STYLES.get(pair.verdict, "") for pair in pairs]
     at = 1 + list(columns).index("verdict")
     rows = list(zip([folded(name, name_width) for name in names], *columns.values(), strict=True))
     table = TextTable(["case", *columns], rows, [""] * len(rows), (0, at), {at: verdicts})
@@ -102,19 +100,13 @@ def to_json(comparison: Comparison, run_to_run: float) -> dict[str, Any]:
 
 
 def _case(pair: Pair) -> dict[str, Any]:
-    ratio, (before, after) = pair.ratio, (figures(run) for _, run in pair.sides)
-    changed = {
-        name: {
-            "before": before[name].value if name in before else None,
-            "after": after[name].value if name in after else None,
-        }
-        for name in before | after
-    }
+    ratio, runs = pair.ratio, dict(pair.sides)
+    names = dict.fromkeys(m.metric for run in runs.values() for m in reversed(run.measurements))
     return {
         "case": pair.name,
         "against": pair.against or None,
         "verdict": pair.verdict,
-        "sha256": {"before": pair.before.artifact.sha256, "after": pair.after.artifact.sha256},
+        "sha256": {side: run.artifact.sha256 for side, run in runs.items()},
         "ratio": ratio
         and {
             "value": ratio.value,
@@ -122,9 +114,9 @@ def _case(pair: Pair) -> dict[str, Any]:
             "high": ratio.high if math.isfinite(ratio.high) else None,
             "rounds": ratio.n_rounds,
         },
-        "figures": changed,
-        "not_valid": {"before": broken(pair.before), "after": broken(pair.after)},
-        "error": {"before": pair.before.error, "after": pair.after.error},
+        "figures": {name: {side: value(run, name) for side, run in runs.items()} for name in names},
+        "not_valid": {side: broken(run) for side, run in runs.items()},
+        "error": {side: run.error for side, run in runs.items()},
     }
 
 
@@ -187,7 +179,7 @@ def _below(comparison: Comparison, run_to_run: float) -> list[Text]:
         )
     if any(pair.verdict == "not valid" for pair in pairs):
         notes.append("not valid: a run breaks a rule, so nothing is shown; files that take turns bear more")
-    same = [pair.name for pair in pairs if _is_one_file(pair)]
+    same = [pair.name for pair in pairs if pair.before.artifact.sha256 == pair.after.artifact.sha256 != ""]
     if same and not comparison.is_within:
         files = f"{len(same)} cases are" if len(same) > 1 else f"{same[0]} is"
         notes.append(f"{files} the same bytes before and after: what changed is not the file")
@@ -204,7 +196,3 @@ def _whose(pair: Pair, side: Side) -> str:
 def _is_one_series(pair: Pair) -> bool:
     one, other = (find(run.measurements, "latency") for _, run in pair.sides)
     return one is not None and other is not None and len(one.samples) > 1 and one.samples == other.samples
-
-
-def _is_one_file(pair: Pair) -> bool:
-    return bool(pair.before.artifact.sha256) and pair.before.artifact.sha256 == pair.after.artifact.sha256

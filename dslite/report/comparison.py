@@ -59,7 +59,7 @@ class Pair:
         name: of the case; of two files, of both; of a row of one report, its own.
         before: the run that the other is compared with.
         after: that other one.
-        ratio: of its latency to that before; None where one of them has none.
+        ratio: of its latency to that before, if both have one.
         against: name of the row of the same report that it is compared with; empty: it is in another report.
     """
 
@@ -111,11 +111,10 @@ class Comparison:
     Attributes:
         before: name of the report that the other is compared with.
         after: of that other one; the same name: rows of one report.
-        environment: what differs between them besides the files, each as ``name: one, other``.
+        environment: what differs between them besides the files, each as ``name: one -> other``.
         pairs: the cases that both have.
-        only_before: the cases that the second has not, with their names; of one report, rows that have none to compare
-            with.
-        only_after: that the first has not.
+        only_before: the other cases of the first, with their names; of one report, rows with none to compare with.
+        only_after: those of the second.
         is_within: whether these are the rows of one report.
         partial: what is missing of a report, a sentence each.
     """
@@ -281,7 +280,7 @@ def _pair(name: str, before: Run, after: Run, run_to_run: float, against: str = 
 def _ratio(before: Run, after: Run, run_to_run: float) -> Ratio | None:
     turns, beside = find(after.measurements, "turn_latency"), find(after.measurements, "reference_latency")
     own = find(before.measurements, "turn_latency")
-    if turns and beside and own and _is_base(before) and _took_turns_with(beside.samples, own.samples):
+    if turns and beside and beside.samples and _is_base(before) and own and {*beside.samples} <= {*own.samples}:
         return of_turns(turns.samples, beside.samples)
     first, second = find(before.measurements, "latency"), find(after.measurements, "latency")
     if first is None or second is None:
@@ -302,10 +301,6 @@ def _is_base(run: Run) -> bool:
     return own is not None and beside is not None and own.samples == beside.samples
 
 
-def _took_turns_with(beside: Sequence[float], own: Sequence[float]) -> bool:
-    return bool(beside) and set(beside) <= set(own)
-
-
 def _differences(before: BenchReport, after: BenchReport, pairs: Sequence[Pair]) -> Iterator[str]:
     """Name what differs besides latencies: machine and its pace, software, how was measured, and what."""
     first, second = (
@@ -322,28 +317,27 @@ def _differences(before: BenchReport, after: BenchReport, pairs: Sequence[Pair])
     yield from dict.fromkeys(
         _change(name, one, other)
         for pair in pairs
-        for name, one, other in _facts(pair)
+        for name, (one, other) in _facts(pair).items()
         if one != other and (name != "device" or (one, other) != (first.get("cpu"), second.get("cpu")))
     )
 
 
-def _facts(pair: Pair) -> Iterator[tuple[str, object, object]]:
+def _facts(pair: Pair) -> dict[str, tuple[object, object]]:
     """Give what may differ between the runs of a pair, and be the reason that their latencies do."""
-    before, after = pair.before, pair.after
-    for name in _OF_PLAN:
-        yield name, getattr(before.plan, name), getattr(after.plan, name)
-    yield "timed", _how_timed(before), _how_timed(after)
-    if before.device and after.device:
-        yield "device", before.device.model, after.device.model
-    yield "target", before.target, after.target
-    for name in _OF_ARTIFACT:
-        yield name, getattr(before.artifact, name), getattr(after.artifact, name)
-    yield "compressors", chain(before.artifact.compressors), chain(after.artifact.compressors)
-    yield "classes", len(before.artifact.labels), len(after.artifact.labels)
+    before, after = map(_facts_of, (pair.before, pair.after))
+    return {name: (before[name], after[name]) for name in before if name in after}
 
 
-def _how_timed(run: Run) -> str:
-    return "in turn with other files" if find(run.measurements, "turn_latency") else "alone"
+def _facts_of(run: Run) -> dict[str, object]:
+    return {
+        **{name: getattr(run.plan, name) for name in _OF_PLAN},
+        "timed": "in turn with other files" if find(run.measurements, "turn_latency") else "alone",
+        **({"device": run.device.model} if run.device else {}),
+        "target": run.target,
+        **{name: getattr(run.artifact, name) for name in _OF_ARTIFACT},
+        "compressors": chain(run.artifact.compressors),
+        "classes": len(run.artifact.labels),
+    }
 
 
 def _change(name: str, before: object, after: object) -> str:
@@ -438,10 +432,7 @@ def is_of_reference(speed_up: Measurement) -> bool:
 
 
 def is_faster(run: Run, than: Run) -> bool:
-    """Tell whether a row is faster than another one of its target: in the median, and with its range above the other's.
-
-    Both must have a speed-up.
-    """
+    """Tell whether one row of a target is faster than another: in the median, and with its range above the other's."""
     ours, theirs = value(run, "speed_up") or 0.0, value(than, "speed_up") or 0.0
     return ours > theirs * (1 + SAME_SPEED) and speed_range(run)[0] > speed_range(than)[1]
 
@@ -516,14 +507,14 @@ def _flags(run: Run, name: str, base: Run | None, runs: Sequence[Run]) -> list[F
     if base and speed and is_timed_enough(run) and is_faster(base, run):
         times = f"{1 / speed.value:.2f} times its latency, and slower in each of {len(speed.samples)} rounds"
         found.append(Flag("slower", f"{name}: slower than {trial_name(base)}, {times}"))
-    sparsity, denser = value(run, "sparsity"), _denser(run, runs)
+    sparsity, denser, macs = value(run, "sparsity"), _denser(run, runs), value(run, "macs")
     if denser and median(_ratios(run, denser)) < 1 + SAME_SPEED:
         told = (
             f"{name}: {sparsity:.0%} of its weights are zero, and it is not {SAME_SPEED:.0%} faster than "
             f"{trial_name(denser)}: {run.target} computes with zeros as with any weight"
         )
         found.append(Flag("zeros_not_faster", told))
-    elif denser and _computes_more(denser, run):
+    elif denser and macs is not None and (value(denser, "macs") or 0) > macs * (1 + _SAME_MACS):
         told = (
             f"{name}: {sparsity:.0%} of its weights are zero, and it is faster than {trial_name(denser)}, which "
             "computes more: without a row that has all but the zeros, what these gain is not shown"
@@ -531,19 +522,16 @@ def _flags(run: Run, name: str, base: Run | None, runs: Sequence[Run]) -> list[F
         found.append(Flag("zeros_unproven", told))
     nodes, delegated = find(run.measurements, "nodes"), find(run.measurements, "delegated_nodes")
     if nodes and delegated and nodes.value - delegated.value > _FRONT_END_NODES:
-        told = (
-            f"{name}: XNNPACK takes {delegated.value:.0f} of {nodes.value:.0f} nodes; "
-            f"{delegated.method.partition('; ')[2]}"
-        )
+        others = delegated.method.partition("; ")[2]
+        told = f"{name}: XNNPACK takes {delegated.value:.0f} of {nodes.value:.0f} nodes; {others}"
         found.append(Flag("partly_delegated", told))
     return found
 
 
 def _denser(run: Run, runs: Sequence[Run]) -> Run | None:
-    """Give the row that has not the zeros of a row, and else most in common with it.
+    """Give the row without the zeros of a row that else has most in common with it, and was timed in turn with it.
 
-    That is one of the same exporter and target, timed in turn with it, whose compressors are some of the row's, in the
-    same order.
+    That is one of the same exporter and target, whose compressors are some of the row's, in the same order.
     """
     links, sparsity = run.artifact.compressors, value(run, "sparsity")
     if sparsity is None or sparsity < _SPARSE:
@@ -559,11 +547,6 @@ def _denser(run: Run, runs: Sequence[Run]) -> Run | None:
         and theirs <= sparsity - _SPARSE
     ]
     return max(able, key=lambda o: (len(o.artifact.compressors), -(value(o, "macs") or 0)), default=None)
-
-
-def _computes_more(run: Run, than: Run) -> bool:
-    ours, theirs = value(run, "macs"), value(than, "macs")
-    return ours is not None and theirs is not None and ours > theirs * (1 + _SAME_MACS)
 
 
 def _are_among(some: Sequence[str], links: Sequence[str]) -> bool:

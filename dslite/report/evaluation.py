@@ -71,12 +71,9 @@ def evaluation_tables(evaluation: Evaluation, width: int) -> Group:
             does not fit at all is left out, and that is said.
     """
     files, chunks = evaluation.file_level, evaluation.chunk_level
-    parts: list[Any] = []
+    parts: list[Any] = [_scores(evaluation.split, files, chunks)]
     if isinstance(files, Classification) and isinstance(chunks, Classification):
-        parts += [_classification(evaluation.split, files, chunks), _recalls(files, chunks)]
-        parts.append(_confusion(files, width))
-    elif isinstance(files, Regression) and isinstance(chunks, Regression):
-        parts.append(_regression(evaluation.split, files, chunks))
+        parts += [_recalls(files, chunks), _confusion(files, width)]
     parts += [Text(f"- {note}", style="dim") for note in method(evaluation)]
     return Group(*parts)
 
@@ -90,22 +87,35 @@ def plain_table(*columns: str) -> Table:
     return table
 
 
-def _classification(split: str, files: Classification, chunks: Classification) -> Table:
-    two = files.sensitivity is not None or files.specificity is not None
-    percent = f"{files.confidence:.0%}".replace("%", " %")
-    table = plain_table(split, "n", "UAR", f"{percent} CI", "chance", "accuracy", *(["sens.", "spec."] if two else []))
+def _scores(split: str, files: Classification | Regression, chunks: Classification | Regression) -> Table:
+    table = plain_table(split, *(heading for heading, _ in _figures(files)))
     for name, found in (("files", files), ("chunks", chunks)):
-        more = [figure(found.sensitivity), figure(found.specificity)] if two else []
-        table.add_row(
-            name,
-            str(found.n),
-            Text(figure(found.uar), style="bold"),
-            interval(found.uar_interval),
-            figure(found.chance),
-            figure(found.accuracy),
-            *more,
-        )
+        table.add_row(name, *(cell for _, cell in _figures(found)))
     return table
+
+
+def _figures(found: Classification | Regression) -> list[tuple[str, str | Text]]:
+    """Give figures under their headings."""
+    within = f"{found.confidence:.0%}".replace("%", " % CI")
+    if isinstance(found, Regression):
+        return [
+            ("n", str(found.n)),
+            ("CCC", Text(figure(found.ccc), style="bold")),
+            (within, interval(found.ccc_interval)),
+            ("Pearson", figure(found.pearson)),
+            (within, interval(found.pearson_interval)),
+            ("MAE", _with_ends(found.mae, found.mae_interval)),
+            ("RMSE", _with_ends(found.rmse, found.rmse_interval)),
+        ]
+    of_two = [("sens.", figure(found.sensitivity)), ("spec.", figure(found.specificity))]
+    return [
+        ("n", str(found.n)),
+        ("UAR", Text(figure(found.uar), style="bold")),
+        (within, interval(found.uar_interval)),
+        ("chance", figure(found.chance)),
+        ("accuracy", figure(found.accuracy)),
+        *(of_two if len(found.labels) == 2 else []),  # noqa: PLR2004
+    ]
 
 
 def _recalls(files: Classification, chunks: Classification) -> Table:
@@ -136,23 +146,6 @@ def _confusion(found: Classification, width: int) -> Table | Text:
                 table.add_row(escape(row), *shown)
             return table
     return Text(f"- the confusion matrix of {len(names)} classes needs a wider terminal: see its picture", style="dim")
-
-
-def _regression(split: str, files: Regression, chunks: Regression) -> Table:
-    percent = f"{files.confidence:.0%}".replace("%", " %")
-    table = plain_table(split, "n", "CCC", f"{percent} CI", "Pearson", f"{percent} CI", "MAE", "RMSE")
-    for name, found in (("files", files), ("chunks", chunks)):
-        table.add_row(
-            name,
-            str(found.n),
-            Text(figure(found.ccc), style="bold"),
-            interval(found.ccc_interval),
-            figure(found.pearson),
-            interval(found.pearson_interval),
-            _with_ends(found.mae, found.mae_interval),
-            _with_ends(found.rmse, found.rmse_interval),
-        )
-    return table
 
 
 def _with_ends(value: float, ends: Interval | None) -> str:

@@ -160,12 +160,7 @@ def marker(number: int, colour: str) -> dict[str, Any]:
     shape = {"marker": _MARKERS[form], "markersize": 13 if _MARKERS[form] == "*" else 8}  # a star looks smaller
     if not rounds:
         return {**shape, "markeredgecolor": "white", "markeredgewidth": 0.5}
-    return {
-        **shape,
-        "markerfacecolor": "white",
-        "markeredgecolor": colour,
-        "markeredgewidth": 0.8 + rounds,
-    }
+    return {**shape, "markerfacecolor": "white", "markeredgecolor": colour, "markeredgewidth": 0.8 + rounds}
 
 
 def _legend(

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dslite.errors import SpecError
@@ -91,10 +92,8 @@ def parse(text: str) -> Limit:
             f"--fail-if: expected METRIC[.STATISTIC], < or >, and a change, such as {EXAMPLES}; got {text!r}"
         )
     name, statistic, sign, number, unit = match.groups()
-    about, bound = (
-        metric(_of_columns().get(name, name)),
-        float(number) * (0.01 if unit == "%" else _UNITS.get(unit, 1.0)),
-    )
+    about = metric(_of_columns().get(name, name))
+    bound = float(number) * (0.01 if unit == "%" else _UNITS.get(unit, 1.0))
     if why := _refusal(about):
         raise SpecError(f"--fail-if {text}: no limit can be on {about.name}: {why}")
     if about.unit == "s" and bound and (sign == ">") != (bound > 0):
@@ -150,25 +149,30 @@ def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison], run_to_run
         cases += [(pair.name + of, pair) for pair in each.pairs]
         found.not_judged += [Excess(told, "", "what is missing is not judged") for told in each.partial]
         lost = [(name, run) for name, run in each.only_before if run.error or not each.is_within]
-        found.beyond += [Excess(name + of, "", _lost(run, each)) for name, run in lost]
+        gone = "it is not there" if each.partial else "it is gone"
+        found.beyond += [Excess(name + of, "", _failed(run) if each.is_within else gone) for name, run in lost]
     failed = [(name, pair) for name, pair in cases if pair.after.error and not pair.before.error]
-    found.beyond += [Excess(name, "", f"it failed: {pair.after.error}") for name, pair in failed]
+    found.beyond += [Excess(name, "", _failed(pair.after)) for name, pair in failed]
     whole = [(name, pair) for name, pair in cases if not pair.before.error and not pair.after.error]
     if all(pair.after.error for _, pair in cases) and not found.beyond:
         raise SpecError("--fail-if: every case failed, before and after: there is nothing to judge")
     for limit in limits:
         _check_is_there(limit, [pair for _, pair in whole])
-        told = [_judge(limit, name, pair, run_to_run, found) for name, pair in whole]
-        found.judged[limit.text] = told.count("judged")
-        if "not judged" in told and "judged" not in told:
+        outcomes = [_judge(limit, pair, run_to_run) for _, pair in whole]
+        told = [
+            (outcome, Excess(name, limit.text, why)) for (name, _), (outcome, why) in zip(whole, outcomes, strict=True)
+        ]
+        found.beyond += [excess for outcome, excess in told if outcome == "beyond"]
+        found.not_judged += [excess for outcome, excess in told if outcome in ("not shown", "not judged")]
+        counts = Counter(outcome for outcome, _ in told)
+        found.judged[limit.text] = counts["beyond"] + counts["kept"] + counts["not shown"]
+        if counts["not judged"] and not found.judged[limit.text]:
             found.blind.append(limit.text)
     return found
 
 
-def _lost(run: Run, comparison: Comparison) -> str:
-    if comparison.is_within:
-        return f"it failed: {run.error}"
-    return "it is not there" if comparison.partial else "it is gone"
+def _failed(run: Run) -> str:
+    return f"it failed: {run.error}"
 
 
 def _check_is_there(limit: Limit, pairs: Sequence[Pair]) -> None:
@@ -178,51 +182,31 @@ def _check_is_there(limit: Limit, pairs: Sequence[Pair]) -> None:
         raise SpecError(f"--fail-if {limit.text}: no case of these reports has {_name(limit)}{hint}; they have {there}")
 
 
-def _judge(limit: Limit, name: str, pair: Pair, run_to_run: float, found: Judgement) -> str:
-    """Judge a pair by a limit, and say whether it could be."""
+def _judge(limit: Limit, pair: Pair, run_to_run: float) -> tuple[str, str]:
+    """Say whether a pair is ``beyond`` a limit, or not, which is ``kept``, ``not shown`` or ``not judged``; and why."""
     before, after = _value(pair.before, limit), _value(pair.after, limit)
     if find(pair.before.measurements, limit.metric) is None or (before is None and after is None):
-        return "not there"  # what is new is no change
-    if find(pair.after.measurements, limit.metric) is None:
-        found.beyond.append(Excess(name, limit.text, f"{_name(limit)} is not there any more"))
-    elif before is None or after is None:
-        side = "before" if before is None else "after"
-        found.not_judged.append(Excess(name, limit.text, f"too few runs {side} for {_name(limit)}"))
-        return "not judged"
-    elif (about := _about(limit, pair)).interval == "exact":
-        if _is_beyond(limit, before, after):
-            found.beyond.append(Excess(name, limit.text, _told(limit, pair, before, after)))
-    elif about.unit == "s" and (reason := _why_not(limit, pair)):
-        found.not_judged.append(Excess(name, limit.text, reason))
-        return "not judged"
-    else:
-        _judge_if_shown(limit, name, pair, (before, after), about.run_to_run or run_to_run, found)
-    return "judged"
-
-
-def _about(limit: Limit, pair: Pair) -> Metric:
+        return "new", ""  # what is new is no change
     measured = find(pair.after.measurements, limit.metric)
-    return metric(limit.metric, measured.unit if measured else "", pair.after.metrics)
-
-
-def _judge_if_shown(
-    limit: Limit, name: str, pair: Pair, values: tuple[float, float], allowed: float, found: Judgement
-) -> None:
-    """Judge a figure that differs between two measurements of one file by up to a share that is allowed."""
-    before, after = values
-    nearest = after / (1 + allowed) if limit.above else after * (1 + allowed)
-    is_shown, told = True, _told(limit, pair, before, after)
-    if _is_median(limit) and pair.ratio:
-        ratio = pair.ratio
+    if measured is None:
+        return "beyond", f"{_name(limit)} is not there any more"
+    if before is None or after is None:
+        return "not judged", f"too few runs {'before' if before is None else 'after'} for {_name(limit)}"
+    about, told = metric(limit.metric, measured.unit, pair.after.metrics), _told(limit, measured.unit, before, after)
+    is_exact = about.interval == "exact"
+    if about.unit == "s" and not is_exact and (reason := _why_not(limit, pair)):
+        return "not judged", reason
+    allowed, is_shown = 1.0 if is_exact else 1 + (about.run_to_run or run_to_run), True
+    nearest = after / allowed if limit.above else after * allowed
+    if _is_median(limit) and (ratio := pair.ratio):
         after, nearest = before * ratio.value, before * (ratio.low if limit.above else ratio.high)
         is_shown = ratio.verdict == ("slower" if limit.above else "faster")
         if ratio.n_rounds:  # medians of whole series are not paired
             told = f"{_name(limit)} {ratio.value - 1:+.1%} of {milliseconds(before)} ms, in turn"
-    if _is_beyond(limit, before, after):
-        if is_shown and _is_beyond(limit, before, nearest):
-            found.beyond.append(Excess(name, limit.text, told))
-        else:
-            found.not_judged.append(Excess(name, limit.text, f"{told}, which is not shown to be beyond it"))
+    if not _is_beyond(limit, before, after):
+        return "kept", ""
+    is_shown = is_shown and _is_beyond(limit, before, nearest)
+    return ("beyond", told) if is_shown else ("not shown", f"{told}, which is not shown to be beyond it")
 
 
 def _why_not(limit: Limit, pair: Pair) -> str:
@@ -248,8 +232,7 @@ def _is_beyond(limit: Limit, before: float, after: float) -> bool:
     return change > limit.bound if limit.above else change < limit.bound
 
 
-def _told(limit: Limit, pair: Pair, before: float, after: float) -> str:
-    unit = next(m.unit for m in pair.after.measurements if m.metric == limit.metric)
+def _told(limit: Limit, unit: str, before: float, after: float) -> str:
     sign = "+" if after > before else "-"
     change = f"{_share(before, after):+.1%}" if limit.unit == "%" else f"{sign}{_written(abs(after - before), unit)}"
     return f"{_name(limit)} {change}, from {_written(before, unit)} to {_written(after, unit)}"
@@ -275,15 +258,10 @@ def _name(limit: Limit) -> str:
 
 def _there(pairs: Sequence[Pair]) -> list[str]:
     """Name the figures that limits may be on: of a series, with one of its statistics."""
-
-    def names() -> Iterator[str]:
-        for pair in pairs:
-            for m in (*pair.before.measurements, *pair.after.measurements):
-                if not _refusal(metric(m.metric, m.unit)):
-                    yield m.metric
-                    yield from (f"{m.metric}.{name}" for name in m.statistics if name in _NAMED)
-
-    return sorted(set(names()))
+    found = (m for pair in pairs for _, run in pair.sides for m in run.measurements)
+    able = [m for m in found if not _refusal(metric(m.metric, m.unit))]
+    statistics = {f"{m.metric}.{name}" for m in able for name in m.statistics if name in _NAMED}
+    return sorted({m.metric for m in able} | statistics)
 
 
 def _written(value: float, unit: str) -> str:

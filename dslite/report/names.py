@@ -61,16 +61,12 @@ def titles(runs: Sequence[Run]) -> list[str]:
         facts = [(_owner(run), run.artifact.part, run.artifact.exporter or "", run.target) for run in runs]
         differ = [i for i in range(1, 4) if len({fact[i] for fact in facts if fact[0] != "frontend"}) > 1]
         return [", ".join([fact[0], *(fact[i] for i in differ)]) for fact in facts]
-    names, places = told_apart([run.artifact.path for run in runs]), _places(runs)
-    places_of: dict[str, set[str]] = defaultdict(set)
-    for name, place in zip(names, places, strict=True):
-        places_of[name].add(place)
-    placed = [f"{n} on {place}" if len(places_of[n]) > 1 else n for n, place in zip(names, places, strict=True)]
-    seen: Counter[str] = Counter()
-    numbered = []
-    for name in placed:
-        seen[name] += 1
-        numbered.append(f"{name} ({seen[name]})" if seen[name] > 1 else name)
+    placed = list(zip(told_apart([run.artifact.path for run in runs]), _places(runs), strict=True))
+    n_places, seen, numbered = Counter(name for name, _ in set(placed)), Counter[str](), []
+    for name, place in placed:
+        title = f"{name} on {place}" if n_places[name] > 1 else name
+        seen[title] += 1
+        numbered.append(f"{title} ({seen[title]})" if seen[title] > 1 else title)
     return numbered
 
 

@@ -9,18 +9,14 @@ from dslite.measure import series
 from dslite.measure.validity import BY_TURNS, broken, is_rule
 from dslite.metrics import ALL_ALIKE, find, is_point, value
 from dslite.metrics.forms import DASH
-from dslite.records import DEFAULT_THREADS, HOST, BenchReport, Flag, Measurement, Run
+from dslite.records import DEFAULT_THREADS, HOST, BenchReport, Flag, Run
 from dslite.report import paper
-from dslite.report.comparison import (
-    ENOUGH_TURNS,
-    SAME_SPEED,
-    is_of_reference,
-    why_no_speed,
-)
+from dslite.report.comparison import ENOUGH_TURNS, SAME_SPEED, is_of_reference, why_no_speed
 from dslite.report.names import flag_messages, is_experiment
 from dslite.report.pareto import SAME_SIZE, is_not_timed_yet, is_timed_too_little, optimal_trials
 
 _SAME_PEAK = 1.2
+_MEMORY = "memory: peak above the same process with the runtime ready but no model"
 _DSLITE = "dslite"
 """The runner, where conditions name none."""
 _BUSY = 0.5
@@ -30,6 +26,11 @@ _BUSY = 0.5
 def of_report(report: BenchReport) -> list[str]:
     """Say what the figures of a report stand for, and how they are made; a sentence each."""
     return of_experiment(report) if is_experiment(report) else of_bench(report)
+
+
+def _threads(runs: Sequence[Run]) -> str:
+    counts = sorted({run.plan.threads for run in runs})
+    return f"{'/'.join(map(str, counts))} thread{'s' if counts != [1] else ''}"
 
 
 def _this_machine(report: BenchReport) -> str:
@@ -93,18 +94,13 @@ def _processes(runs: Sequence[Run]) -> str:
 
 def _n_timed(runs: Sequence[Run]) -> str:
     """Say how many runs were timed, after a comma; nothing where nobody tells."""
-    found = [m for run in runs if (m := find(run.measurements, "latency"))]
-    counts = sorted({round(m.statistics.get("n", 0)) for m in found} - {0})
+    latencies = (find(run.measurements, "latency") for run in runs)
+    counts = sorted({round(m.statistics.get("n", 0)) for m in latencies if m} - {0})
     if not counts:
         return ""
-    span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    span = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     warm = " after warm-up" if all(run.plan.warmup_runs or run.plan.warmup_s for run in runs) else ""
     return f", {span} timed run{'s' if counts != [1] else ''}{warm}"
-
-
-def _runner(run: Run) -> str:
-    """Name the program that measured."""
-    return str(run.conditions.get("runner", _DSLITE))
 
 
 def _conditions(run: Run) -> str:
@@ -113,9 +109,9 @@ def _conditions(run: Run) -> str:
     assert device  # noqa: S101 - what was measured has one
     cores = conditions.get("cores", ())
     pinned = f" on core{'s' if len(cores) > 1 else ''} {','.join(map(str, cores))}" if cores else ""
-    threads = f"{run.plan.threads} thread{'s' if run.plan.threads != 1 else ''}{pinned}"
+    threads = _threads([run]) + pinned
     kept = ["performance held at what it can sustain"] if conditions.get("fixed_performance") else []
-    by = [f"by {_runner(run)}"] if _runner(run) != _DSLITE else []
+    by = [f"by {runner}"] if (runner := conditions.get("runner", _DSLITE)) != _DSLITE else []
     facts = [device.model, device.soc, device.os, device.abi, threads, *kept, *by]
     return f"{run.target.partition(':')[0]} {device.id}: {', '.join(filter(None, facts))}"
 
@@ -125,26 +121,20 @@ def of_bench(report: BenchReport) -> list[str]:
     figures = [found for run in report.runs if (found := paper.figures_for(run))]
     measured = [run for run in report.runs if find(run.measurements, "latency")]
     here = [run for run in measured if run.device is None or run.device.id == HOST]
-    lines = []
-    for group in filter(None, ([r for r in here if not _is_of_turns(r)], [r for r in here if _is_of_turns(r)])):
-        threads = sorted({run.plan.threads for run in group})
-        lines.append(
-            f"{_this_machine(report)}; "
-            f"{'/'.join(map(str, threads))} thread{'s' if threads != [1] else ''}"
-            f"{f' (the paper: {DEFAULT_THREADS})' if figures else ''}, batch 1, {_processes(group)}{_n_timed(group)}"
-        )
+    beside = f" (the paper: {DEFAULT_THREADS})" if figures else ""
+    groups = filter(None, ([r for r in here if not _is_of_turns(r)], [r for r in here if _is_of_turns(r)]))
+    lines = [
+        f"{_this_machine(report)}; {_threads(group)}{beside}, batch 1, {_processes(group)}{_n_timed(group)}"
+        for group in groups
+    ]
     lines += _elsewhere([run for run in measured if run.device is not None and run.device.id != HOST])
     if measured:
         fed = [str(run.conditions.get("input", run.plan.input)) for run in measured]  # a target may have its own
         inputs = dict.fromkeys(text.removeprefix("pictures of ") for text in fed)
         lines.append(f"input: {'; '.join(inputs)}")
-    counters = {_runner(run): None for run in report.runs if find(run.measurements, "memory_delta")}
-    for counter in counters:
-        how = (
-            "memory: peak above the same process with the runtime ready but no model"
-            if counter == _DSLITE
-            else f"memory by {counter}: its own count, with the runtime in it"
-        )
+    counted = [run for run in report.runs if find(run.measurements, "memory_delta")]
+    for counter in dict.fromkeys(str(run.conditions.get("runner", _DSLITE)) for run in counted):
+        how = _MEMORY if counter == _DSLITE else f"memory by {counter}: its own count, with the runtime in it"
         lines.append(f"{how}; process: peak of the whole process. MB = 10^6 bytes")
     if any(find(run.measurements, "macs") for run in report.runs):
         lines.append("MACs: multiply-accumulates of convolutions and matrix products; 1 MAC = 2 FLOPs")
@@ -202,8 +192,10 @@ def _is_of_timing(flag: Flag) -> bool:
 def of_experiment(report: BenchReport) -> list[str]:
     """Say how the figures are made; a sentence each."""
     found = []
-    of_target = " of the same target" if len({run.target for run in report.runs}) > 1 else ""
-    uar, difference = (_first(report.runs, metric) for metric in ("uar", "uar_difference"))
+    uar, difference = (
+        next((m for run in report.runs if (m := find(run.measurements, metric))), None)
+        for metric in ("uar", "uar_difference")
+    )
     if uar:
         found.append(f"UAR: {uar.method}; chance {uar.statistics.get('chance', 0):.3f}")
     if difference:
@@ -224,14 +216,9 @@ def of_experiment(report: BenchReport) -> list[str]:
         )
     measured = [run for run in report.runs if find(run.measurements, "latency")]
     if measured:
-        threads = sorted({run.plan.threads for run in measured})
-        found.append(
-            f"latency: {'; '.join(_machines(report, measured))}; {'/'.join(map(str, threads))} "
-            f"thread{'s' if threads != [1] else ''}, batch 1, in fresh processes, front end included"
-        )
-        found.append(_about_speed(measured))
-        found += _busy(report)
-        found.append("memory: peak above the same process with the runtime ready but no model; MB = 10^6 bytes")
+        where = f"{'; '.join(_machines(report, measured))}; {_threads(measured)}"
+        found.append(f"latency: {where}, batch 1, in fresh processes, front end included")
+        found += [_about_speed(measured), *_busy(report), f"{_MEMORY}; MB = 10^6 bytes"]
     calibrated = sorted({n for run in report.runs if (n := run.artifact.n_calibration) is not None})
     if calibrated:
         found.append(
@@ -247,16 +234,12 @@ def of_experiment(report: BenchReport) -> list[str]:
         found.append(
             "params: of the Keras model; compressors fold batch normalisation, where there is any, into kernels"
         )
-    found += _about_marks(report, of_target)
-    return found
+    return found + _about_marks(report)
 
 
-def _first(runs: Sequence[Run], metric: str) -> Measurement | None:
-    return next((m for run in runs if (m := find(run.measurements, metric))), None)
-
-
-def _about_marks(report: BenchReport, of_target: str) -> list[str]:
+def _about_marks(report: BenchReport) -> list[str]:
     """Say which rows are marked, or why none is though speeds are known."""
+    of_target = " of the same target" if len({run.target for run in report.runs}) > 1 else ""
     if optimal_trials(report.runs):
         told = (
             f"* Pareto-optimal: no other row{of_target} is as good in UAR, speed-up and size, and better in one "
@@ -283,9 +266,8 @@ def _about_speed(measured: Sequence[Run]) -> str:
     timed = [speed for run in measured if (speed := find(run.measurements, "speed_up"))]
     methods = dict.fromkeys(speed.method for speed in timed if not is_of_reference(speed))
     methods = methods or dict.fromkeys(speed.method for speed in timed)  # of the one that others would be compared with
-    dash = ""
-    if len(timed) < len(measured):
-        dash = f"; {DASH}: not timed by turns with these, and p50 is of when it was measured first"
+    few = f"; {DASH}: not timed by turns with these, and p50 is of when it was measured first"
+    dash = few if len(timed) < len(measured) else ""
     return (
         f"speed-up: {'; '.join(methods)}{dash}; p50 and p90 are of a file's own turns, and have the "
         "machine's pace of these in them: rows are compared by their speed-up"
@@ -306,7 +288,7 @@ def _machines(report: BenchReport, runs: Sequence[Run]) -> list[str]:
     for run in runs:
         device = run.device
         of_target[run.target] = f"{device.model}, {device.cpus} cores, {device.os}" if device else _this_machine(report)
-    machines = dict.fromkeys(of_target.values())
+    machines = list(dict.fromkeys(of_target.values()))
     if len(machines) == 1:
-        return list(machines)
+        return machines
     return [f"{', '.join(t for t in of_target if of_target[t] == machine)} on {machine}" for machine in machines]

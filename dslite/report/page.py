@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from typing import Any
@@ -36,7 +37,7 @@ def html(view: View) -> str:
         script=_asset("page.js"),
         summary=_summary(view),
         cards=_cards(view),
-        headings=[(_key(shown), *_heading(shown), shown.meaning) for shown in columns],
+        headings=[(_key(shown), *shown.title().partition("\n")[::2], shown.meaning) for shown in columns],
         rows=_rows(view, columns),
         lines=_lines(view),
         groups=groups,
@@ -90,11 +91,6 @@ def _key(shown: Shown) -> str:
     return re.sub(r"[^a-z0-9]+", "-", shown.name.lower().replace("±", "interval")).strip("-")
 
 
-def _heading(shown: Shown) -> tuple[str, str]:
-    name, _, unit = shown.title().partition("\n")
-    return name, unit
-
-
 def _rows(view: View, columns: Sequence[Shown]) -> Iterator[dict[str, Any]]:
     for i, (name, run, of) in enumerate(zip(view.names, view.runs, view.figures, strict=True)):
         theirs = view.of_paper[i] if view.with_paper else None
@@ -136,27 +132,25 @@ def _groups(view: View) -> tuple[list[tuple[str, list[tuple[str, str]]]], str]:
     Returns:
         Of each group its title, and its plots, each with what is told under it; and what is told above all of them.
     """
-    among: dict[tuple[str, ...], list[int]] = {}
+    among: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for i, run in enumerate(view.runs):
         if not run.error:
-            among.setdefault(what_it_does(run), []).append(i)
+            among[what_it_does(run)].append(i)
     models = {run.device.model for run in view.runs if run.device and not run.error}
     drawn = [(group, found) for group, rows in among.items() if (found := _plots(view, rows))]
     shown = drawn[:_MOST_GROUPS]
     text = "".join(svg for _, figures in shown for svg, _ in figures)
-    has_score = any(_SCORE in of for of in view.figures)
+    judged = "." if any(_SCORE in of for of in view.figures) else "; accuracy is not in it."
     told = (
-        (re.search('class="[^"]*best', text), "Orange: no other row is better in both"),
-        (re.search('class="[^"]*best', text), "." if has_score else "; accuracy is not in it."),
+        ('class="best' in text, f"Orange: no other row is better in both{judged}"),
         ('class="front"' in text, " Dashed: the line through these."),
         ('hollow"' in text, " Rings: not valid, so not judged by latency."),
         ('class="reach"' in text, " Upright lines: 95 % intervals of the UAR."),
         (True, " Axes that span much are logarithmic."),
         (drawn[_MOST_GROUPS:], f" Of {len(drawn)} targets and parts, the first {_MOST_GROUPS} are drawn."),
     )
-    titles = [_title(group, models) if len(among) > 1 else "" for group, _ in shown]
-    figures = [each for _, each in shown]
-    return list(zip(titles, figures, strict=True)), "".join(words for is_so, words in told if is_so).strip()
+    titled = [(_title(group, models) if len(among) > 1 else "", figures) for group, figures in shown]
+    return titled, "".join(words for is_so, words in told if is_so).strip()
 
 
 def _title(group: Sequence[str], models: set[str]) -> str:
@@ -181,15 +175,14 @@ def _scatter(view: View, rows: Sequence[int], across: Metric, up: Metric) -> tup
     axes = [exactly([known[i][axis] for i in judged], metric.better) for axis, metric in enumerate((across, up))]
     best = {judged[at] for at in front(axes)} if judged else set()
     shown = sorted(known, key=lambda i: i not in best)[:MOST_POINTS][::-1]
-    reach = tuple(_interval(view.figures[i][up.name].statistics) for i in shown) if up.name == _SCORE else ()
-    positions = {i: at for at, i in enumerate(shown)}
+    reach = [_interval(view.figures[i][up.name].statistics) for i in shown] if up.name == _SCORE else []
     drawn = plots.scatter(
         " ".join([*what_it_does(view.runs[rows[0]]), across.name]),
         plots.axis(across, [known[i][0] for i in shown]),
         plots.axis(up, [known[i][1] for i in shown], reach),
         [view.names[i] for i in shown],
-        frozenset(positions[i] for i in shown if i in best),
-        frozenset(positions[i] for i in shown if view.reasons[i]),
+        {at for at, i in enumerate(shown) if i in best},
+        {at for at, i in enumerate(shown) if view.reasons[i]},
     )
     left_out = len(known) - len(shown)
     return drawn, f"Of {len(known)} points, {len(shown)} are drawn; the line is of all." if left_out else ""

@@ -44,20 +44,8 @@ TABLE_5 = (
         "host-litert",
         PaperFigures(7.1e-3, None, None, 4.5e6, 150.0e3),
     ),
-    Row(
-        "TensorFlow model",
-        "cnn",
-        "hdf5",
-        "host-tensorflow",
-        PaperFigures(240.0e-3, 3.1e9, 7.6e6, 116.5e6, 82.1e6),
-    ),
-    Row(
-        "TFLite model",
-        "cnn",
-        "tflite-float32",
-        "host-litert",
-        PaperFigures(89.7e-3, None, 7.6e6, 185.4e6, 30.0e6),
-    ),
+    Row("TensorFlow model", "cnn", "hdf5", "host-tensorflow", PaperFigures(240.0e-3, 3.1e9, 7.6e6, 116.5e6, 82.1e6)),
+    Row("TFLite model", "cnn", "tflite-float32", "host-litert", PaperFigures(89.7e-3, None, 7.6e6, 185.4e6, 30.0e6)),
     Row("TFLite, end to end", "whole", "tflite-float32", "host-litert", None),
 )
 """The last row is what an app ships: preprocessing and model in one file. The paper does not measure it."""
@@ -65,11 +53,7 @@ TABLE_5 = (
 TABLE_5_PHONE = (
     Row("Preprocessing, phone", "frontend", "tflite-float32", "android", None),
     Row(
-        "TFLite model, phone",
-        "cnn",
-        "tflite-float32",
-        "android",
-        PaperFigures(242.0e-3, None, 7.6e6, 292.8e6, 30.0e6),
+        "TFLite model, phone", "cnn", "tflite-float32", "android", PaperFigures(242.0e-3, None, 7.6e6, 292.8e6, 30.0e6)
     ),
     Row("End to end, phone", "whole", "tflite-float32", "android", None),
 )

@@ -118,8 +118,10 @@ def told(judged: Sequence[Metric], runs: Sequence[Run]) -> str:
     """
     if not judged:
         return ""
-    lower = [_short(metric) for metric in judged if metric.better != "higher"]
-    higher = [_short(metric) for metric in judged if metric.better == "higher"]
+    lower, higher = (
+        [m.columns[0].title.partition("\n")[0] for m in judged if (m.better == "higher") == is_high]
+        for is_high in (False, True)
+    )
     good = " and ".join(f"as {word} in {', '.join(of)}" for word, of in (("low", lower), ("high", higher)) if of)
     left_out = "UAR" if any(m.metric == "uar" for run in runs for m in run.measurements) else "accuracy"
     spoiled = "; rows that are not valid are not judged" if any(map(broken, runs)) else ""
@@ -127,10 +129,6 @@ def told(judged: Sequence[Metric], runs: Sequence[Run]) -> str:
         f"* Pareto-optimal: no other row of this part and target is {good}, and {'better' if higher else 'lower'} in "
         f"one of them; {left_out} is not in it{spoiled}"
     )
-
-
-def _short(metric: Metric) -> str:
-    return metric.columns[0].title.partition("\n")[0]
 
 
 # -- rows of an experiment --------------------------------------------------------------------------------

@@ -59,6 +59,8 @@ _RADIUS = 4.5
 _WAYS = np.array([(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)])
 _DISTANCES = (8, 15, 24, 36, 50)
 """Pixels between a point and its name; from the second on, a thin line leads there."""
+_LABEL: Look = {"ha": "center", "va": "center", "fontsize": 11, "color": _INK, "gid": "class:label"}
+_LEADER = {"arrowstyle": "-", "color": _QUIET, "alpha": 0.6, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
 _BINS = 40
 _SMALL_WIDTH, _SMALL_HEIGHT = 300, 64
 
@@ -208,8 +210,15 @@ def scatter(
         front: positions of those that no other is better than.
         hollow: positions of those that are drawn as rings.
     """
-    of_page = {"svg.hashsalt": key, "svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans"]}
-    with settings(**of_page):
+    with settings(
+        **{
+            "svg.hashsalt": key,
+            "svg.fonttype": "none",
+            "font.sans-serif": ["DejaVu Sans"],
+            "axes.labelsize": 12,
+            "axes.labelcolor": _INK,
+        }
+    ):
         from matplotlib.figure import Figure
 
         figure = Figure((WIDTH / _PER_INCH, HEIGHT / _PER_INCH), dpi=_PER_INCH, frameon=False)
@@ -221,8 +230,6 @@ def scatter(
         drawn = draw_points(axes, x, y, looks, front, bar=bar, line=line)
         axes.grid(color=_LINE, linewidth=1, clip_on=False)
         axes.tick_params(left=False, bottom=False, labelsize=11, labelcolor=_QUIET)
-        for label in (axes.xaxis.label, axes.yaxis.label):
-            label.set(fontsize=12, color=_INK)
         axes.yaxis.set_label_coords((16 - _LEFT) / width, 0.5)
         _name(axes, x, y, names, front)
         text = io.StringIO()
@@ -292,20 +299,8 @@ def _name(axes: "Axes", x: Axis, y: Axis, names: Sequence[str], front: Collectio
             at = int(np.argmax(is_best if is_best.any() else is_free))
             taken = np.vstack([taken, boxes[at]])
             waiting.remove(i)
-            leader = {"arrowstyle": "-", "color": _QUIET, "alpha": 0.6, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
-            axes.annotate(
-                short[i],
-                places[i],
-                middles[at],
-                xycoords="figure pixels",
-                textcoords="figure pixels",
-                ha="center",
-                va="center",
-                fontsize=11,
-                color=_INK,
-                gid="class:label",
-                arrowprops=leader if at >= len(_WAYS) else None,
-            )
+            arrow = _LEADER if at >= len(_WAYS) else None
+            axes.annotate(short[i], places[i], middles[at], "figure pixels", "figure pixels", arrow, **_LABEL)
 
 
 def _overlap(boxes: _Floats, others: _Floats) -> npt.NDArray[np.bool_]:

@@ -1,11 +1,12 @@
 """What is shown of reports: rows, their names, columns and stars, and what is said of them. All renderers read this."""
 
+import itertools
 import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from dslite.codec import flattened
@@ -26,12 +27,7 @@ _MANY = ("turns", "clocks")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A column of a table, with the metric that it is of.
-
-    Attributes:
-        metric: whose figures stand in it.
-        column: what of these.
-    """
+    """A column of a table, with the metric whose figures stand in it."""
 
     metric: Metric
     column: Column
@@ -91,10 +87,7 @@ def columns_of(metrics: Sequence[Metric]) -> list[Shown]:
     return [Shown(each, column) for each in metrics for column in each.columns]
 
 
-SORTABLE = (
-    "name",
-    *(shown.name.lower() for shown in columns_of(METRICS) if "bench" in shown.column.tables),
-)
+SORTABLE = ("name", *(shown.name.lower() for shown in columns_of(METRICS) if "bench" in shown.column.tables))
 """What rows of a bench are ordered by; besides the metrics that targets bring."""
 
 
@@ -148,16 +141,14 @@ class View:
             table: a document has those with a figure; of others, some are there in any case.
             stays: names of columns that are there too, where a run has a figure.
         """
+        asked = (s for s in columns_of(self.metrics) if table in s.column.tables or s.name.lower() in stays)
         found = [
             shown
-            for shown in columns_of(self.metrics)
-            if (table in shown.column.tables or shown.name.lower() in stays)
-            and ((table != "document" and not shown.column.optional) or self._has(shown))
+            for shown in asked
+            if (table != "document" and not shown.column.optional)
+            or any(shown.value(of) is not None for of in self.figures)
         ]
         return found if table == "bench" else sorted(found, key=lambda shown: -shown.column.rank)
-
-    def _has(self, shown: Shown) -> bool:
-        return any(shown.value(of) is not None for of in self.figures)
 
     @cached_property
     def reasons(self) -> tuple[str, ...]:
@@ -189,21 +180,15 @@ class View:
 
     def flags(self) -> list[str]:
         """Give what a reader must know besides."""
-        found, runs_of_benches, names_of_benches = [], list[Run](), list[str]()
-        for report, called in self._parts():
+        found, runs_of_benches, names_of_benches, waiting = [], list[Run](), list[str](), iter(self.names)
+        for _, report in self.reports:
+            called = [*itertools.islice(waiting, len(report.runs))]
             if names.is_experiment(report):
                 found += notes.flags_of_trials(report.runs, called)
             else:
                 runs_of_benches += report.runs
                 names_of_benches += called
         return [*names.flag_messages(runs_of_benches, names_of_benches), *found]
-
-    def _parts(self) -> Iterator[tuple[BenchReport, tuple[str, ...]]]:
-        """Give each report with the names of its runs."""
-        begin = 0
-        for _, report in self.reports:
-            yield report, self.names[begin : begin + len(report.runs)]
-            begin += len(report.runs)
 
     def partial(self) -> tuple[str, ...]:
         """Say of the reports that are not whole what is missing."""
@@ -257,13 +242,11 @@ class View:
         Returns:
             Metrics with texts; where one has several, these begin with the rows that they are true of.
         """
-        shape_of: dict[str, str] = {}
+        shape_of = cache(lambda method: _DIGITS.sub("", method))
         texts: dict[str, dict[str, dict[str, dict[str, None]]]] = {}
         for name, run in zip(self.names, self.runs, strict=True):
             for m in run.measurements:
-                if m.method not in shape_of:
-                    shape_of[m.method] = _DIGITS.sub("", m.method)
-                rows = texts.setdefault(m.metric, {}).setdefault(shape_of[m.method], {})
+                rows = texts.setdefault(m.metric, {}).setdefault(shape_of(m.method), {})
                 rows.setdefault(m.method, {})[name] = None
         found = []
         for measured, shapes in texts.items():
@@ -285,28 +268,18 @@ def view(reports: Sequence[tuple[str, BenchReport]], title: str | None = None, *
         with_paper: whether the paper's figures are shown beside.
     """
     runs = tuple(run for _, report in reports for run in report.runs)
-    called = [name for _, report in reports for name in names.of_rows(report)]
+    called = [names.of_rows(report) for _, report in reports]
     if len(reports) > 1:
         short = [name.removesuffix(".json") for name, _ in reports]
         short = short if len(set(short)) == len(short) else [name for name, _ in reports]
-        of = [name for name, (_, report) in zip(short, reports, strict=True) for _ in report.runs]
-        called = [f"{name} ({report})" for name, report in zip(called, of, strict=True)]
+        called = [[f"{name} ({report})" for name in rows] for rows, report in zip(called, short, strict=True)]
     known = tuple(map(figures, runs))
     best, judged, star = _stars(reports, known)
     backbones = sorted({run.artifact.backbone for run in runs if run.artifact.backbone})
     made = f"dslite: {backbones[0] if len(backbones) == 1 else f'{len(runs)} cases measured'}"
-    return View(
-        title or made,
-        tuple(reports),
-        runs,
-        tuple(called),
-        known,
-        tuple(metrics_of(runs)),
-        frozenset(best),
-        frozenset(judged),
-        star,
-        with_paper,
-    )
+    title, row_names, metrics = title or made, tuple(itertools.chain(*called)), tuple(metrics_of(runs))
+    stars = (frozenset(best), frozenset(judged), star)
+    return View(title, tuple(reports), runs, row_names, known, metrics, *stars, with_paper)
 
 
 def _stars(reports: Sequence[tuple[str, BenchReport]], known: Sequence[Figures]) -> tuple[set[int], set[int], str]:
@@ -345,10 +318,9 @@ def ordered(runs: Sequence[Run], by: str, *, descending: bool = False) -> list[R
     shown = next((each for each in found if by in (each.name.lower(), each.metric.name)), None)
     if shown is None:
         raise SpecError(f"no column is named {by!r}: there are {', '.join(SORTABLE)}")
-    valued = [(number, i) for i, run in enumerate(runs) if (number := shown.value(figures(run))) is not None]
-    there = [i for _, i in sorted(valued, key=lambda pair: pair[0], reverse=descending)]
-    known = set(there)
-    return [runs[i] for i in (*there, *(i for i in range(len(runs)) if i not in known))]
+    numbered = [(shown.value(figures(run)), run) for run in runs]
+    there = sorted(((n, run) for n, run in numbered if n is not None), key=lambda pair: pair[0], reverse=descending)
+    return [run for _, run in (*there, *((n, run) for n, run in numbered if n is None))]
 
 
 def sortable(own: Sequence[Metric]) -> list[str]:
