@@ -33,16 +33,9 @@ def as_csv(view: View) -> str:
     pairs = view.turns()
     origins = [(name, report.created) for name, report in view.reports for _ in report.runs]
     for i, (name, run, of) in enumerate(zip(view.names, view.runs, view.figures, strict=True)):
-        artifact = run.artifact
-        facts: list[object] = [
-            name,
-            artifact.backbone,
-            chain(artifact.compressors),
-            artifact.exporter,
-            artifact.part,
-            run.target,
-        ]
-        facts += [run.device.model if run.device else None, run.plan.threads, artifact.path]
+        artifact, device = run.artifact, run.device.model if run.device else None
+        model = (artifact.backbone, chain(artifact.compressors), artifact.exporter, artifact.part)
+        facts = (name, *model, run.target, device, run.plan.threads, artifact.path)
         last = [
             "" if i not in view.judged else "yes" if i in view.best else "no",
             "false" if run.error or broken(run) else "true",

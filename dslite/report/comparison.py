@@ -147,22 +147,20 @@ def compare(
         ReportError: where they have no case in common.
     """
     matched, only_before, only_after = _matched(before.runs, after.runs)
+    called = of_rows(replace(before, runs=tuple(one for one, _ in matched)))
     if not matched and len(before.runs) == len(after.runs) == 1:
-        ((one,), (other,)) = before.runs, after.runs
-        name = f"{Path(one.artifact.path).name} and {Path(other.artifact.path).name}"
-        pairs, only_before, only_after = [_pair(name, one, other, run_to_run)], [], []
-    elif not matched:
+        matched, only_before, only_after = [(before.runs[0], after.runs[0])], [], []
+        called = [" and ".join(map(_name, matched[0]))]
+    if not matched:
         raise ReportError(
             f"{names[0]} and {names[1]} have no case in common: one has {_some(before.runs)}, the other "
             f"{_some(after.runs)}"
         )
-    else:
-        called = of_rows(replace(before, runs=tuple(one for one, _ in matched)))
-        pairs = [_pair(name, *both, run_to_run) for name, both in zip(called, matched, strict=True)]
+    pairs = tuple(_pair(name, *both, run_to_run) for name, both in zip(called, matched, strict=True))
     return Comparison(
         *names,
         environment=tuple(_differences(before, after, pairs)),
-        pairs=tuple(pairs),
+        pairs=pairs,
         only_before=tuple((_short(run), run) for run in only_before),
         only_after=tuple((_short(run), run) for run in only_after),
         partial=partial_ones(list(zip(names, (before, after), strict=True))),
@@ -346,8 +344,7 @@ def _change(name: str, before: object, after: object) -> str:
 
 def _told(value: object) -> str:
     if isinstance(value, list | tuple):  # of files, their names
-        each = [str(item.get("file", item)) if isinstance(item, dict) else str(item) for item in value]
-        return ", ".join(each) or "none"
+        value = ", ".join(str(item.get("file", item) if isinstance(item, dict) else item) for item in value) or None
     return "none" if value is None else str(value)
 
 
@@ -462,10 +459,7 @@ def _score_difference(base: Run, found: Difference | None) -> list[Measurement]:
 
 
 def _speed_up(run: Run, base: Run | None) -> list[Measurement]:
-    """Give the median ratio, with the least and the greatest.
-
-    These are no confidence interval: turns are neighbours in time, and what else the machine does lasts for several.
-    """
+    """Give the median ratio, the least and the greatest: no confidence interval, as turns are neighbours in time."""
     ratios = _speeds(run)
     if not base or not ratios:
         return []

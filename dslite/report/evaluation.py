@@ -224,11 +224,9 @@ def _draw(axes: "Axes", found: Classification, names: Sequence[str], cell_in: fl
     bar.set_label("share of the true class", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     size = min(10.0, max(2.0, cell_in * 72 * 0.55))
-    axes.set_xticks(range(k))
-    axes.set_yticks(range(k))
     upright = max(map(len, names)) * size * 0.6 > cell_in * 72
-    axes.set_xticklabels(names, fontsize=size, rotation=90 if upright else 0)
-    axes.set_yticklabels(names, fontsize=size)
+    axes.set_xticks(range(k), names, fontsize=size, rotation=90 if upright else 0)
+    axes.set_yticks(range(k), names, fontsize=size)
     axes.set_xlabel("taken for", fontsize=10)
     axes.set_ylabel("true class", fontsize=10)
     axes.set_xticks(np.arange(k + 1) - 0.5, minor=True)

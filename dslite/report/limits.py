@@ -158,13 +158,11 @@ def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison], run_to_run
         raise SpecError("--fail-if: every case failed, before and after: there is nothing to judge")
     for limit in limits:
         _check_is_there(limit, [pair for _, pair in whole])
-        outcomes = [_judge(limit, pair, run_to_run) for _, pair in whole]
-        told = [
-            (outcome, Excess(name, limit.text, why)) for (name, _), (outcome, why) in zip(whole, outcomes, strict=True)
-        ]
-        found.beyond += [excess for outcome, excess in told if outcome == "beyond"]
-        found.not_judged += [excess for outcome, excess in told if outcome in ("not shown", "not judged")]
-        counts = Counter(outcome for outcome, _ in told)
+        told = [(*_judge(limit, pair, run_to_run), name) for name, pair in whole]
+        found.beyond += [Excess(name, limit.text, why) for outcome, why, name in told if outcome == "beyond"]
+        doubtful = [each for each in told if each[0] in ("not shown", "not judged")]
+        found.not_judged += [Excess(name, limit.text, why) for _, why, name in doubtful]
+        counts = Counter(outcome for outcome, _, _ in told)
         found.judged[limit.text] = counts["beyond"] + counts["kept"] + counts["not shown"]
         if counts["not judged"] and not found.judged[limit.text]:
             found.blind.append(limit.text)

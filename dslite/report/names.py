@@ -99,13 +99,9 @@ def _owner(run: Run) -> str:
 
 
 def flag_messages(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
-    """Give what a reader must know of the runs, each once, with the rows that it is true of where these are not all.
+    """Give what a reader must know of runs, each once, with the names of its rows where these are not all.
 
     Why a run is not valid is no such: see `not_valid`.
-
-    Args:
-        runs: in the order of their rows.
-        names: of these rows, such as `titles` gives.
     """
     rows: dict[str, dict[str, None]] = {}
     for name, run in zip(names, runs, strict=True):
@@ -116,7 +112,7 @@ def flag_messages(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
 
 
 def not_valid(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
-    """Say of each row that is not valid why, rows with the same reasons together; arguments as of `flag_messages`."""
+    """Say of each row that is not valid why, rows with the same reasons together."""
     rows: dict[str, list[str]] = {}
     for name, run in zip(names, runs, strict=True):
         if found := [_without_names(run, message) for message in broken(run)]:

@@ -143,8 +143,8 @@ def draw_points(
     for key, points in alike.items():
         look = dict(key)
         across, up = [x.values[i] for i in points], [y.values[i] for i in points]
-        for draw, at, axis in ((axes.vlines, across, y), (axes.hlines, up, x)):
-            ends = [(place, *reach) for place, i in zip(at, points, strict=True) if (reach := _reach(axis, i))]
+        for draw, at, along in ((axes.vlines, across, y), (axes.hlines, up, x)):
+            ends = [(place, *reach) for place, i in zip(at, points, strict=True) if (reach := _reach(along, i))]
             if ends:
                 draw(*zip(*ends, strict=True), color=look["color"], zorder=1, clip_on=False, **bar)
         axes.plot(across, up, linestyle="", zorder=3, clip_on=False, **look)
@@ -154,16 +154,16 @@ def draw_points(
     return [i for points in alike.values() for i in points]
 
 
-def _reach(axis: Axis, i: int) -> Sequence[float] | None:
+def _reach(along: Axis, i: int) -> Sequence[float] | None:
     """Give the ends of a point's interval; None where there is none, or it is one point."""
-    reach = axis.reach[i] if axis.reach else None
+    reach = along.reach[i] if along.reach else None
     return reach if reach and reach[0] < reach[1] else None
 
 
 def _corners(x: Axis, y: Axis, front: Collection[int]) -> _Floats:
     """Give the corners of the front's line (n, 2): between two points nothing better is known than the left one."""
     points = sorted(front, key=lambda i: (x.values[i], i))
-    across, up = ([axis.values[i] for i in points] for axis in (x, y))
+    across, up = ([along.values[i] for i in points] for along in (x, y))
     return np.stack([np.repeat(across, 2)[1:], np.repeat(up, 2)[:-1]], axis=1)
 
 
@@ -191,7 +191,8 @@ def _scale(axes: "Axes", side: Literal["x", "y"], shown: Axis) -> None:
 def _short(text: str) -> str:
     """Write a tick without noughts behind the point: it is a round number."""
     number, blank, unit = text.partition(" ")
-    return (number.rstrip("0").rstrip(".") if "." in number else number) + blank + unit
+    is_decimal = "." in number and "e" not in number
+    return (number.rstrip("0").rstrip(".") if is_decimal else number) + blank + unit
 
 
 # -- on a page --------------------------------------------------------------------------------------------
