@@ -88,13 +88,18 @@ def read(path: Path) -> BenchReport:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Put the collector of garbage off: records have no circles, and it looks at millions of them again and again."""
+    """Put the collector of garbage off: records have no circles, and it looks at millions of them again and again.
+
+    What was made meanwhile goes to its oldest generation, or the steps that follow would pay for three looks at all.
+    """
     is_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if is_on:
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 
