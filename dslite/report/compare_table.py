@@ -101,19 +101,14 @@ def to_json(comparison: Comparison, run_to_run: float) -> dict[str, Any]:
 
 def _case(pair: Pair) -> dict[str, Any]:
     ratio, runs = pair.ratio, dict(pair.sides)
+    low, high = (ratio.low, ratio.high) if ratio and math.isfinite(ratio.high) else (None, None)
     names = dict.fromkeys(m.metric for run in runs.values() for m in reversed(run.measurements))
     return {
         "case": pair.name,
         "against": pair.against or None,
         "verdict": pair.verdict,
         "sha256": {side: run.artifact.sha256 for side, run in runs.items()},
-        "ratio": ratio
-        and {
-            "value": ratio.value,
-            "low": ratio.low if math.isfinite(ratio.high) else None,
-            "high": ratio.high if math.isfinite(ratio.high) else None,
-            "rounds": ratio.n_rounds,
-        },
+        "ratio": ratio and {"value": ratio.value, "low": low, "high": high, "rounds": ratio.n_rounds},
         "figures": {name: {side: value(run, name) for side, run in runs.items()} for name in names},
         "not_valid": {side: broken(run) for side, run in runs.items()},
         "error": {side: run.error for side, run in runs.items()},
@@ -123,9 +118,8 @@ def _case(pair: Pair) -> dict[str, Any]:
 def _interval(ratio: Ratio | None) -> str:
     if ratio is None:
         return DASH
-    if not math.isfinite(ratio.high):
-        return f"{ratio.value:.3f}"
-    return f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
+    within = f" ({ratio.low:.3f} to {ratio.high:.3f})" if math.isfinite(ratio.high) else ""
+    return f"{ratio.value:.3f}{within}"
 
 
 def _change(pair: Pair, metric: Metric) -> str:

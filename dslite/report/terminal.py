@@ -137,7 +137,7 @@ def report_table(report: BenchReport, width: int, sort: str | None = None) -> Gr
     chosen, bare, taken, left_out = _fitting(found, width, sort or "", of_experiment=of_experiment)
     are_bare = [(shown, shown in bare) for shown in chosen]
     cells = [[shown.cell(of, bare=is_bare) for shown, is_bare in are_bare] for of in found.figures]
-    headings = [*(shown.title(bare=is_bare) for shown, is_bare in are_bare)]
+    headings = [shown.title(bare=is_bare) for shown, is_bare in are_bare]
     marks = _marks(found)
     name_width = width - 2 * _EDGE - taken - (2 if marks else 0)
     shorten = folded if of_experiment else _cut
