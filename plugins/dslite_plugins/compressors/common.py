@@ -8,11 +8,7 @@ from dslite.records import Options
 
 
 def check_between(options: Options, name: str, low: float, high: float, why: str) -> float:
-    """Give a number option that must lie between two bounds, which it must not reach.
-
-    Raises:
-        SpecError: where it does not.
-    """
+    """Give a number option; raise `SpecError` where it is not between two bounds."""
     value = float(options[name])
     if not low < value < high:
         raise SpecError(f"{name}: expected above {low:g} and below {high:g}, got {value:g}: {why}")
@@ -20,11 +16,7 @@ def check_between(options: Options, name: str, low: float, high: float, why: str
 
 
 def check_epochs(options: Options) -> int:
-    """Give the number of epochs.
-
-    Raises:
-        SpecError: where it is below 1.
-    """
+    """Give the number of epochs; raise `SpecError` where it is below 1."""
     epochs = int(options["epochs"])
     if epochs < 1:
         raise SpecError(f"epochs: expected 1 or more, got {epochs}")
@@ -32,11 +24,7 @@ def check_epochs(options: Options) -> int:
 
 
 def check_rate(options: Options) -> float:
-    """Give the learning rate, as a share of that of the run's second phase.
-
-    Raises:
-        SpecError: where it is not above 0, or above 10.
-    """
+    """Give the learning rate, a share of that of the run's second phase; raise `SpecError` where it is out of range."""
     rate = float(options["rate"])
     if not 0 < rate <= 10:  # noqa: PLR2004 - beyond that there is a mistake
         raise SpecError(f"rate: expected above 0 to 10, got {rate:g}: it is a share of the run's learning rate")
@@ -58,11 +46,17 @@ def wrapped(cnn: Any, wrap: Callable[[Any], Wrap | None]) -> Any:
         A new model with the same weights.
     """
     from dslite.model.keras import keras
-    from dslite.model.surgery import backbone_of, rebuilt, with_backbone
+    from dslite.model.surgery import backbone_of, copied, rebuilt, with_backbone
 
     def wrappers(layers: Iterable[Any]) -> dict[str, Any]:
-        chosen = [(x, how) for x in layers if not isinstance(x, keras.layers.InputLayer) and (how := wrap(x))]
-        return {layer.name: how(_twin(layer)) for layer, how in chosen}
+        found: dict[str, Any] = {}
+        for layer in layers:
+            if not isinstance(layer, keras.layers.InputLayer) and (how := wrap(layer)):
+                new = copied(layer)
+                new.build(layer.input_shape)
+                new.set_weights(layer.get_weights())
+                found[layer.name] = how(new)
+        return found
 
     backbone = backbone_of(cnn)
     new = rebuilt(backbone, wrappers(backbone.layers))
@@ -74,15 +68,6 @@ def is_kernel_layer(layer: Any) -> bool:
     from dslite.model.keras import keras
 
     return type(layer) in (keras.layers.Conv2D, keras.layers.Dense)
-
-
-def _twin(layer: Any) -> Any:
-    from dslite.model.surgery import copied
-
-    new = copied(layer)
-    new.build(layer.input_shape)
-    new.set_weights(layer.get_weights())
-    return new
 
 
 def wrappers_in(cnn: Any) -> list[Any]:
@@ -105,28 +90,22 @@ def with_weights_of(cnn: Any, trained: Any) -> Any:
     for new, old in ((backbone_of(cnn), backbone_of(trained)), (cnn, trained)):
         there = {(layer.layer if _is_wrapper(layer) else layer).name: layer for layer in old.layers}
         for layer in new.layers:
-            if layer.weights and layer is not backbone_of(cnn):
-                layer.set_weights(_weights(there[layer.name], layer))
+            if not layer.weights or layer is backbone_of(cnn):
+                continue
+            source = there[layer.name]
+            if _is_wrapper(source):
+                layer.set_weights([np.asarray(getattr(source.layer, _attribute(weight))) for weight in layer.weights])
+            else:
+                layer.set_weights(source.get_weights())
     return cnn
-
-
-def _weights(trained: Any, layer: Any) -> list[Any]:
-    """Give what a layer is to have: the weights of the trained one or, of that in a wrapper, its attributes."""
-    import numpy as np
-
-    if not _is_wrapper(trained):
-        return list(trained.get_weights())
-    return [np.asarray(getattr(trained.layer, _attribute(weight))) for weight in layer.weights]
 
 
 def _is_wrapper(layer: Any) -> bool:
     """Tell TFMOT's wrappers from those that a backbone may have of its own."""
     from dslite.model.keras import keras
 
-    return isinstance(layer, keras.layers.Wrapper) and type(layer).__module__.startswith(_TFMOT)
-
-
-_TFMOT = "tensorflow_model_optimization."
+    is_tfmots = type(layer).__module__.startswith("tensorflow_model_optimization.")
+    return is_tfmots and isinstance(layer, keras.layers.Wrapper)
 
 
 def _attribute(weight: Any) -> str:

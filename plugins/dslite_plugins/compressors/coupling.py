@@ -8,7 +8,7 @@ not understood here stay. Models are as `dslite.model.surgery.folded` gives them
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,14 +44,7 @@ _TINY = 1e-30
 _AT_ONCE = 8
 OUTPUT = ""
 """What the network's pooled output is called among the layers that read."""
-_MEETING = (
-    _layers.Add,
-    _layers.Average,
-    _layers.Maximum,
-    _layers.Minimum,
-    _layers.Multiply,
-    _layers.Subtract,
-)
+_MEETING = (_layers.Add, _layers.Average, _layers.Maximum, _layers.Minimum, _layers.Multiply, _layers.Subtract)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +80,11 @@ def coupling(network: Any) -> Coupling:
         if len(given) == 1:
             reads[layer.name] = given[0]
         made = _through(layer, given, joined)
-        if made is None:
-            for units in given:
-                kept.update(units.tolist())
         for tensor in tf.nest.flatten(layer.output):
             units = _new(int(tensor.shape[-1]), joined) if made is None else made
-            if made is None:
-                kept.update(units.tolist())
             known[id(tensor)] = makes[layer.name] = units
+            if made is None:
+                kept.update(*(each.tolist() for each in (*given, units)))
 
     def one(units: Units) -> Units:
         return np.array([joined[unit] for unit in units.tolist()], np.intp)
@@ -117,20 +107,19 @@ def _new(n: int, joined: Any) -> Units:
 
 def _through(layer: Any, given: Sequence[Units], joined: Any) -> Units | None:
     """Give the units a layer makes of those it is given; None where that is not understood."""
-    made: Units | None = None
     kind = type(layer)
     if _reads(layer):
-        made = _new(int(layer.output_shape[-1]), joined)
-    elif _carries(layer):
-        made = given[0]
-    elif kind is _layers.Concatenate and layer.axis in (-1, len(layer.output_shape) - 1):
-        made = np.concatenate(given)
-    elif kind in _MEETING and len({len(units) for units in given}) == 1:
+        return _new(int(layer.output_shape[-1]), joined)
+    if _carries(layer):
+        return given[0]
+    if kind is _layers.Concatenate and layer.axis in (-1, len(layer.output_shape) - 1):
+        return np.concatenate(given)
+    if kind in _MEETING and len({len(units) for units in given}) == 1:
         for units in given[1:]:
             for a, b in zip(given[0].tolist(), units.tolist(), strict=True):
                 joined.merge(a, b)
-        made = given[0]
-    return made
+        return given[0]
+    return None
 
 
 def _carries(layer: Any) -> bool:
@@ -311,45 +300,33 @@ def without(of: Coupling, network: Any, gone: set[int], seen: Mapping[str, Seen]
         if layer.name not in of.reads:  # the image, or where feature maps meet: nothing in it counts channels
             continue
         read, made = of.reads[layer.name], of.makes[layer.name]
-        n_in, n_out = (np.array([int(unit) not in gone for unit in units]) for units in (read, made))
+        stays_in, stays_out = (np.array([int(unit) not in gone for unit in units]) for units in (read, made))
         kind = type(layer)
-        if n_in.all() and n_out.all():
+        if stays_in.all() and stays_out.all():
             continue
-        if kind in _SLICED:
-            changes, slices = _SLICED[kind]
-            settings: dict[str, Any] = dict.fromkeys(changes, int(n_out.sum()))
+        if kind in _SIZE_SETTING:
+            setting = _SIZE_SETTING[kind]
+            settings: dict[str, Any] = {setting: int(stays_out.sum())} if setting else {}
             values = layer.get_weights()
-            if _reads(layer) and not n_in.all():
+            if _reads(layer) and not stays_in.all():
                 settings["use_bias"] = True
-                bias = values.pop() if layer.use_bias else np.zeros(len(n_out), np.float32)
-                values.append(bias + _constant(layer, np.where(n_in, 0.0, seen[layer.name].mean)).astype(np.float32))
+                bias = values.pop() if layer.use_bias else np.zeros(len(stays_out), np.float32)
+                constant = _constant(layer, np.where(stays_in, 0.0, seen[layer.name].mean))
+                values.append(bias + constant.astype(np.float32))
             replacements[layer.name] = copied(layer, **settings)
-            weights[layer.name] = [cut(w, n_in, n_out) for cut, w in zip(slices, values, strict=False)]
+            weights[layer.name] = [_cut(value, stays_in, stays_out, reads=_reads(layer)) for value in values]
         elif kind is _layers.Reshape:
-            replacements[layer.name] = copied(layer, target_shape=(1, 1, int(n_out.sum())))
+            replacements[layer.name] = copied(layer, target_shape=(1, 1, int(stays_out.sum())))
     return set_weights(rebuilt(network, replacements), weights)
 
 
-Mask = npt.NDArray[np.bool_]
-_Cut = Callable[[Any, Mask, Mask], Any]
+def _cut(weight: Any, stays_in: Any, stays_out: Any, *, reads: bool) -> Any:
+    """Give what stays of a kernel, or of a value a channel such as biases."""
+    if weight.ndim == 1:
+        return weight[stays_out]
+    kernel = weight[..., stays_in, :]  # of a depthwise convolution the channels it carries
+    return kernel[..., stays_out] if reads else kernel
 
 
-def _both(weight: Any, read: Mask, made: Mask) -> Any:
-    return weight[..., read, :][..., made]
-
-
-def _of_made(weight: Any, _read: Mask, made: Mask) -> Any:
-    return weight[made]
-
-
-def _of_carried(weight: Any, read: Mask, _made: Mask) -> Any:
-    return weight[..., read, :]
-
-
-_SLICED: dict[Any, tuple[tuple[str, ...], tuple[_Cut, ...]]] = {
-    _layers.Conv2D: (("filters",), (_both, _of_made)),
-    _layers.Dense: (("units",), (_both, _of_made)),
-    _layers.DepthwiseConv2D: ((), (_of_carried, _of_made)),
-    ChannelAffine: ((), (_of_made, _of_made)),
-}
-"""Of each kind of layer with weights: the settings that say how many channels it makes, and how weights are cut."""
+_SIZE_SETTING = {_layers.Conv2D: "filters", _layers.Dense: "units", _layers.DepthwiseConv2D: "", ChannelAffine: ""}
+"""Of each kind of layer with weights: the setting that says how many channels it makes, if it has one."""
