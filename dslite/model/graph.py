@@ -71,29 +71,28 @@ def count_macs(function: Any) -> int | None:
     return sum(_MACS[operation.type](operation) for operation in counted)
 
 
-def _shape(tensor: Any) -> list[int]:
-    return [int(d) for d in tensor.shape.as_list()]
+def _size(shape: Any) -> int:
+    return math.prod(shape.as_list())
 
 
 def _convolution(operation: Any) -> int:
     # filter (..., channels in / groups, channels out)
-    return math.prod(_shape(operation.outputs[0])) * math.prod(_shape(operation.inputs[1])[:-1])
+    return _size(operation.outputs[0].shape) * _size(operation.inputs[1].shape[:-1])
 
 
 def _depthwise(operation: Any) -> int:
     # filter (height, width, channels, multiplier); output channels = channels * multiplier
-    return math.prod(_shape(operation.outputs[0])) * math.prod(_shape(operation.inputs[1])[:2])
+    return _size(operation.outputs[0].shape) * _size(operation.inputs[1].shape[:2])
 
 
 def _transposed(operation: Any) -> int:
     # inputs: output shape, filter (height, width, channels out, channels in), x
-    return math.prod(_shape(operation.inputs[2])) * math.prod(_shape(operation.inputs[1])[:-1])
+    return _size(operation.inputs[2].shape) * _size(operation.inputs[1].shape[:-1])
 
 
 def _matrix_product(operation: Any) -> int:
     transposed = operation.get_attr("transpose_a" if operation.type == "MatMul" else "adj_x")
-    inner = _shape(operation.inputs[0])[-2 if transposed else -1]
-    return math.prod(_shape(operation.outputs[0])) * inner
+    return _size(operation.outputs[0].shape) * int(operation.inputs[0].shape[-2 if transposed else -1])
 
 
 _MACS: dict[str, Callable[[Any], int]] = {

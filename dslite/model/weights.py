@@ -66,14 +66,12 @@ def fetch(name: str, url: str, file_hash: str | None = None, timeout_s: float | 
     path, state = folder / name, f"not in {folder}"
     try:
         if path.is_file():
-            damage = _damage(path, file_hash)
-            if damage is None:
+            if not (damage := _damage(path, file_hash)):
                 return path
             state = f"damaged in {folder} ({damage})"
         folder.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as place:
-            _download(url, place, TIMEOUT_S if timeout_s is None else timeout_s)
-            _refuse_damage(place, file_hash)
+            _download(url, place, file_hash, TIMEOUT_S if timeout_s is None else timeout_s)
     except _FetchError as error:
         reason = f"not to be had from {url}: {error}; download it elsewhere and put it there"
     except (OSError, WriteError) as error:
@@ -87,7 +85,7 @@ class _FetchError(Exception):
     """Why a download failed."""
 
 
-def _download(url: str, place: Path, timeout_s: float) -> None:
+def _download(url: str, place: Path, file_hash: str | None, timeout_s: float) -> None:
     n_bytes, told = 0, time.monotonic()
     with place.open("wb") as file:
         for block, total in _blocks(url, timeout_s):
@@ -97,6 +95,8 @@ def _download(url: str, place: Path, timeout_s: float) -> None:
                 told = time.monotonic()
                 of = f" of {total / 1e6:.1f}" if total else ""
                 _listener.get()(f"downloading {place.name}, {n_bytes / 1e6:.1f}{of} MB")
+    if damage := _damage(place, file_hash):
+        raise _FetchError(f"what came is damaged ({damage})")
 
 
 def _blocks(url: str, timeout_s: float) -> Iterator[tuple[bytes, int]]:
@@ -121,11 +121,6 @@ def _blocks(url: str, timeout_s: float) -> Iterator[tuple[bytes, int]]:
         raise _FetchError(f"no answer for {timeout_s:g} s" if silent else _words(reason)) from None
     if n_bytes < total:
         raise _FetchError(f"the connection ended after {n_bytes} of {total} bytes")
-
-
-def _refuse_damage(place: Path, file_hash: str | None) -> None:
-    if damage := _damage(place, file_hash):
-        raise _FetchError(f"what came is damaged ({damage})")
 
 
 def _words(reason: object) -> str:
@@ -155,9 +150,9 @@ def _damage(path: Path, file_hash: str | None) -> str | None:
         except OSError as error:
             return f"no whole HDF5 file: {first_line(error)}"
         return None
-    kind = "SHA-256" if len(file_hash) == hashlib.sha256().digest_size * 2 else "MD5"
+    kind, algorithm = ("SHA-256", "sha256") if len(file_hash) == hashlib.sha256().digest_size * 2 else ("MD5", "md5")
     with path.open("rb") as file:
-        got = hashlib.file_digest(file, kind.replace("-", "").lower()).hexdigest()
+        got = hashlib.file_digest(file, algorithm).hexdigest()
     return None if got == file_hash.lower() else f"{kind}: expected {file_hash}, got {got}"
 
 

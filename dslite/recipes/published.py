@@ -7,10 +7,10 @@ program did with the file. What cannot be carried over, or is changed on the way
 
 import difflib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from dslite.codec import typed
 from dslite.errors import SpecError
@@ -98,7 +98,19 @@ def import_settings(settings: Path, classes: Path | None = None) -> Imported:
         SpecError: where a file is not of this kind, or a setting has a value that dslite refuses; the message names
             file and key.
     """
-    given = _Settings(str(settings), _json_object(settings))
+    given = _Settings(_json_object(settings))
+    try:
+        recipe = _recipe(given)
+    except SpecError as error:
+        raise SpecError(f"{settings}: {error}") from None
+    named = _classes(classes) if classes else ()
+    if classes:
+        _tell_of_classes(given, named, recipe.head)
+    return Imported(recipe, named, tuple(given.differences))
+
+
+def _recipe(given: "_Settings") -> TrainingRecipe:
+    """Make the recipe; the errors it raises name no file."""
     given.take_first_of_grid()
     frontend = _frontend(given)
     head = _head(given)
@@ -109,25 +121,16 @@ def import_settings(settings: Path, classes: Path | None = None) -> Imported:
     _data(given)
     given.tell_what_is_left()
     if not any(key in given.values for key in _REQUIRED):
-        raise SpecError(
-            f"{settings}: expected the settings of the published program (hp_config.json), got none of "
-            f"{', '.join(_REQUIRED)}"
-        )
-    named = _classes(classes) if classes else ()
-    if classes:
-        _tell_of_classes(given, named, head)
-    try:
-        _ = recipe.system.chunk_samples
-    except SpecError as error:
-        raise SpecError(f"{settings}: {error}") from None
-    return Imported(recipe, named, tuple(given.differences))
+        expected = "expected the settings of the published program (hp_config.json)"
+        raise SpecError(f"{expected}, got none of {', '.join(_REQUIRED)}")
+    _ = recipe.system.chunk_samples  # raises where a chunk is shorter than a window
+    return recipe
 
 
 class _Settings:
     """The settings of a file, each of which is taken once, and what has to be told of them."""
 
-    def __init__(self, where: str, values: Mapping[str, Any]) -> None:
-        self.where = where
+    def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = dict(values)
         self.taken: set[str] = set()
         self.differences: list[Difference] = []
@@ -138,7 +141,7 @@ class _Settings:
             if not isinstance(value, list):
                 continue  # the program wants lists, but what one value means is plain
             if not value:
-                raise SpecError(f"{self.where}: {key}: expected a list with a value in it, got an empty one")
+                raise SpecError(f"{key}: expected a list with a value in it, got an empty one")
             n_combinations *= len(value)
             if len(value) > 1:
                 self.note(key, value, f"the first is taken: {json.dumps(value[0])}")
@@ -154,9 +157,9 @@ class _Settings:
         value = self.values[key]
         if kind is int and isinstance(value, float) and value.is_integer():
             value = int(value)
-        value = typed(kind, value, f"{self.where}: {key}")
+        value = typed(kind, value, key)
         if isinstance(value, int | float) and not abs(value) <= _LARGEST:
-            raise SpecError(f"{self.where}: {key}: expected a number of no more than {_LARGEST:g}, got {value}")
+            raise SpecError(f"{key}: expected a number of no more than {_LARGEST:g}, got {value}")
         return cast(T, float(value)) if kind is float else cast(T, value)
 
     def tell(self, key: str, became: str) -> None:
@@ -167,12 +170,6 @@ class _Settings:
 
     def note(self, setting: str, value: Any, became: str) -> None:
         self.differences.append(Difference(setting, json.dumps(value, ensure_ascii=False), became))
-
-    def made(self, record_type: Callable[..., T], **fields: Any) -> T:
-        try:
-            return record_type(**fields)
-        except SpecError as error:
-            raise SpecError(f"{self.where}: {error}") from None
 
     def tell_what_is_left(self) -> None:
         for key in self.values:
@@ -213,7 +210,7 @@ def _chunk(given: _Settings) -> ChunkSpec:
         "short = pad: the program leaves files shorter than a chunk out; tail = drop: what is left behind a file's "
         "last whole chunk is not used, as there",
     )
-    return given.made(ChunkSpec, length_s=length_s, hop_s=hop_s, short="pad", tail="drop")
+    return ChunkSpec(length_s=length_s, hop_s=hop_s, short="pad", tail="drop")
 
 
 def _frontend(given: _Settings) -> FrontendSpec:
@@ -221,10 +218,8 @@ def _frontend(given: _Settings) -> FrontendSpec:
     rate_hz = given.take("sample_rate", int, paper.sample_rate_hz)
     window_s = given.take("stft_window_size", float, paper.window_s)
     hop_s = given.take("stft_hop_size", float, paper.hop_s)
-    for key, value_s, paper_s in (
-        ("stft_window_size", window_s, paper.window_s),
-        ("stft_hop_size", hop_s, paper.hop_s),
-    ):
+    carried = (("stft_window_size", window_s, paper.window_s), ("stft_hop_size", hop_s, paper.hop_s))
+    for key, value_s, paper_s in carried:
         if value_s != paper_s:
             given.tell(key, f"carried over; the paper has {paper_s:g} s")
     f_max_hz = given.take("upper_edge_hertz", float, rate_hz / 2)
@@ -234,8 +229,7 @@ def _frontend(given: _Settings) -> FrontendSpec:
         "nothing): not in the file, but so in the program",
     )
     _tell_of_other_pictures(given)
-    return given.made(
-        FrontendSpec,
+    return FrontendSpec(
         sample_rate_hz=rate_hz,
         window_s=window_s,
         hop_s=hop_s,
@@ -324,7 +318,7 @@ def _backbone(given: _Settings) -> tuple[str, str]:
         given.tell("model_name", "left out: dslite has the program's TransferBaseModel, backbone and small head")
     given.taken.add("weights")
     weights = given.values.get("weights", "imagenet")
-    return name, "none" if weights in ("", None) else typed(str, weights, f"{given.where}: weights")
+    return name, "none" if weights in ("", None) else typed(str, weights, "weights")
 
 
 def _head(given: _Settings) -> HeadSpec:
@@ -335,7 +329,7 @@ def _head(given: _Settings) -> HeadSpec:
     activation = given.take("activation", str, "arelu")
     if activation != "arelu":
         given.tell("activation", "arelu: dslite's head has no other")
-    output = "linear" if regression else "softmax"
+    output: Literal["softmax", "linear"] = "linear" if regression else "softmax"
     if given.take("output_activation", str, output) != output:
         given.tell("output_activation", f"{output}: what dslite has for {'numbers' if regression else 'classes'}")
     elif regression and "output_activation" not in given.values:
@@ -344,8 +338,7 @@ def _head(given: _Settings) -> HeadSpec:
     if regression or loss != _CROSS_ENTROPY:
         given.tell("loss", "left out: in dslite the loss goes with the task, cross-entropy for classes")
     default = HeadSpec()
-    return given.made(
-        HeadSpec,
+    return HeadSpec(
         n_hidden=given.take("num_units", int, default.n_hidden),
         dropout=given.take("dropout", float, default.dropout),
         output=output,
@@ -375,8 +368,7 @@ def _training(given: _Settings, backbone: str, weights: str) -> TrainSpec:
         "class_weights = balanced: the program repeats chunks of the smaller classes until all are equal; "
         "keep = last: it ends with the last epoch's weights",
     )
-    return given.made(
-        TrainSpec,
+    return TrainSpec(
         optimizer=_optimizer(given),
         learning_rate=rate,
         batch_size=given.take("batch_size", int, default.batch_size),
@@ -402,7 +394,7 @@ def _finetuning(given: _Settings, backbone: str, rate: float) -> tuple[int, floa
     default = TrainSpec()
     frozen = given.take("finetune_layer", float, 0.0)
     if not 0 <= frozen <= 1:
-        raise SpecError(f"{given.where}: finetune_layer: expected a share, 0 to 1, got {frozen:g}")
+        raise SpecError(f"finetune_layer: expected a share, 0 to 1, got {frozen:g}")
     n_layers = _N_LAYERS.get(backbone, default.finetune_layers)
     layers = n_layers - int(n_layers * frozen) if frozen else 0
     if "finetune_layer" in given.values:
@@ -443,8 +435,7 @@ def _augmentation(given: _Settings) -> AugmentSpec:
                 "da_prob_max",
                 f"probability_max = {high:g}: the program adds da_prob_min to it (the paper has 0.25 at most)",
             )
-    return given.made(
-        AugmentSpec,
+    return AugmentSpec(
         augmenters=tuple(name for name, wanted in zip(names, (cutmix, specaugment), strict=True) if wanted),
         a=given.take("sap_aug_a", float, default.a),
         s=given.take("sap_aug_s", float, default.s),
@@ -458,7 +449,7 @@ def _width_px(given: _Settings, key: str, paper_px: int) -> int:
     size_px = given.take("image_height", int, REFERENCE.frontend.size_px)
     width_px = round(given.take(key, float, paper_px / REFERENCE.frontend.size_px) * size_px)
     if not 1 <= width_px <= size_px:
-        raise SpecError(f"{given.where}: {key}: expected a share of the picture, above 0 to 1, got {given.values[key]}")
+        raise SpecError(f"{key}: expected a share of the picture, above 0 to 1, got {given.values[key]}")
     return width_px
 
 
@@ -476,7 +467,10 @@ def _cutmix(given: _Settings, *, told: bool) -> str:
 def _specaugment(given: _Settings, *, told: bool) -> str:
     keys = ("specaug_freq_min", "specaug_time_min")
     smallest = [given.take(key, float, 0.0) for key in keys]
-    n_bands, n_stretches = (_n_masks(given, f"specaug_{axis}_mask_num") for axis in ("freq", "time"))
+    n_bands, n_stretches = (given.take(key, int, 1) for key in ("specaug_freq_mask_num", "specaug_time_mask_num"))
+    for key, n_masks in (("specaug_freq_mask_num", n_bands), ("specaug_time_mask_num", n_stretches)):
+        if not 1 <= n_masks <= _MOST_MASKS:
+            raise SpecError(f"{key}: expected 1 to {_MOST_MASKS}, got {n_masks}")
     if not told:
         given.taken |= {"specaug_freq_max", "specaug_time_max"}
         return ""
@@ -493,13 +487,6 @@ def _specaugment(given: _Settings, *, told: bool) -> str:
     plain = {"size": _PAPER_SPECAUGMENT_PX, "time_masks": 1, "frequency_masks": 1}
     said = ",".join(f"{name}={value}" for name, value in options.items() if value != plain[name])
     return f"specaugment:{said}" if said else "specaugment"
-
-
-def _n_masks(given: _Settings, key: str) -> int:
-    n_masks = given.take(key, int, 1)
-    if not 1 <= n_masks <= _MOST_MASKS:
-        raise SpecError(f"{given.where}: {key}: expected 1 to {_MOST_MASKS}, got {n_masks}")
-    return n_masks
 
 
 # -- data and classes ---------------------------------------------------------------------------------
