@@ -203,16 +203,7 @@ def judged(
     file_index: npt.NDArray[np.int64],
     predictions: Path | None,
 ) -> Evaluation:
-    """Evaluate outputs of chunks, and write what was predicted of each file where a path is given.
-
-    Args:
-        split: name of what was evaluated.
-        examples: its files.
-        labels: of the classes; empty for a regression.
-        outputs: of the chunks, float32 ``(chunks, k)``.
-        file_index: position among the examples of each chunk's file.
-        predictions: path of a CSV file.
-    """
+    """Evaluate outputs as `evaluate` does; write what was predicted of each file where a path is given."""
     known = truth(examples, labels)
     evaluation = evaluate(split, labels, known, outputs, file_index)
     if predictions:

@@ -217,24 +217,18 @@ def _without_secret_part(rows: Sequence[Row], given: Given | None, notes: list[s
     """Leave out the test split of a challenge, whose labels are all secret."""
     if given is None:
         return list(rows), None
-    test = [row.label for row, split in zip(rows, given, strict=True) if split == "test"]
-    if not test or set(test) != {UNKNOWN_LABEL}:
+    if {row.label for row, split in zip(rows, given, strict=True) if split == "test"} != {UNKNOWN_LABEL}:
         return list(rows), given
+    kept = [i for i, split in enumerate(given) if split != "test"]
     notes.append(
-        f"test is left out: the labels of its {len(test)} files are secret ({UNKNOWN_LABEL!r}); "
+        f"test is left out: the labels of its {len(rows) - len(kept)} files are secret ({UNKNOWN_LABEL!r}); "
         "write the true ones into the table to be told figures on test"
     )
-    kept = [(row, split) for row, split in zip(rows, given, strict=True) if split != "test"]
-    return [row for row, _ in kept], [split for _, split in kept]
+    return [rows[i] for i in kept], [given[i] for i in kept]
 
 
 def _divided(
-    rows: Sequence[Row],
-    usable: Sequence[bool],
-    task: Task,
-    seed: int,
-    problems: list[Problem],
-    notes: list[str],
+    rows: Sequence[Row], usable: Sequence[bool], task: Task, seed: int, problems: list[Problem], notes: list[str]
 ) -> Given:
     """Divide the rows whose labels can be used; where that cannot be done, tell why and give none a split."""
     given: Given = [None] * len(rows)

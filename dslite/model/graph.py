@@ -9,14 +9,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 
 def trace(model: Any) -> Any:
-    """Trace a model in inference mode for a batch of one.
-
-    Args:
-        model: Keras model with one input and one output.
-
-    Returns:
-        A concrete function; its argument has the name of the model's input.
-    """
+    """Trace a Keras model in inference, batch 1: a concrete function whose argument has the name of its one input."""
     signature = [tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name=model.input_names[0])]
     return tf.function(lambda x: model(x, training=False), input_signature=signature).get_concrete_function()
 

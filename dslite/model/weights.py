@@ -47,14 +47,14 @@ def cache_folder() -> Path:
         raise DownloadError("no home folder to keep weights in: set KERAS_HOME to a folder") from None
 
 
-def fetch(name: str, url: str, file_hash: str | None = None, timeout_s: float | None = None) -> Path:
+def fetch(name: str, url: str, file_hash: str | None = None, timeout_s: float = TIMEOUT_S) -> Path:
     """Give a weight file from the cache, or download it into the cache, whole or not at all.
 
     Args:
         name: of the file in the cache.
         url: where it is downloaded from; the proxies of the environment are used.
         file_hash: MD5 (32 hexadecimal digits) or SHA-256 (64); without one, a file counts as whole where HDF5 opens it.
-        timeout_s: how long the server may stay silent; None: `TIMEOUT_S`.
+        timeout_s: how long the server may stay silent.
 
     Returns:
         Its path.
@@ -71,7 +71,7 @@ def fetch(name: str, url: str, file_hash: str | None = None, timeout_s: float | 
             state = f"damaged in {folder} ({damage})"
         folder.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as place:
-            _download(url, place, file_hash, TIMEOUT_S if timeout_s is None else timeout_s)
+            _download(url, place, file_hash, timeout_s)
     except _FetchError as error:
         reason = f"not to be had from {url}: {error}; download it elsewhere and put it there"
     except (OSError, WriteError) as error:
@@ -257,11 +257,7 @@ def _look_inside(path: Path) -> tuple[Shapes, bool, str]:
     import h5py
 
     if zipfile.is_zipfile(path):
-        with (
-            zipfile.ZipFile(path) as zipped,
-            zipped.open("model.weights.h5") as inner,
-            h5py.File(inner, "r") as file,
-        ):
+        with zipfile.ZipFile(path) as zipped, zipped.open("model.weights.h5") as inner, h5py.File(inner, "r") as file:
             return _shapes(file), False, _KERAS
     with h5py.File(path, "r") as file:
         group = file.get("model_weights", file)  # of a file from `save`

@@ -71,12 +71,7 @@ def examine(name_or_path: str | Path) -> tuple[TrainingRecipe | None, list[str]]
 
 
 def title(name_or_path: str | Path) -> str:
-    """Give the comment a recipe begins with, without its ``#``; empty where it has none.
-
-    Raises:
-        UnknownNameError: where there is no such recipe and no such file.
-        SpecError: where the file cannot be read.
-    """
+    """Give the comment a recipe begins with, without its ``#``; empty where it has none. Raises as `examine`."""
     _, text = _open(name_or_path)
     lines = takewhile(lambda line: line.startswith("#"), text.splitlines())
     return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)

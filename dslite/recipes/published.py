@@ -150,7 +150,9 @@ class _Settings:
             said = f"a grid of {n_combinations} combinations; a recipe is one: the first of each list is taken"
             self.differences.insert(0, Difference("the file", "", said))
 
-    def take(self, key: str, kind: type[T], default: T) -> T:
+    def take(self, key: str, default: T) -> T:
+        """Give a setting, or the default, whose type it must be of."""
+        kind = type(default)
         self.taken.add(key)
         if key not in self.values:
             return default
@@ -160,7 +162,12 @@ class _Settings:
         value = typed(kind, value, key)
         if isinstance(value, int | float) and not abs(value) <= _LARGEST:
             raise SpecError(f"{key}: expected a number of no more than {_LARGEST:g}, got {value}")
-        return cast(T, float(value)) if kind is float else cast(T, value)
+        return cast(T, float(value) if kind is float else value)
+
+    def expect(self, key: str, expected: object, otherwise: str) -> None:
+        """Take a setting that dslite has but one value of, and tell of any other."""
+        if self.take(key, expected) != expected:
+            self.tell(key, otherwise)
 
     def tell(self, key: str, became: str) -> None:
         if key in self.values:
@@ -199,8 +206,8 @@ def _json_object(path: Path) -> dict[str, Any]:
 
 
 def _chunk(given: _Settings) -> ChunkSpec:
-    length_s = given.take("chunk_size", float, ChunkSpec().length_s)
-    hop_s = given.take("chunk_hop_size", float, length_s / 2)
+    length_s = given.take("chunk_size", ChunkSpec().length_s)
+    hop_s = given.take("chunk_hop_size", length_s / 2)
     if length_s <= 0:
         length_s = ChunkSpec().length_s
         hop_s = length_s / 2
@@ -215,14 +222,14 @@ def _chunk(given: _Settings) -> ChunkSpec:
 
 def _frontend(given: _Settings) -> FrontendSpec:
     paper = REFERENCE.frontend
-    rate_hz = given.take("sample_rate", int, paper.sample_rate_hz)
-    window_s = given.take("stft_window_size", float, paper.window_s)
-    hop_s = given.take("stft_hop_size", float, paper.hop_s)
+    rate_hz = given.take("sample_rate", paper.sample_rate_hz)
+    window_s = given.take("stft_window_size", paper.window_s)
+    hop_s = given.take("stft_hop_size", paper.hop_s)
     carried = (("stft_window_size", window_s, paper.window_s), ("stft_hop_size", hop_s, paper.hop_s))
     for key, value_s, paper_s in carried:
         if value_s != paper_s:
             given.tell(key, f"carried over; the paper has {paper_s:g} s")
-    f_max_hz = given.take("upper_edge_hertz", float, rate_hz / 2)
+    f_max_hz = given.take("upper_edge_hertz", rate_hz / 2)
     given.tell(
         "the program",
         "mel_scale = htk, mel_norm = false, power_floor = 1e-16, top_db = 200 (the most there is; the program cuts "
@@ -234,8 +241,8 @@ def _frontend(given: _Settings) -> FrontendSpec:
         window_s=window_s,
         hop_s=hop_s,
         n_fft=_n_fft(given, rate_hz, window_s),
-        n_mels=given.take("num_mel_bins", int, paper.n_mels),
-        f_min_hz=given.take("lower_edge_hertz", float, paper.f_min_hz),
+        n_mels=given.take("num_mel_bins", paper.n_mels),
+        f_min_hz=given.take("lower_edge_hertz", paper.f_min_hz),
         f_max_hz=None if f_max_hz == rate_hz / 2 else f_max_hz,
         mel_scale="htk",
         mel_norm=False,
@@ -248,7 +255,7 @@ def _frontend(given: _Settings) -> FrontendSpec:
 
 
 def _n_fft(given: _Settings, rate_hz: int, window_s: float) -> int | None:
-    length_s = given.take("stft_fft_length", float, window_s)
+    length_s = given.take("stft_fft_length", window_s)
     n_fft, window = round(length_s * rate_hz), round(window_s * rate_hz)
     if n_fft < window:
         given.tell("stft_fft_length", f"the window's {window} samples: a transform must be as long as its window")
@@ -256,7 +263,7 @@ def _n_fft(given: _Settings, rate_hz: int, window_s: float) -> int | None:
 
 
 def _colour_map(given: _Settings) -> ColourMap:
-    name = given.take("color_map", str, REFERENCE.frontend.colour_map)
+    name = given.take("color_map", REFERENCE.frontend.colour_map)
     if name not in get_args(ColourMap) or name == "none":
         given.tell("color_map", "viridis, as in the program, which takes it for names it does not know")
         return "viridis"
@@ -264,16 +271,16 @@ def _colour_map(given: _Settings) -> ColourMap:
 
 
 def _size_px(given: _Settings) -> int:
-    height = given.take("image_height", int, REFERENCE.frontend.size_px)
-    width = given.take("image_width", int, height)
+    height = given.take("image_height", REFERENCE.frontend.size_px)
+    width = given.take("image_width", height)
     if width != height:
         given.tell("image_width", f"{height} px, as the height: dslite's pictures are square")
     return height
 
 
 def _resize(given: _Settings) -> Resize:
-    method = given.take("resize_method", str, "bilinear")
-    smooth = given.take("anti_alias", bool, default=True)
+    method = given.take("resize_method", "bilinear")
+    smooth = given.take("anti_alias", True)
     if smooth and method != "nearest":
         given.tell("anti_alias", "left out: dslite resizes without it, also where the file says nothing of it")
     if method not in get_args(Resize):
@@ -285,18 +292,15 @@ def _resize(given: _Settings) -> Resize:
 
 
 def _tell_of_other_pictures(given: _Settings) -> None:
-    if not given.take("mel_scale", bool, default=True):
-        given.tell("mel_scale", "left out: dslite has Mel spectrograms; so has the program, whatever this says")
-    if not given.take("db_scale", bool, default=True):
-        given.tell("db_scale", "left out: dslite's spectrograms are in decibels")
-    if not given.take("use_plot_images", bool, default=True):
-        given.tell("use_plot_images", "left out: dslite's models see coloured pictures (colour_map = none: grey)")
-    n_mfccs, lifter = given.take("num_mfccs", int, 0), given.take("cep_lifter", float, 0.0)
+    given.expect("mel_scale", True, "left out: dslite has Mel spectrograms; so has the program, whatever this says")
+    given.expect("db_scale", True, "left out: dslite's spectrograms are in decibels")
+    given.expect("use_plot_images", True, "left out: dslite's models see coloured pictures (colour_map = none: grey)")
+    n_mfccs, lifter = given.take("num_mfccs", 0), given.take("cep_lifter", 0.0)
     if n_mfccs:
         given.tell("num_mfccs", "left out: dslite has no MFCCs, it takes the Mel spectrogram")
     if n_mfccs and lifter:
         given.tell("cep_lifter", "left out: it goes with MFCCs")
-    if not given.take("normalize_audio", bool, default=False):
+    if not given.take("normalize_audio", False):
         given.tell(
             "normalize_audio",
             "dslite brings each chunk's peak to 1; pictures go from their own minimum to their maximum, so that "
@@ -308,48 +312,45 @@ def _tell_of_other_pictures(given: _Settings) -> None:
 
 
 def _backbone(given: _Settings) -> tuple[str, str]:
-    name = given.take("basemodel_name", str, "")
+    name = given.take("basemodel_name", "")
     if name not in _N_LAYERS and name:
         near = difflib.get_close_matches(name, _N_LAYERS, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         given.tell("basemodel_name", f"carried over, though it is none of the program's{hint}")
-    model = given.take("model_name", str, "TransferBaseModel")
-    if model != "TransferBaseModel":
-        given.tell("model_name", "left out: dslite has the program's TransferBaseModel, backbone and small head")
+    told = "left out: dslite has the program's TransferBaseModel, backbone and small head"
+    given.expect("model_name", "TransferBaseModel", told)
     given.taken.add("weights")
     weights = given.values.get("weights", "imagenet")
     return name, "none" if weights in ("", None) else typed(str, weights, "weights")
 
 
 def _head(given: _Settings) -> HeadSpec:
-    kind = given.take("prediction_type", str, "categorical")
+    kind = given.take("prediction_type", "categorical")
     if kind not in ("categorical", "regression"):
         given.tell("prediction_type", "categorical: it is neither that nor regression")
     regression = kind == "regression"
-    activation = given.take("activation", str, "arelu")
-    if activation != "arelu":
-        given.tell("activation", "arelu: dslite's head has no other")
+    given.expect("activation", "arelu", "arelu: dslite's head has no other")
     output: Literal["softmax", "linear"] = "linear" if regression else "softmax"
-    if given.take("output_activation", str, output) != output:
+    if given.take("output_activation", output) != output:
         given.tell("output_activation", f"{output}: what dslite has for {'numbers' if regression else 'classes'}")
     elif regression and "output_activation" not in given.values:
         given.tell("output_activation", "linear; the program, told nothing, would take softmax")
-    loss = given.take("loss", str, _CROSS_ENTROPY)
+    loss = given.take("loss", _CROSS_ENTROPY)
     if regression or loss != _CROSS_ENTROPY:
         given.tell("loss", "left out: in dslite the loss goes with the task, cross-entropy for classes")
     default = HeadSpec()
     return HeadSpec(
-        n_hidden=given.take("num_units", int, default.n_hidden),
-        dropout=given.take("dropout", float, default.dropout),
+        n_hidden=given.take("num_units", default.n_hidden),
+        dropout=given.take("dropout", default.dropout),
         output=output,
     )
 
 
 def _training(given: _Settings, backbone: str, weights: str) -> TrainSpec:
     default = TrainSpec()
-    head_epochs = given.take("pre_epochs", int, default.head_epochs)
-    finetune_epochs = given.take("epochs", int, default.finetune_epochs)
-    rate = given.take("learning_rate", float, default.learning_rate)
+    head_epochs = given.take("pre_epochs", default.head_epochs)
+    finetune_epochs = given.take("epochs", default.finetune_epochs)
+    rate = given.take("learning_rate", default.learning_rate)
     if weights == "none":
         given.taken |= {"finetune_layer", "fine_learning_rate"}
         given.tell(
@@ -371,7 +372,7 @@ def _training(given: _Settings, backbone: str, weights: str) -> TrainSpec:
     return TrainSpec(
         optimizer=_optimizer(given),
         learning_rate=rate,
-        batch_size=given.take("batch_size", int, default.batch_size),
+        batch_size=given.take("batch_size", default.batch_size),
         head_epochs=head_epochs,
         finetune_epochs=finetune_epochs,
         finetune_layers=layers,
@@ -382,7 +383,7 @@ def _training(given: _Settings, backbone: str, weights: str) -> TrainSpec:
 
 
 def _optimizer(given: _Settings) -> Optimizer:
-    name = given.take("optimizer", str, "adadelta").lower()
+    name = given.take("optimizer", "adadelta").lower()
     if name not in get_args(Optimizer):
         given.tell("optimizer", f"adadelta, the paper's; dslite has {', '.join(get_args(Optimizer))}")
         return "adadelta"
@@ -392,7 +393,7 @@ def _optimizer(given: _Settings) -> Optimizer:
 def _finetuning(given: _Settings, backbone: str, rate: float) -> tuple[int, float]:
     """Give the layers that learn in the second phase, and its learning rate as a share of the first's."""
     default = TrainSpec()
-    frozen = given.take("finetune_layer", float, 0.0)
+    frozen = given.take("finetune_layer", 0.0)
     if not 0 <= frozen <= 1:
         raise SpecError(f"finetune_layer: expected a share, 0 to 1, got {frozen:g}")
     n_layers = _N_LAYERS.get(backbone, default.finetune_layers)
@@ -409,7 +410,7 @@ def _finetuning(given: _Settings, backbone: str, rate: float) -> tuple[int, floa
         )
     else:
         layers = default.finetune_layers
-    fine = given.take("fine_learning_rate", float, rate * default.finetune_rate)
+    fine = given.take("fine_learning_rate", rate * default.finetune_rate)
     if 0 < fine <= rate:
         # 0.0001 / 0.001 is 0.1 again, not 0.10000000000000002.
         return layers, float(f"{fine / rate:.12g}")
@@ -423,11 +424,11 @@ def _finetuning(given: _Settings, backbone: str, rate: float) -> tuple[int, floa
 
 def _augmentation(given: _Settings) -> AugmentSpec:
     default = AugmentSpec()
-    cutmix = given.take("augment_cutmix", bool, default=False)
-    specaugment = given.take("augment_specaug", bool, default=False)
+    cutmix = given.take("augment_cutmix", False)
+    specaugment = given.take("augment_specaug", False)
     names = (_cutmix(given, told=cutmix), _specaugment(given, told=specaugment))
-    low = given.take("da_prob_min", float, default.probability_min)
-    high = given.take("da_prob_max", float, default.probability_max)
+    low = given.take("da_prob_min", default.probability_min)
+    high = given.take("da_prob_max", default.probability_max)
     if "da_prob_max" in given.values:
         named, high = high, float(f"{min(1.0, low + high):.12g}")
         if (cutmix or specaugment) and high != named:
@@ -437,8 +438,8 @@ def _augmentation(given: _Settings) -> AugmentSpec:
             )
     return AugmentSpec(
         augmenters=tuple(name for name, wanted in zip(names, (cutmix, specaugment), strict=True) if wanted),
-        a=given.take("sap_aug_a", float, default.a),
-        s=given.take("sap_aug_s", float, default.s),
+        a=given.take("sap_aug_a", default.a),
+        s=given.take("sap_aug_s", default.s),
         probability_min=low,
         probability_max=high,
     )
@@ -446,15 +447,15 @@ def _augmentation(given: _Settings) -> AugmentSpec:
 
 def _width_px(given: _Settings, key: str, paper_px: int) -> int:
     """Turn a share of the picture into pixels."""
-    size_px = given.take("image_height", int, REFERENCE.frontend.size_px)
-    width_px = round(given.take(key, float, paper_px / REFERENCE.frontend.size_px) * size_px)
+    size_px = given.take("image_height", REFERENCE.frontend.size_px)
+    width_px = round(given.take(key, paper_px / REFERENCE.frontend.size_px) * size_px)
     if not 1 <= width_px <= size_px:
         raise SpecError(f"{key}: expected a share of the picture, above 0 to 1, got {given.values[key]}")
     return width_px
 
 
 def _cutmix(given: _Settings, *, told: bool) -> str:
-    smallest = given.take("cutmix_min", float, 0.0)
+    smallest = given.take("cutmix_min", 0.0)
     if not told:
         given.taken.add("cutmix_max")
         return ""
@@ -466,8 +467,8 @@ def _cutmix(given: _Settings, *, told: bool) -> str:
 
 def _specaugment(given: _Settings, *, told: bool) -> str:
     keys = ("specaug_freq_min", "specaug_time_min")
-    smallest = [given.take(key, float, 0.0) for key in keys]
-    n_bands, n_stretches = (given.take(key, int, 1) for key in ("specaug_freq_mask_num", "specaug_time_mask_num"))
+    smallest = [given.take(key, 0.0) for key in keys]
+    n_bands, n_stretches = (given.take(key, 1) for key in ("specaug_freq_mask_num", "specaug_time_mask_num"))
     for key, n_masks in (("specaug_freq_mask_num", n_bands), ("specaug_time_mask_num", n_stretches)):
         if not 1 <= n_masks <= _MOST_MASKS:
             raise SpecError(f"{key}: expected 1 to {_MOST_MASKS}, got {n_masks}")
@@ -493,16 +494,15 @@ def _specaugment(given: _Settings, *, told: bool) -> str:
 
 
 def _data(given: _Settings) -> None:
-    given.taken |= {"label_parser", "tb_experiment", "tb_run_id"}
-    if "label_parser" in given.values:
-        given.tell(
-            "label_parser",
-            "left out: labels come from the data table, a CSV with file and label; names that begin with train, devel "
-            "and test are the splits of ComParE, as with the program's own parser",
-        )
-    for key in ("tb_experiment", "tb_run_id"):
+    parser = (
+        "left out: labels come from the data table, a CSV with file and label; names that begin with train, devel "
+        "and test are the splits of ComParE, as with the program's own parser"
+    )
+    name = "left out: a run has its name when it is trained"
+    for key, told in {"label_parser": parser, "tb_experiment": name, "tb_run_id": name}.items():
+        given.taken.add(key)
         if key in given.values:
-            given.tell(key, "left out: a run has its name when it is trained")
+            given.tell(key, told)
 
 
 def _classes(path: Path) -> tuple[tuple[str, str], ...]:

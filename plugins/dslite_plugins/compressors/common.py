@@ -15,20 +15,14 @@ def check_between(options: Options, name: str, low: float, high: float, why: str
     return value
 
 
-def check_epochs(options: Options) -> int:
-    """Give the number of epochs; raise `SpecError` where it is below 1."""
-    epochs = int(options["epochs"])
+def check_training(options: Options) -> tuple[int, float]:
+    """Give the options epochs and rate; raise `SpecError` where one is out of its range."""
+    epochs, rate = int(options["epochs"]), float(options["rate"])
     if epochs < 1:
         raise SpecError(f"epochs: expected 1 or more, got {epochs}")
-    return epochs
-
-
-def check_rate(options: Options) -> float:
-    """Give the learning rate, a share of that of the run's second phase; raise `SpecError` where it is out of range."""
-    rate = float(options["rate"])
     if not 0 < rate <= 10:  # noqa: PLR2004 - beyond that there is a mistake
         raise SpecError(f"rate: expected above 0 to 10, got {rate:g}: it is a share of the run's learning rate")
-    return rate
+    return epochs, rate
 
 
 Wrap = Callable[[Any], Any]
@@ -36,14 +30,9 @@ Wrap = Callable[[Any], Any]
 
 
 def wrapped(cnn: Any, wrap: Callable[[Any], Wrap | None]) -> Any:
-    """Put layers of the backbone, and the hidden layer, into wrappers.
+    """Give a new image model with layers of the backbone, and the hidden layer, in wrappers, of the same weights.
 
-    Args:
-        cnn: the image model.
-        wrap: of a layer, what wraps a copy of it; None to leave it as it is.
-
-    Returns:
-        A new model with the same weights.
+    `wrap` gives of a layer what wraps a copy of it, or None to leave it as it is.
     """
     from dslite.model.keras import keras
     from dslite.model.surgery import backbone_of, copied, rebuilt, with_backbone

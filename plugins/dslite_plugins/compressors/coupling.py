@@ -7,6 +7,7 @@ To take a unit out is to take its weights out of every layer that makes, carries
 not understood here stay. Models are as `dslite.model.surgery.folded` gives them.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -164,12 +165,7 @@ class Seen:
 
 
 def watch(network: Any, images: Any) -> dict[str, Seen]:
-    """Say what each layer that reads units is given, and under ``OUTPUT`` what the pooled output is.
-
-    Args:
-        network: from scaled pictures to a feature map.
-        images: scaled pictures, float32 ``(n, height, width, 3)``.
-    """
+    """Say what each layer that reads units is given of scaled pictures, and under ``OUTPUT`` the pooled output."""
     readers = [layer for layer in network.layers if _reads(layer)]
     inner = keras.Model(network.input, [*(layer.input for layer in readers), network.output])
     sums: list[list[Any]] = [[] for _ in (*readers, None)]
@@ -188,13 +184,8 @@ def watch(network: Any, images: Any) -> dict[str, Seen]:
 def importance(of: Coupling, network: Any, hidden: Any, seen: Mapping[str, Seen]) -> dict[int, float]:
     """Say what each unit adds to the variance of what reads it, as a share of all that is added there.
 
-    Its mean is not lost with it: that goes into the readers' biases.
-
-    Args:
-        of: the units.
-        network: they are of.
-        hidden: kernel of the layer that reads the pooled output, ``(channels, n)``.
-        seen: from `watch`.
+    Its mean is not lost with it: that goes into the readers' biases. The pooled output is read by the kernel `hidden`,
+    ``(channels, n)``; `seen` is from `watch`.
     """
     scores: dict[int, float] = defaultdict(float)
     strengths = {layer.name: _strength(layer) for layer in network.layers if _reads(layer)}
@@ -228,15 +219,8 @@ def weakest(of: Coupling, network: Any, scores: Mapping[int, float], aim: int, m
 
     A unit's score is weighed against the root of what it costs: by the score alone, wide layers late in the network
     would go first, which save little; by score a multiply-accumulate, the narrow ones at its beginning, which all
-    else depends on.
-
-    Args:
-        of: the units.
-        network: they are of.
-        scores: of `importance`.
-        aim: multiply-accumulates that may be left.
-        multiple: of which the number of units that stay in a group is one, and which it is at least; halved as long as
-            it is more than half of the group.
+    else depends on. Of each group a multiple of `multiple` units stays, one at least; that is halved as long as it is
+    more than half of the group.
     """
     whole = count_macs(of, network, set())
     ranked = []
@@ -254,14 +238,11 @@ def weakest(of: Coupling, network: Any, scores: Mapping[int, float], aim: int, m
         return found
 
     thresholds = np.unique(np.concatenate([worth for _, worth, _ in ranked])) if ranked else np.zeros(1)
-    low, high = 0, len(thresholds) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if count_macs(of, network, gone(thresholds[middle])) > aim:
-            low = middle + 1
-        else:
-            high = middle
-    return gone(thresholds[high])
+
+    def is_met(i: int) -> bool:
+        return count_macs(of, network, gone(thresholds[i])) <= aim
+
+    return gone(thresholds[bisect_left(range(len(thresholds) - 1), True, key=is_met)])
 
 
 def _step(n: int, multiple: int) -> int:
