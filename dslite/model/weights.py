@@ -202,23 +202,24 @@ def load(model: Any, path: Path | str, name: str) -> None:
     path = Path(path)
     found, by_order = _open(path)
     wanted: Shapes = Counter(tuple(int(d) for d in weight.shape) for weight in model.weights)
-    difference = _difference(wanted, found)
+    difference = _difference(wanted, found, name)
     # Keras loads by names where the file is not by order, and then takes no notice of what the file has too much.
     if difference and not by_order:
-        raise ModelFileError(f"{path}: {difference.format(name=name)}")
+        raise ModelFileError(f"{path}: {difference}")
     try:
         model.load_weights(str(path))
     except Exception as error:
-        words = difference or f"Keras cannot load it into {{name}}: {first_line(error)}"
-        raise ModelFileError(f"{path}: {words.format(name=name)}") from error
+        raise ModelFileError(
+            f"{path}: {difference or f'Keras cannot load it into {name}: {first_line(error)}'}"
+        ) from error
 
 
-def _difference(wanted: Shapes, found: Shapes) -> str | None:
-    """Say how the weights in a file differ from a model's, with ``{name}`` for the model; None where they do not."""
+def _difference(wanted: Shapes, found: Shapes, name: str) -> str | None:
+    """Say how the weights in a file differ from those of the model of that name; None where they do not."""
     if wanted == found:
         return None
     n_wanted, n_found = (sum(math.prod(shape) * n for shape, n in shapes.items()) for shapes in (wanted, found))
-    text = f"expected the {n_wanted:,} parameters of {{name}} without its classifier, got {n_found:,}"
+    text = f"expected the {n_wanted:,} parameters of {name} without its classifier, got {n_found:,}"
     if wanted <= found:
         return f"{text}: it seems to hold the classifier too: save the model without it (include_top=False)"
     return f"{text}, in other shapes: a file of another architecture, width or part"

@@ -82,8 +82,9 @@ def with_weights_of(cnn: Any, trained: Any) -> Any:
             if not layer.weights or layer is backbone_of(cnn):
                 continue
             source = there[layer.name]
-            if _is_wrapper(source):
-                layer.set_weights([np.asarray(getattr(source.layer, _attribute(weight))) for weight in layer.weights])
+            if _is_wrapper(source):  # its layer has them as attributes: conv1/kernel:0 as kernel
+                attributes = [weight.name.rpartition("/")[2].partition(":")[0] for weight in layer.weights]
+                layer.set_weights([np.asarray(getattr(source.layer, name)) for name in attributes])
             else:
                 layer.set_weights(source.get_weights())
     return cnn
@@ -95,12 +96,6 @@ def _is_wrapper(layer: Any) -> bool:
 
     is_tfmots = type(layer).__module__.startswith("tensorflow_model_optimization.")
     return is_tfmots and isinstance(layer, keras.layers.Wrapper)
-
-
-def _attribute(weight: Any) -> str:
-    """Give the name of the layer's attribute that a weight is: ``kernel`` of ``conv1/kernel:0``."""
-    name: str = weight.name
-    return name.rpartition("/")[2].partition(":")[0]
 
 
 # -- what compressors before have left in the kernels of a model ---------------------------------------
