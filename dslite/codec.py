@@ -4,7 +4,7 @@ import dataclasses
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
@@ -83,10 +83,6 @@ class _Mismatch(Exception):  # noqa: N818 - never leaves this module
         super().__init__(message)
         self.message, self.path = message, ""
 
-    def within(self, step: str) -> "_Mismatch":
-        self.path = step + self.path
-        return self
-
 
 @cache
 def _reader(annotation: Any) -> _Reader:
@@ -97,6 +93,18 @@ def _reader(annotation: Any) -> _Reader:
     if form:
         return form(typing.get_args(annotation))
     return (lambda data: data) if annotation is Any else _reader_of_scalars(annotation)
+
+
+def _read_each(items: Iterable[tuple[Any, Any]], reader_of: Callable[[Any], _Reader], step: str) -> dict[Any, Any]:
+    """Read named or numbered items; an error tells in which of them it is."""
+    found, name = {}, ""
+    try:
+        for name, item in items:
+            found[name] = reader_of(name)(item)
+    except _Mismatch as error:
+        error.path = step.format(name) + error.path
+        raise
+    return found
 
 
 def _reader_of_scalars(annotation: Any) -> _Reader:
@@ -147,13 +155,7 @@ def _reader_of_tuples(arguments: tuple[Any, ...]) -> _Reader:
             raise _Mismatch(f"expected a list, got {data!r}")
         if set(map(type, data)) <= fast:
             return tuple(data)  # such as the samples of a series: they need no look at each
-        found = []
-        for i, item in enumerate(data):
-            try:
-                found.append(reader(item))
-            except _Mismatch as error:
-                raise error.within(f"[{i}]") from None
-        return tuple(found)
+        return tuple(_read_each(enumerate(data), lambda _: reader, "[{}]").values())
 
     return read
 
@@ -166,13 +168,7 @@ def _reader_of_mappings(arguments: tuple[Any, ...]) -> _Reader:
             raise _Mismatch(f"expected an object, got {data!r}")
         if arguments[1] is Any or set(map(type, data.values())) <= fast:
             return {str(k): v for k, v in data.items()}
-        found = {}
-        for key, item in data.items():
-            try:
-                found[str(key)] = reader(item)
-            except _Mismatch as error:
-                raise error.within(f".{key}") from None
-        return found
+        return {str(key): item for key, item in _read_each(data.items(), lambda _: reader, ".{}").items()}
 
     return read
 
@@ -204,12 +200,6 @@ def _reader_of_records(record_type: Any) -> _Reader:
         for name in needed:
             if name not in data:
                 raise _Mismatch(f"field {name!r} is missing")
-        found, name = {}, ""
-        try:
-            for name, item in data.items():
-                found[name] = readers[name](item)
-        except _Mismatch as error:
-            raise error.within(f".{name}") from None
-        return record_type(**found)
+        return record_type(**_read_each(data.items(), readers.__getitem__, ".{}"))
 
     return read

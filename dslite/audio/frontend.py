@@ -21,14 +21,7 @@ _FLATTEST_DB = 1e-3
 
 
 def normalise(audio: Any) -> Any:
-    """Scale each chunk to a peak of 1; silence stays silence; samples that are not finite become 0.
-
-    Args:
-        audio: float32 ``(n, samples)``.
-
-    Returns:
-        float32 of the same shape, in [-1, 1].
-    """
+    """Scale chunks, float32 ``(n, samples)``, to a peak of 1; silence stays, samples that are not finite become 0."""
     audio = tf.where(tf.abs(audio) < LOUDEST_SAMPLE, audio, tf.zeros_like(audio))
     peak = tf.reduce_max(tf.abs(audio), axis=-1, keepdims=True)
     return audio / tf.maximum(peak, _QUIETEST_PEAK)
@@ -111,28 +104,12 @@ def colour_table(name: ColourMap) -> npt.NDArray[np.float32]:
 
 
 def levels(audio: Any, spec: FrontendSpec) -> Any:
-    """Give the picture before it is coloured and resized, in whole numbers: all that is needed to make it.
-
-    Args:
-        audio: float32 ``(n, samples)``, samples at least one window.
-        spec: of the front end.
-
-    Returns:
-        int32 ``(n, n_mels, frames)``, 0 to 255.
-    """
+    """Give what `picture` colours and resizes, of the same audio: int32 ``(n, n_mels, frames)``, 0 to 255."""
     return tf.cast(tf.round(mel_picture(audio, spec)), tf.int32)
 
 
 def coloured(levels: Any, spec: FrontendSpec) -> Any:
-    """Colour and resize what `levels` gives.
-
-    Args:
-        levels: integers ``(n, n_mels, frames)``, 0 to 255.
-        spec: of the front end.
-
-    Returns:
-        float32 ``(n, size_px, size_px, 3)``, RGB in [0, 255].
-    """
+    """Colour and resize what `levels` gives, integers of any type: the pictures of `picture`."""
     colours = tf.gather(tf.constant(colour_table(spec.colour_map)), tf.cast(levels, tf.int32))
     return tf.image.resize(colours, (spec.size_px, spec.size_px), method=spec.resize)
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,11 +65,8 @@ def load(path: Path | str, sample_rate_hz: int) -> Samples:
 def faults(paths: Sequence[Path]) -> list[AudioError | None]:
     """Tell whether files are audio and whole without decoding them: by header, size, and last samples.
 
-    What `load` refuses, this refuses as well, but for samples that are NaN or infinite and for damage in the middle
-    of a compressed file.
-
-    Returns:
-        for each file its fault (missing, no audio, truncated, or empty), or None.
+    Gives for each file its fault, or None. What `load` refuses is a fault here too, but for samples that are NaN or
+    infinite and for damage in the middle of a compressed file.
     """
 
     def fault(path: Path) -> AudioError | None:
@@ -218,14 +216,9 @@ def audio_files(path: Path) -> list[Path]:
 
 def load_chunks(paths: Iterable[Path], spec: ChunkSpec, sample_rate_hz: int, at_most: int) -> Samples:
     """Cut files into chunks, one file after the other, until there are `at_most`."""
-    taken: list[Samples] = []
-    n_chunks = 0
-    for path in paths:
-        if n_chunks >= at_most:
-            break
-        taken.append(chunks(load(path, sample_rate_hz), spec, sample_rate_hz)[: at_most - n_chunks])
-        n_chunks += len(taken[-1])
-    return np.concatenate(taken) if taken else np.zeros((0, spec.n_samples(sample_rate_hz)), np.float32)
+    pieces = (piece for path in paths for piece in chunks(load(path, sample_rate_hz), spec, sample_rate_hz))
+    taken = list(islice(pieces, at_most))
+    return np.stack(taken) if taken else np.zeros((0, spec.n_samples(sample_rate_hz)), np.float32)
 
 
 def synthetic_chunk(n_samples: int, sample_rate_hz: int) -> Samples:

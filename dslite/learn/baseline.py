@@ -20,7 +20,6 @@ from dslite.metrics.scores import (
     N_RESAMPLES,
     Classification,
     Floats,
-    Integers,
     Regression,
     check_finite,
     classification,
@@ -136,7 +135,7 @@ def baseline(
     parts = {name: np.array([split == name for split in splits]) for name in ("train", "devel", "test")}
     _check_parts(parts, truth, labels)
     train, devel, test = (parts[name] for name in ("train", "devel", "test"))
-    solver = _Solver(len(labels), class_weights)
+    weights = class_weights if labels else None
 
     def figures(rows: npt.NDArray[np.bool_], predicted: npt.NDArray[Any], resamples: int) -> Any:
         if labels:
@@ -145,7 +144,7 @@ def baseline(
 
     tried: list[tuple[Candidate, npt.NDArray[Any]]] = []
     n_steps = len(scalings) * len(complexities) + 1
-    for scaling, complexity, (predicted, converged) in _fits(solver, x, truth, (train, devel), scalings, complexities):
+    for scaling, complexity, predicted, converged in _fits(x, truth, (train, devel), scalings, complexities, weights):
         found = figures(devel, predicted, 0)
         score = found.uar if isinstance(found, Classification) else found.ccc
         tried.append((Candidate(scaling, complexity, score, converged), predicted))
@@ -154,8 +153,8 @@ def baseline(
     chosen, on_devel = max(tried, key=lambda pair: -2.0 if pair[0].score is None else pair[0].score)
     on_test, converged = None, chosen.converged
     if test.any():
-        final = _fits(solver, x, truth, (train | devel, test), [chosen.scaling], [chosen.complexity])
-        ((_, _, (on_test, end)),) = final
+        final = _fits(x, truth, (train | devel, test), [chosen.scaling], [chosen.complexity], weights)
+        ((_, _, on_test, end),) = final
         converged &= end
     return Baseline(
         task="classification" if labels else "regression",
@@ -204,14 +203,14 @@ def _check_parts(parts: dict[str, npt.NDArray[np.bool_]], truth: npt.NDArray[Any
 
 
 def _fits(
-    solver: "_Solver",
     x: Floats,
     truth: npt.NDArray[Any],
     rows: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
     scalings: Iterable[FeatureScaling],
     complexities: Sequence[float],
-) -> Iterator[tuple[FeatureScaling, float, tuple[npt.NDArray[Any], bool]]]:
-    """Fit on the first rows and predict the others, for each setting."""
+    weights: ClassWeights | None,
+) -> Iterator[tuple[FeatureScaling, float, npt.NDArray[Any], bool]]:
+    """Fit on the first rows and predict the others, for each setting; no class weights: a regression."""
     fitted, asked = rows
     for scaling in scalings:
         left, right = _scaled(x[fitted], x[asked], scaling)
@@ -219,7 +218,8 @@ def _fits(
         if len(left) <= _LARGEST_GRAM:
             kernel, left, right = "precomputed", left @ left.T, right @ left.T
         for complexity in complexities:
-            yield scaling, complexity, solver(kernel, left, truth[fitted], right, complexity)
+            settings = {"kernel": kernel, "C": complexity, "max_iter": _MOST_STEPS}
+            yield scaling, complexity, *_predicted(left, truth[fitted], right, settings, weights)
 
 
 def _scaled(fitted: Floats, asked: Floats, scaling: FeatureScaling) -> tuple[Floats, Floats]:
@@ -236,46 +236,22 @@ def _of_one_length(x: Floats) -> Floats:
     return np.asarray(x / np.where(length > 0, length, 1.0) * np.sqrt(x.shape[1]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Solver:
-    """Fits and predicts; `n_classes` is 0 for a regression."""
+def _predicted(
+    left: Floats, truth: npt.NDArray[Any], right: Floats, settings: dict[str, Any], weights: ClassWeights | None
+) -> tuple[npt.NDArray[Any], bool]:
+    """Fit on `left`, predict `right`, and say whether the solver came to its end."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.svm import SVC, SVR
 
-    n_classes: int
-    class_weights: ClassWeights
-
-    def __call__(
-        self, kernel: str, left: Floats, truth: npt.NDArray[Any], right: Floats, complexity: float
-    ) -> tuple[npt.NDArray[Any], bool]:
-        """Fit on `left`, predict `right`, and say whether the solver came to its end."""
-        from sklearn.exceptions import ConvergenceWarning
-
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always", ConvergenceWarning)
-            predict = self._classes if self.n_classes else self._numbers
-            predicted = predict(kernel, left, truth, right, complexity)
-        for warning in told:
-            if not issubclass(warning.category, ConvergenceWarning):
-                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        return predicted, not any(issubclass(warning.category, ConvergenceWarning) for warning in told)
-
-    def _classes(self, kernel: str, left: Floats, truth: Integers, right: Floats, complexity: float) -> Integers:
-        from sklearn.svm import SVC
-
-        weights = "balanced" if self.class_weights == "balanced" else None
-        present = np.unique(truth)
-
-        def margin(number: Any) -> Floats:
-            svm = SVC(kernel=kernel, C=complexity, class_weight=weights, max_iter=_MOST_STEPS)
-            return np.asarray(svm.fit(left, truth == number).decision_function(right))
-
-        if len(present) == 2:  # noqa: PLR2004 - one against the other is the other against the one
-            return np.asarray(present[(margin(present[1]) > 0).astype(np.intp)])
-        return np.asarray(present[np.argmax([margin(number) for number in present], axis=0)])
-
-    @staticmethod
-    def _numbers(kernel: str, left: Floats, truth: Floats, right: Floats, complexity: float) -> Floats:
-        from sklearn.svm import SVR
-
-        mean, std = truth.mean(), truth.std() or 1.0
-        svr = SVR(kernel=kernel, C=complexity, epsilon=_EPSILON, max_iter=_MOST_STEPS)
-        return np.asarray(svr.fit(left, (truth - mean) / std).predict(right) * std + mean)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # told by what is returned
+        if weights is None:
+            mean, std = truth.mean(), truth.std() or 1.0
+            svr = SVR(**settings, epsilon=_EPSILON).fit(left, (truth - mean) / std)
+            return svr.predict(right) * std + mean, not svr.fit_status_
+        svc = SVC(**settings, class_weight="balanced" if weights == "balanced" else None)
+        model = OneVsRestClassifier(svc).fit(left, truth)
+    margins = model.decision_function(right)  # of two classes one, that of the second against the first
+    position = (margins > 0).astype(np.intp) if margins.ndim == 1 else margins.argmax(axis=1)
+    return model.classes_[position], not any(svm.fit_status_ for svm in model.estimators_)

@@ -33,13 +33,7 @@ def hdf5_written(path: Path) -> Iterator[Any]:
 
 
 def save(path: Path, state: State, initial: Sequence[Any]) -> None:
-    """Write a state, whole or not at all; weights that are still as they were at the start are left out.
-
-    Args:
-        path: of the file.
-        state: of the training.
-        initial: weights of the model before training, in the model's order.
-    """
+    """Write a state, whole or not at all; weights that are still as the `initial` ones of the model are left out."""
     with hdf5_written(path) as file:
         file.attrs["history"] = json.dumps([to_json(epoch) for epoch in state.history])
         file["losses"] = state.losses

@@ -127,25 +127,21 @@ def evaluate(
         )
     check_finite(values, f"outputs on {split}")
     present, index = np.unique(index, return_inverse=True)
-    files, truth = by_file(values, index), truth[present]
-    file_level: Classification | Regression
-    chunk_level: Classification | Regression
-    if labels:
-        file_level = classification(truth, files.argmax(axis=1), labels, n_resamples=n_resamples, seed=seed)
-        chunk_level = classification(
-            truth[index], values.argmax(axis=1), labels, groups=index, n_resamples=n_resamples, seed=seed
-        )
-    else:
-        file_level = regression(truth, files[:, 0], n_resamples=n_resamples, seed=seed)
-        chunk_level = regression(truth[index], values[:, 0], groups=index, n_resamples=n_resamples, seed=seed)
+
+    def figures(true: Any, outputs: Floats, groups: Integers | None) -> Classification | Regression:
+        if labels:
+            taken_for = outputs.argmax(axis=1)
+            return classification(true, taken_for, labels, groups=groups, n_resamples=n_resamples, seed=seed)
+        return regression(true, outputs[:, 0], groups=groups, n_resamples=n_resamples, seed=seed)
+
     return Evaluation(
         split=split,
         task="classification" if labels else "regression",
-        file_level=file_level,
-        chunk_level=chunk_level,
+        file_level=figures(truth[present], by_file(values, index), None),
+        chunk_level=figures(truth[present][index], values, index),
         n_files=len(present),
         n_chunks=len(values),
-        n_without_chunks=len(np.asarray(true)) - len(present),
+        n_without_chunks=len(truth) - len(present),
     )
 
 
@@ -194,10 +190,8 @@ def read_predictions(path: Path) -> Predictions:
 def difference_of_predictions(ours: Predictions, theirs: Predictions) -> Difference:
     """Compare the UAR of two predictions of the same files, see `paired_difference`."""
     labels = sorted({label for pair in (*ours.values(), *theirs.values()) for label in pair})
-    true, a, b = (
-        [labels.index(label) for label in column]
-        for column in zip(*((ours[name][0], ours[name][1], theirs[name][1]) for name in ours), strict=True)
-    )
+    rows = [(label, predicted, theirs[name][1]) for name, (label, predicted) in ours.items()]
+    true, a, b = ([labels.index(label) for label in column] for column in zip(*rows, strict=True))
     return paired_difference(true, a, b)
 
 
@@ -209,16 +203,7 @@ def judged(
     file_index: npt.NDArray[np.int64],
     predictions: Path | None,
 ) -> Evaluation:
-    """Evaluate outputs of chunks, and write what was predicted of each file where a path is given.
-
-    Args:
-        split: name of what was evaluated.
-        examples: its files.
-        labels: of the classes; empty for a regression.
-        outputs: of the chunks, float32 ``(chunks, k)``.
-        file_index: position among the examples of each chunk's file.
-        predictions: path of a CSV file.
-    """
+    """Evaluate outputs as `evaluate` does; write what was predicted of each file where a path is given."""
     known = truth(examples, labels)
     evaluation = evaluate(split, labels, known, outputs, file_index)
     if predictions:

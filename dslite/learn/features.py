@@ -20,16 +20,13 @@ _FILE = "features.npy"
 def extract(
     network: Callable[[], Network], pictures: Pictures, folder: Path, tell: Callable[[str, float], None]
 ) -> npt.NDArray[np.float32]:
-    """Give the pooled features of all chunks; what is in the cache already is not computed again.
+    """Give the pooled features of all chunks, float32 ``(chunks, d)``, from the cache where they are there.
 
     Args:
-        network: gives the network, and is called only where features are not there yet.
+        network: called only where they are not.
         pictures: of the data set.
         folder: of the cache, for exactly these pictures and this backbone with its weights.
         tell: told what is done and the fraction done.
-
-    Returns:
-        float32 ``(chunks, d)``.
 
     Raises:
         WriteError: where the cache cannot be written.

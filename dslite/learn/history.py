@@ -37,15 +37,10 @@ def next_epoch(history: Sequence[Epoch], spec: TrainSpec) -> tuple[Phase, int] |
     phases: tuple[tuple[Phase, int], ...] = (("head", spec.head_epochs), ("finetune", spec.finetune_epochs))
     for phase, n_epochs in phases:
         done = [epoch for epoch in history if epoch.phase == phase]
-        if len(done) < n_epochs and not _has_ended(done, spec.patience):
+        n_since_best = len(done) - 1 - best_epoch(done) if done else 0
+        if len(done) < n_epochs and not 0 < spec.patience <= n_since_best:
             return phase, len(done) + 1
     return None
-
-
-def _has_ended(done: Sequence[Epoch], patience: int) -> bool:
-    if not patience or not done or done[-1].devel_loss is None:
-        return False
-    return len(done) - 1 - best_epoch(done) >= patience
 
 
 def best_epoch(history: Sequence[Epoch]) -> int:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from dslite.audio.frontend import coloured
 from dslite.learn.pictures import Pictures
 from dslite.model.keras import keras
+from dslite.model.surgery import backbone_of
 from dslite.recipe import FrontendSpec
 
 PREDICTED_AT_ONCE = 64
@@ -70,9 +71,8 @@ class Network:
 
     def last_weights(self, n_layers: int) -> list[Any]:
         """Give the variables that learn in the backbone's last so many layers; 0 gives none."""
-        (backbone,) = (layer for layer in self.cnn.layers if isinstance(layer, keras.Model))
-        layers = backbone.layers[max(0, len(backbone.layers) - n_layers) :]
-        return [weight for layer in layers for weight in layer.trainable_weights]
+        layers = backbone_of(self.cnn).layers
+        return [weight for layer in layers[max(0, len(layers) - n_layers) :] for weight in layer.trainable_weights]
 
 
 def take_apart(cnn: Any, frontend: FrontendSpec, *, training: bool = False) -> Network:

@@ -59,21 +59,15 @@ class Pictures:
 
 def undecodable(problems: Sequence[tuple[str, str]], n_files: int) -> DataError:
     """Give the error that lists, by name, the files of so many that cannot be decoded."""
-    first = f"{problems[0][1]}" if len(problems) == 1 else f"the first: {problems[0][1]}"
-    return DataError(f"{len(problems)} of {n_files} files cannot be decoded: {first}", problems)
+    first = "" if len(problems) == 1 else "the first: "
+    return DataError(f"{len(problems)} of {n_files} files cannot be decoded: {first}{problems[0][1]}", problems)
 
 
 def check_parts(data: DataSet, pictures: Pictures, learned: Sequence[Split], scored: Split) -> None:
-    """See to it that what is learned and what is scored has chunks.
-
-    Args:
-        data: the data set.
-        pictures: of all its files.
-        learned: the splits to learn from; there every class must have a chunk.
-        scored: the split to score; one chunk is enough.
+    """See to it that every class has a chunk in the splits to learn from, and that the split to score has one.
 
     Raises:
-        DataError: where it has not, as the recipe drops short files.
+        DataError: where that is not so, as the recipe drops short files.
     """
     has = [(example.label, example.split) for example, n in zip(data.examples, pictures.n_chunks, strict=True) if n]
     in_learned = {label for label, split in has if split in learned}

@@ -41,15 +41,7 @@ def strengths(losses: Any, spec: AugmentSpec) -> Any:
 
 
 def probabilities(strength: Any, spec: AugmentSpec) -> Any:
-    """Give the probability with which a sample is changed by an augmenter.
-
-    Args:
-        strength: lambda, float32 ``(n,)`` in [0, 1], see `strengths`.
-        spec: `probability_min`, at lambda 0, and `probability_max`, at 1.
-
-    Returns:
-        float32 ``(n,)`` in [0, 1].
-    """
+    """Give the probability that an augmenter changes a sample, float32 ``(n,)``, by its strength (see `strengths`)."""
     return spec.probability_min + strength * (spec.probability_max - spec.probability_min)
 
 
@@ -103,12 +95,7 @@ def apply(chosen: Chosen, images: Any, labels: Any, strength: Any, seed: Any) ->
 
 
 def check(augmenters: Sequence[Chosen], size_px: int, n_labels: int) -> None:
-    """Try augmenters on a batch of black pictures, so that a wrong option is told before anything long starts.
-
-    Args:
-        augmenters: with their options.
-        size_px: height and width of the pictures.
-        n_labels: columns of the labels.
+    """Try augmenters on black pictures of so many pixels, so that a wrong option is told before anything long starts.
 
     Raises:
         SpecError: where an option is out of its range.

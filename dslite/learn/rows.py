@@ -191,13 +191,11 @@ def _text(path: Path) -> str:
 def _delimiter(header: str) -> str:
     """Give what the names of the columns are delimited by; where they are not to be found, what cuts most."""
 
-    def names(delimiter: str) -> list[str]:
-        return [cell for row in csv.reader([header], delimiter=delimiter) for cell in row]
+    def fits(delimiter: str) -> tuple[int, int]:
+        (names,) = csv.reader([header], delimiter=delimiter)
+        return len({_COLUMNS.get(_plain(name)) for name in names} - {None}), len(names)
 
-    def fits(delimiter: str) -> int:
-        return len({_COLUMNS.get(_plain(name)) for name in names(delimiter)} - {None})
-
-    return max(_DELIMITERS, key=lambda delimiter: (fits(delimiter), len(names(delimiter))))
+    return max(_DELIMITERS, key=fits)
 
 
 def _columns(path: Path, names: Sequence[str]) -> dict[str, int]:

@@ -60,7 +60,7 @@ def divide(classes: Sequence[Hashable], groups: Sequence[str], seed: int, *, cov
     order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
     assigned = _dealt(counts, order, {})
     needed = counts if covered else counts.sum(axis=1, keepdims=True)
-    if _absent(needed, assigned):
+    if not np.all([needed[np.asarray(assigned) == split].sum(axis=0) for split in range(len(SHARES))]):
         chosen = _covering(needed, order)
         if chosen is None:
             raise DataError("cannot be divided so that every class is in train, devel and test, each speaker in one")
@@ -99,17 +99,10 @@ def _dealt(counts: Counts, order: npt.NDArray[np.int64], chosen: dict[int, int])
     return assigned
 
 
-def _absent(counts: Counts, assigned: Sequence[int]) -> bool:
-    splits = np.asarray(assigned)
-    return any((counts[splits == split].sum(axis=0) == 0).any() for split in range(len(SHARES)))
-
-
 def _covering(counts: Counts, order: npt.NDArray[np.int64]) -> dict[int, int] | None:
-    """Choose groups so that every class is in every split, by search with backtracking; None where none was found.
-
-    The (split, class) that the fewest groups are left for is served first. The search is complete for what fits into
-    its number of steps, which is ample for tens of speakers.
-    """
+    """Choose groups so that every class is in every split, by search with backtracking; None where none was found."""
+    # The (split, class) that the fewest groups are left for is served first. The search is complete for what fits into
+    # its number of steps, which is ample for tens of speakers.
     has = counts > 0
     chosen: dict[int, int] = {}
 

@@ -5,7 +5,8 @@ import math
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -67,23 +68,25 @@ def read(
     table = read_rows(path)
     folder = Path(audio_dir) if audio_dir is not None else table.folder
     notes: list[str] = []
-    problems: list[list[Problem]] = [list(table.problems)]
+    problems = list(table.problems)
     rows, given = _without_secret_part(table.rows, _given_splits(table.rows, notes), notes)
     divided = given is None
     found = _task([row.label for row in rows], notes) if task == "auto" else task
-    problems.append(_cell_problems(rows, given, found))
+    problems += _cell_problems(rows, given, found)
     usable = [_label_is_usable(row.label, found) for row in rows]
-    if given is None:
-        whole: Given = ["test"] * len(rows)
-        given = _divided(rows, usable, found, split_seed, problems, notes) if divide else whole
+    if given is None and divide:
+        given = _divided(rows, usable, found, split_seed, problems, notes)
+    elif given is None:
+        given = ["test"] * len(rows)
     paths = [_resolved(folder, row.file) for row in rows]
-    problems += [_file_problems(rows, paths), _duplicates(rows, given, paths), _speakers(rows, given)]
+    problems += [*_file_problems(rows, paths), *_duplicates(rows, given, paths), *_speakers(rows, given)]
     labelled = [(row.label, split) for row, split, use in zip(rows, given, usable, strict=True) if use and split]
     if for_training and not (divided and not labelled):
         if all(split != "train" for _, split in labelled):
-            problems.append([("splits", "no file with a label in train")])
-        problems.append(_label_problems(labelled, found))
-    _raise(path, folder, [problem for kind in problems for problem in kind], len(rows))
+            problems.append(("splits", "no file with a label in train"))
+        problems += _label_problems(labelled, found)
+    if problems:
+        raise _error(path, folder, problems, len(rows))
     examples = tuple(
         Example(audio, row.file, row.label, row.speaker or None, split)
         for row, audio, split in zip(rows, paths, given, strict=True)
@@ -132,7 +135,7 @@ def _task(labels: Sequence[str], notes: list[str]) -> Task:
     """Conclude the task from the labels; NaN or a decimal comma among numbers is a fault of theirs, no class."""
     known = [label for label in labels if label and label != UNKNOWN_LABEL]
     numeric = [label for label in known if _looks_numeric(label)]
-    if not numeric or not any(_is_number(label) for label in numeric):
+    if not any(_is_number(label) for label in numeric):
         return "classification"
     if len(numeric) >= _MOSTLY * len(known):
         notes.append("labels are numbers: a regression; --task classification takes them as names of classes")
@@ -145,38 +148,34 @@ def _task(labels: Sequence[str], notes: list[str]) -> Task:
     return "classification"
 
 
-def _cell_problems(rows: Sequence[Row], given: Given | None, task: Task) -> list[Problem]:
-    problems: list[Problem] = []
+def _cell_problems(rows: Sequence[Row], given: Given | None, task: Task) -> Iterator[Problem]:
     for i, row in enumerate(rows):
         if not row.file:
-            problems.append((row.where, "no name of a file"))
+            yield row.where, "no name of a file"
         if not row.label:
-            problems.append((row.where, "no label"))
+            yield row.where, "no label"
         elif row.label == UNKNOWN_LABEL:
-            problems.append(
-                (row.where, f"label {UNKNOWN_LABEL!r} stands for a secret one: name it, or leave the row out")
-            )
+            yield row.where, f"label {UNKNOWN_LABEL!r} stands for a secret one: name it, or leave the row out"
         elif task == "regression" and not _is_number(row.label):
             cure = "write a decimal point" if "," in row.label else "--task classification takes labels as names"
-            problems.append((row.where, f"label is no finite number: got {row.label!r}: {cure}"))
+            yield row.where, f"label is no finite number: got {row.label!r}: {cure}"
         if given is not None and given[i] is None:
-            problems.append(
-                (row.where, f"split is none of train, devel, test: got {row.split!r}" if row.split else "no split")
-            )
-    return problems
+            yield row.where, f"split is none of train, devel, test: got {row.split!r}" if row.split else "no split"
 
 
-def _label_problems(labelled: Sequence[tuple[str, Split]], task: Task) -> list[Problem]:
+def _label_problems(labelled: Sequence[tuple[str, Split]], task: Task) -> Iterator[Problem]:
     """Find what makes labels useless: one alone, or a class that is not in every split (its recall is undefined)."""
     if task == "regression":
         values = {float(label) for label, split in labelled if split == "train"}
-        return [("labels", f"all the same number in train: {values.pop():g}")] if len(values) == 1 else []
+        if len(values) == 1:
+            yield "labels", f"all the same number in train: {values.pop():g}"
+        return
     labels = sorted_labels(label for label, _ in labelled)
     if len(labels) == 1:
-        return [("labels", f"expected two classes or more, got one: {labels[0]!r}")]
+        yield "labels", f"expected two classes or more, got one: {labels[0]!r}"
+        return
     count = Counter(labelled)
     here = [split for split in SPLITS if any(part == split for _, part in labelled)]
-    problems: list[Problem] = []
     for label in labels:
         lacking = [split for split in here if not count[label, split]]
         if not lacking:
@@ -185,8 +184,7 @@ def _label_problems(labelled: Sequence[tuple[str, Split]], task: Task) -> list[P
         held = ", ".join(f"{count[label, split]} in {split}" for split in here if count[label, split])
         near = difflib.get_close_matches(label, [other for other in labels if other != label], n=1)
         hint = f"; is it {near[0]!r}?" if near else ""
-        problems.append((f"class {label}", f"no file in {' and '.join(lacking)}, and {why}: {held}{hint}"))
-    return problems
+        yield f"class {label}", f"no file in {' and '.join(lacking)}, and {why}: {held}{hint}"
 
 
 # -- splits -------------------------------------------------------------------------------------------
@@ -219,24 +217,18 @@ def _without_secret_part(rows: Sequence[Row], given: Given | None, notes: list[s
     """Leave out the test split of a challenge, whose labels are all secret."""
     if given is None:
         return list(rows), None
-    test = [row.label for row, split in zip(rows, given, strict=True) if split == "test"]
-    if not test or set(test) != {UNKNOWN_LABEL}:
+    if {row.label for row, split in zip(rows, given, strict=True) if split == "test"} != {UNKNOWN_LABEL}:
         return list(rows), given
+    kept = [i for i, split in enumerate(given) if split != "test"]
     notes.append(
-        f"test is left out: the labels of its {len(test)} files are secret ({UNKNOWN_LABEL!r}); "
+        f"test is left out: the labels of its {len(rows) - len(kept)} files are secret ({UNKNOWN_LABEL!r}); "
         "write the true ones into the table to be told figures on test"
     )
-    kept = [(row, split) for row, split in zip(rows, given, strict=True) if split != "test"]
-    return [row for row, _ in kept], [split for _, split in kept]
+    return [rows[i] for i in kept], [given[i] for i in kept]
 
 
 def _divided(
-    rows: Sequence[Row],
-    usable: Sequence[bool],
-    task: Task,
-    seed: int,
-    problems: list[list[Problem]],
-    notes: list[str],
+    rows: Sequence[Row], usable: Sequence[bool], task: Task, seed: int, problems: list[Problem], notes: list[str]
 ) -> Given:
     """Divide the rows whose labels can be used; where that cannot be done, tell why and give none a split."""
     given: Given = [None] * len(rows)
@@ -247,26 +239,21 @@ def _divided(
     classes: Sequence[Hashable] = labels if task == "classification" else _bins([float(label) for label in labels])
     # A blank cannot end a speaker's name nor begin a file's: no file is taken for a speaker.
     groups = [rows[i].speaker or f" {rows[i].file}" for i in chosen]
-    too_few = _too_few(
-        classes if task == "classification" else [""] * len(groups), groups, [rows[i].speaker for i in chosen]
-    )
-    problems.append(too_few)
+    named = labels if task == "classification" else [""] * len(labels)
+    too_few = _too_few(named, groups, "speakers" if any(rows[i].speaker for i in chosen) else "files")
+    problems += too_few
     if too_few:
         return given
     try:
         splits = divide(classes, groups, seed, covered=task == "classification")
     except DataError as error:
-        problems.append([("splits", f"{error}: add a column split")])
+        problems.append(("splits", f"{error}: add a column split"))
         return given
     for i, split in zip(chosen, splits, strict=True):
         given[i] = split
-    sizes = Counter(splits)
-    total = sum(SHARES)
-    shares = "/".join(f"{100 * share // total}" for share in SHARES)
-    notes.append(
-        f"no column split: divided {shares} with seed {seed}: "
-        + ", ".join(f"{sizes[split]} files in {split}" for split in SPLITS)
-    )
+    shares = "/".join(f"{100 * share // sum(SHARES)}" for share in SHARES)
+    sizes = ", ".join(f"{splits.count(split)} files in {split}" for split in SPLITS)
+    notes.append(f"no column split: divided {shares} with seed {seed}: {sizes}")
     return given
 
 
@@ -276,40 +263,29 @@ def _bins(values: Sequence[float]) -> list[Hashable]:
     return [int(i) for i in np.searchsorted(edges, values, side="right")]
 
 
-def _too_few(classes: Sequence[Hashable], groups: Sequence[str], speakers: Sequence[str | None]) -> list[Problem]:
-    """Find classes (of a regression: all files) of fewer groups than there are splits."""
-    what = "speakers" if any(speakers) else "files"
-    of_class: dict[Hashable, set[str]] = defaultdict(set)
-    for name, group in zip(classes, groups, strict=True):
-        of_class[name].add(group)
-    if len(set(groups)) < _FEWEST_GROUPS:
-        text = f"too few to divide into train, devel and test: {len(set(groups))}, expected {_FEWEST_GROUPS} or more"
-        return [(what, f"{text}: add a column split")]
+def _too_few(classes: Sequence[str], groups: Sequence[str], what: str) -> list[Problem]:
+    """Find classes (of a regression: all files) of fewer groups, which are files or speakers, than there are splits."""
+    n_groups, wanted = len(set(groups)), f"expected {_FEWEST_GROUPS} or more"
+    if n_groups < _FEWEST_GROUPS:
+        return [(what, f"too few to divide into train, devel and test: {n_groups}, {wanted}: add a column split")]
+    n_of_class = Counter(name for name, _ in set(zip(classes, groups, strict=True)))
     return [
-        (
-            f"class {name}",
-            f"too few {what} to have it in train, devel and test: {len(held)}, expected {_FEWEST_GROUPS} or more",
-        )
-        for name, held in sorted(of_class.items(), key=str)
-        if len(held) < _FEWEST_GROUPS
+        (f"class {name}", f"too few {what} to have it in train, devel and test: {n}, {wanted}")
+        for name, n in sorted(n_of_class.items())
+        if n < _FEWEST_GROUPS
     ]
 
 
-def _speakers(rows: Sequence[Row], given: Given) -> list[Problem]:
+def _speakers(rows: Sequence[Row], given: Given) -> Iterator[Problem]:
     held: dict[str, Counter[Split]] = defaultdict(Counter)
     for row, split in zip(rows, given, strict=True):
         if row.speaker and split:
             held[row.speaker][split] += 1
-    return [
-        (
-            f"speaker {speaker}",
-            "in more than one split: "
-            + ", ".join(f"{count[split]} in {split}" for split in SPLITS if count[split])
-            + ": keep each voice in one, or leave the column speaker out",
-        )
-        for speaker, count in sorted(held.items())
-        if len(count) > 1
-    ]
+    cure = "keep each voice in one, or leave the column speaker out"
+    for speaker, count in sorted(held.items()):
+        if len(count) > 1:
+            parts = ", ".join(f"{count[split]} in {split}" for split in SPLITS if count[split])
+            yield f"speaker {speaker}", f"in more than one split: {parts}: {cure}"
 
 
 # -- files --------------------------------------------------------------------------------------------
@@ -323,21 +299,18 @@ def _resolved(folder: Path, name: str) -> Path:
     return path
 
 
-def _file_problems(rows: Sequence[Row], paths: Sequence[Path]) -> list[Problem]:
+def _file_problems(rows: Sequence[Row], paths: Sequence[Path]) -> Iterator[Problem]:
     different = list(dict.fromkeys(path for row, path in zip(rows, paths, strict=True) if row.file))
     fault_of = dict(zip(different, faults(different), strict=True))
-    problems: list[Problem] = []
     for row, path in zip(rows, paths, strict=True):
         fault = fault_of.get(path)
         if row.file and fault is not None:
             what = str(fault).removeprefix(f"{path}: ")
-            problems.append((row.where, f"{what}: {path}" if what == _MISSING else what))
-    return problems
+            yield row.where, f"{what}: {path}" if what == _MISSING else what
 
 
-def _duplicates(rows: Sequence[Row], given: Given, paths: Sequence[Path]) -> list[Problem]:
+def _duplicates(rows: Sequence[Row], given: Given, paths: Sequence[Path]) -> Iterator[Problem]:
     first: dict[str, int] = {}
-    problems: list[Problem] = []
     for i, row in enumerate(rows):
         j = first.setdefault(os.path.realpath(paths[i]), i) if row.file else i
         if j == i:
@@ -347,36 +320,32 @@ def _duplicates(rows: Sequence[Row], given: Given, paths: Sequence[Path]) -> lis
             what += f", with label {rows[j].label!r}, here {row.label!r}"
         if given[i] and given[j] and given[i] != given[j]:
             what += f", in {given[j]}, here in {given[i]}"
-        problems.append((row.where, what))
-    return problems
+        yield row.where, what
 
 
 def _same_content(examples: Sequence[Example]) -> list[str]:
     """Note files of equal bytes in different splits; where there is too much to read for a quick look, that."""
-    by_size: dict[int, list[Example]] = defaultdict(list)
-    for example in examples:
-        by_size[example.path.stat().st_size].append(example)
-    suspects = [
-        (size, example)
-        for size, group in by_size.items()
-        if len({example.split for example in group}) > 1
-        for example in group
-    ]
-    if sum(size for size, _ in suspects) > _MOST_HASHED_BYTES:
-        n_bytes = sum(size for size, _ in suspects)
+    size = {example.path: example.path.stat().st_size for example in examples}
+    suspects = list(chain(*_in_several_splits(examples, [size[example.path] for example in examples])))
+    n_bytes = sum(size[example.path] for example in suspects)
+    if n_bytes > _MOST_HASHED_BYTES:
         return [
             f"not looked for: the same audio under two names in several splits, as that means reading {n_bytes:,} bytes"
         ]
-    hashes = sha256_of_each([example.path for _, example in suspects])
-    by_content: dict[str, list[Example]] = defaultdict(list)
-    for digest, (_, example) in zip(hashes, suspects, strict=True):
-        by_content[digest].append(example)
-    shared = [group for group in by_content.values() if len({example.split for example in group}) > 1]
+    shared = _in_several_splits(suspects, sha256_of_each([example.path for example in suspects]))
     if not shared:
         return []
     names = " and ".join(f"{example.name} ({example.split})" for example in shared[0])
     more = f", and {len(shared) - 1} more such" if len(shared) > 1 else ""
     return [f"the same audio is in several splits: {names}{more}: {_TOO_GOOD}"]
+
+
+def _in_several_splits(examples: Sequence[Example], keys: Sequence[Hashable]) -> list[list[Example]]:
+    """Group examples by their keys, and give the groups that are in more than one split."""
+    groups: dict[Hashable, list[Example]] = defaultdict(list)
+    for example, key in zip(examples, keys, strict=True):
+        groups[key].append(example)
+    return [group for group in groups.values() if len({example.split for example in group}) > 1]
 
 
 # -- what is told -------------------------------------------------------------------------------------
@@ -409,10 +378,8 @@ def _notes_on_labels(labels: Sequence[str]) -> list[str]:
     return [f"classes {' and '.join(names)} differ in case alone" for names in alike.values() if len(names) > 1]
 
 
-def _raise(path: Path, folder: Path, problems: Sequence[Problem], n_rows: int) -> None:
-    """Raise what was found, if anything, sorted by kind."""
-    if not problems:
-        return
+def _error(path: Path, folder: Path, problems: Sequence[Problem], n_rows: int) -> DataError:
+    """Tell what was found, sorted by kind."""
     kinds = list(dict.fromkeys(kind_of(problem) for problem in problems))
     problems = sorted(problems, key=lambda problem: kinds.index(kind_of(problem)))
     where, what = problems[0]
@@ -422,4 +389,4 @@ def _raise(path: Path, folder: Path, problems: Sequence[Problem], n_rows: int) -
     n_missing = sum(kind_of(problem) == _MISSING for problem in problems)
     if n_missing == n_rows > 1:
         text = f"{path}: none of its {n_rows} files is in {folder}: name their folder with --audio-dir"
-    raise DataError(text, problems)
+    return DataError(text, problems)

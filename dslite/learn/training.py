@@ -267,9 +267,8 @@ class _Phase:
                 images, targets, losses, self._augmenters, self._augmentation, augment_seed
             )
         with tf.GradientTape() as tape:
-            pooled = images
-            if not self._learns_from_features:
-                pooled = self._network.extractor(images, training=self._network.training)
+            training = self._network.training
+            pooled = images if self._learns_from_features else self._network.extractor(images, training=training)
             pooled = tf.stop_gradient(pooled) if self._frozen else pooled
             logits = self._network.head(pooled, dropout_seed)
             weighted = self._loss.weighted(targets, logits)
@@ -295,24 +294,11 @@ class _Phase:
             variable.assign(value)
 
     def _optimizer_variables(self) -> list[Any]:
-        own = getattr(self._optimizer, "_u_product", None)  # Nadam's, which Keras forgets to list
-        return [*self._optimizer.variables, *([] if own is None else [own])]
+        of_nadam = getattr(self._optimizer, "_u_product", None)  # which Keras forgets to list
+        return [*self._optimizer.variables, *([] if of_nadam is None else [of_nadam])]
 
     def run(self, n_before: int, epoch: int, losses: Floats, tell: Tell) -> tuple[float, Floats]:
-        """Run an epoch: all training chunks once, in an order drawn from seed and epoch.
-
-        Args:
-            n_before: epochs done in both phases.
-            epoch: of this phase, from 1.
-            losses: of each training chunk at its last visit.
-            tell: told the loss, and the fraction done.
-
-        Returns:
-            The mean loss, and the loss of each training chunk at this visit.
-
-        Raises:
-            RunError: where the loss is no longer finite.
-        """
+        """Run epoch `epoch` of this phase, after `n_before` of both; give the mean loss, and that of each chunk."""
         lesson, spec = self._lesson, self._spec
         file = lesson.pictures.file
         order = np.random.default_rng((spec.seed, n_before)).permutation(len(lesson.train))

@@ -86,13 +86,8 @@ def _check_backbone(backbone: Backbone, base: Any, size_px: int, *, with_default
 def build_part(part: Part, recipe: Recipe, cnn: Any | None) -> Any:
     """Give the part of the system that is to be exported, as a Keras model of its own.
 
-    Args:
-        part: ``cnn`` gives `cnn` itself; ``frontend`` audio to picture; ``whole`` audio to output.
-        recipe: chunk and front end.
-        cnn: from `build_cnn`; the front end alone needs none.
-
-    Returns:
-        A Keras model; audio goes in as float32 ``(n, samples)`` of one chunk's length.
+    ``cnn`` gives `cnn` itself, from `build_cnn`, which ``frontend`` needs not; audio goes in as float32
+    ``(n, samples)`` of one chunk's length.
     """
     if part == "cnn":
         return cnn

@@ -54,11 +54,9 @@ def to_tflite(model: Any, configure: Callable[[Any], None] | None = None) -> byt
 
 
 def _graph_alone(model: Any) -> tuple[Any, None, None, list[tuple[str, list[int]]], list[str]]:
-    """Give a frozen graph as the converter takes one by itself: graph, no tensors, names and shapes instead.
-
-    A graph holds all weights once more, and what froze it several times: nothing of that stays while the converter,
-    which copies them again, is at work.
-    """
+    """Give a frozen graph as the converter takes one by itself: graph, no tensors, names and shapes instead."""
+    # A graph holds all weights once more, and what froze it several times: nothing of that stays while the converter,
+    # which copies them again, is at work.
     frozen = freeze(model)
     graph = frozen.graph.as_graph_def()
     inputs = [(tensor.op.name, [int(d) for d in tensor.shape]) for tensor in frozen.inputs]

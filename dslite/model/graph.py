@@ -9,14 +9,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 
 def trace(model: Any) -> Any:
-    """Trace a model in inference mode for a batch of one.
-
-    Args:
-        model: Keras model with one input and one output.
-
-    Returns:
-        A concrete function; its argument has the name of the model's input.
-    """
+    """Trace a Keras model in inference, batch 1: a concrete function whose argument has the name of its one input."""
     signature = [tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name=model.input_names[0])]
     return tf.function(lambda x: model(x, training=False), input_signature=signature).get_concrete_function()
 
@@ -71,29 +64,28 @@ def count_macs(function: Any) -> int | None:
     return sum(_MACS[operation.type](operation) for operation in counted)
 
 
-def _shape(tensor: Any) -> list[int]:
-    return [int(d) for d in tensor.shape.as_list()]
+def _size(shape: Any) -> int:
+    return math.prod(shape.as_list())
 
 
 def _convolution(operation: Any) -> int:
     # filter (..., channels in / groups, channels out)
-    return math.prod(_shape(operation.outputs[0])) * math.prod(_shape(operation.inputs[1])[:-1])
+    return _size(operation.outputs[0].shape) * _size(operation.inputs[1].shape[:-1])
 
 
 def _depthwise(operation: Any) -> int:
     # filter (height, width, channels, multiplier); output channels = channels * multiplier
-    return math.prod(_shape(operation.outputs[0])) * math.prod(_shape(operation.inputs[1])[:2])
+    return _size(operation.outputs[0].shape) * _size(operation.inputs[1].shape[:2])
 
 
 def _transposed(operation: Any) -> int:
     # inputs: output shape, filter (height, width, channels out, channels in), x
-    return math.prod(_shape(operation.inputs[2])) * math.prod(_shape(operation.inputs[1])[:-1])
+    return _size(operation.inputs[2].shape) * _size(operation.inputs[1].shape[:-1])
 
 
 def _matrix_product(operation: Any) -> int:
     transposed = operation.get_attr("transpose_a" if operation.type == "MatMul" else "adj_x")
-    inner = _shape(operation.inputs[0])[-2 if transposed else -1]
-    return math.prod(_shape(operation.outputs[0])) * inner
+    return _size(operation.outputs[0].shape) * int(operation.inputs[0].shape[-2 if transposed else -1])
 
 
 _MACS: dict[str, Callable[[Any], int]] = {

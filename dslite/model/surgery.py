@@ -83,17 +83,12 @@ def copied(layer: Any, **changes: Any) -> Any:
 
 
 def folded(cnn: Any) -> Any:
-    """Give an image model that computes the same with the layers that run on a phone.
+    """Give a new image model that computes the same with the layers that run on a phone.
 
     A separable convolution becomes a depthwise and a pointwise one, as TFLite has them. Batch normalisation behind a
     convolution or a dense layer whose output nothing else reads is folded into kernel and bias; elsewhere (DenseNet has
-    it behind concatenations) it becomes `dslite.model.layers.ChannelAffine`.
-
-    Args:
-        cnn: from `dslite.model.assembly.build_cnn`.
-
-    Returns:
-        A new model, which shares nothing with `cnn`.
+    it behind concatenations) it becomes `dslite.model.layers.ChannelAffine`. Nothing is shared with `cnn`, a model from
+    `dslite.model.assembly.build_cnn`.
 
     Raises:
         ExportError: where the backbone has a model inside, or uses a layer twice.
@@ -111,7 +106,9 @@ def folded(cnn: Any) -> Any:
             replacements[before.name] = copied(before, use_bias=True)
             *kernels, last = [weight.numpy() for weight in before.weights if weight is not before.bias]
             bias = before.bias.numpy() if before.use_bias else 0.0
-            weights[before.name] = [*kernels, last * _shaped_as(last, before, scale), bias * scale + offset]
+            is_depthwise = isinstance(before, keras.layers.DepthwiseConv2D)  # (height, width, channels, multiplier)
+            factor = scale.reshape(last.shape[2:]) if is_depthwise else scale
+            weights[before.name] = [*kernels, last * factor, bias * scale + offset]
         else:
             replacements[layer.name] = ChannelAffine(name=layer.name)
             weights[layer.name] = [scale, offset]
@@ -175,10 +172,3 @@ def _folds_into(before: Any, normalisation: Any) -> bool:
         and getattr(before, "groups", 1) == 1
         and list(normalisation.axis) == [len(normalisation.input_shape) - 1]
     )
-
-
-def _shaped_as(kernel: Any, layer: Any, scale: Any) -> Any:
-    """Shape a scale of output channels for multiplication with the layer's last kernel."""
-    if isinstance(layer, keras.layers.DepthwiseConv2D):  # (height, width, channels, multiplier)
-        return scale.reshape(kernel.shape[2:])
-    return scale

@@ -47,14 +47,14 @@ def cache_folder() -> Path:
         raise DownloadError("no home folder to keep weights in: set KERAS_HOME to a folder") from None
 
 
-def fetch(name: str, url: str, file_hash: str | None = None, timeout_s: float | None = None) -> Path:
+def fetch(name: str, url: str, file_hash: str | None = None, timeout_s: float = TIMEOUT_S) -> Path:
     """Give a weight file from the cache, or download it into the cache, whole or not at all.
 
     Args:
         name: of the file in the cache.
         url: where it is downloaded from; the proxies of the environment are used.
         file_hash: MD5 (32 hexadecimal digits) or SHA-256 (64); without one, a file counts as whole where HDF5 opens it.
-        timeout_s: how long the server may stay silent; None: `TIMEOUT_S`.
+        timeout_s: how long the server may stay silent.
 
     Returns:
         Its path.
@@ -66,14 +66,12 @@ def fetch(name: str, url: str, file_hash: str | None = None, timeout_s: float | 
     path, state = folder / name, f"not in {folder}"
     try:
         if path.is_file():
-            damage = _damage(path, file_hash)
-            if damage is None:
+            if not (damage := _damage(path, file_hash)):
                 return path
             state = f"damaged in {folder} ({damage})"
         folder.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as place:
-            _download(url, place, TIMEOUT_S if timeout_s is None else timeout_s)
-            _refuse_damage(place, file_hash)
+            _download(url, place, file_hash, timeout_s)
     except _FetchError as error:
         reason = f"not to be had from {url}: {error}; download it elsewhere and put it there"
     except (OSError, WriteError) as error:
@@ -87,7 +85,7 @@ class _FetchError(Exception):
     """Why a download failed."""
 
 
-def _download(url: str, place: Path, timeout_s: float) -> None:
+def _download(url: str, place: Path, file_hash: str | None, timeout_s: float) -> None:
     n_bytes, told = 0, time.monotonic()
     with place.open("wb") as file:
         for block, total in _blocks(url, timeout_s):
@@ -97,6 +95,8 @@ def _download(url: str, place: Path, timeout_s: float) -> None:
                 told = time.monotonic()
                 of = f" of {total / 1e6:.1f}" if total else ""
                 _listener.get()(f"downloading {place.name}, {n_bytes / 1e6:.1f}{of} MB")
+    if damage := _damage(place, file_hash):
+        raise _FetchError(f"what came is damaged ({damage})")
 
 
 def _blocks(url: str, timeout_s: float) -> Iterator[tuple[bytes, int]]:
@@ -121,11 +121,6 @@ def _blocks(url: str, timeout_s: float) -> Iterator[tuple[bytes, int]]:
         raise _FetchError(f"no answer for {timeout_s:g} s" if silent else _words(reason)) from None
     if n_bytes < total:
         raise _FetchError(f"the connection ended after {n_bytes} of {total} bytes")
-
-
-def _refuse_damage(place: Path, file_hash: str | None) -> None:
-    if damage := _damage(place, file_hash):
-        raise _FetchError(f"what came is damaged ({damage})")
 
 
 def _words(reason: object) -> str:
@@ -155,9 +150,9 @@ def _damage(path: Path, file_hash: str | None) -> str | None:
         except OSError as error:
             return f"no whole HDF5 file: {first_line(error)}"
         return None
-    kind = "SHA-256" if len(file_hash) == hashlib.sha256().digest_size * 2 else "MD5"
+    kind, algorithm = ("SHA-256", "sha256") if len(file_hash) == hashlib.sha256().digest_size * 2 else ("MD5", "md5")
     with path.open("rb") as file:
-        got = hashlib.file_digest(file, kind.replace("-", "").lower()).hexdigest()
+        got = hashlib.file_digest(file, algorithm).hexdigest()
     return None if got == file_hash.lower() else f"{kind}: expected {file_hash}, got {got}"
 
 
@@ -207,23 +202,24 @@ def load(model: Any, path: Path | str, name: str) -> None:
     path = Path(path)
     found, by_order = _open(path)
     wanted: Shapes = Counter(tuple(int(d) for d in weight.shape) for weight in model.weights)
-    difference = _difference(wanted, found)
+    difference = _difference(wanted, found, name)
     # Keras loads by names where the file is not by order, and then takes no notice of what the file has too much.
     if difference and not by_order:
-        raise ModelFileError(f"{path}: {difference.format(name=name)}")
+        raise ModelFileError(f"{path}: {difference}")
     try:
         model.load_weights(str(path))
     except Exception as error:
-        words = difference or f"Keras cannot load it into {{name}}: {first_line(error)}"
-        raise ModelFileError(f"{path}: {words.format(name=name)}") from error
+        raise ModelFileError(
+            f"{path}: {difference or f'Keras cannot load it into {name}: {first_line(error)}'}"
+        ) from error
 
 
-def _difference(wanted: Shapes, found: Shapes) -> str | None:
-    """Say how the weights in a file differ from a model's, with ``{name}`` for the model; None where they do not."""
+def _difference(wanted: Shapes, found: Shapes, name: str) -> str | None:
+    """Say how the weights in a file differ from those of the model of that name; None where they do not."""
     if wanted == found:
         return None
     n_wanted, n_found = (sum(math.prod(shape) * n for shape, n in shapes.items()) for shapes in (wanted, found))
-    text = f"expected the {n_wanted:,} parameters of {{name}} without its classifier, got {n_found:,}"
+    text = f"expected the {n_wanted:,} parameters of {name} without its classifier, got {n_found:,}"
     if wanted <= found:
         return f"{text}: it seems to hold the classifier too: save the model without it (include_top=False)"
     return f"{text}, in other shapes: a file of another architecture, width or part"
@@ -262,11 +258,7 @@ def _look_inside(path: Path) -> tuple[Shapes, bool, str]:
     import h5py
 
     if zipfile.is_zipfile(path):
-        with (
-            zipfile.ZipFile(path) as zipped,
-            zipped.open("model.weights.h5") as inner,
-            h5py.File(inner, "r") as file,
-        ):
+        with zipfile.ZipFile(path) as zipped, zipped.open("model.weights.h5") as inner, h5py.File(inner, "r") as file:
             return _shapes(file), False, _KERAS
     with h5py.File(path, "r") as file:
         group = file.get("model_weights", file)  # of a file from `save`

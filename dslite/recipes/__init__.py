@@ -13,6 +13,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -70,19 +71,10 @@ def examine(name_or_path: str | Path) -> tuple[TrainingRecipe | None, list[str]]
 
 
 def title(name_or_path: str | Path) -> str:
-    """Give the comment a recipe begins with, without its ``#``; empty where it has none.
-
-    Raises:
-        UnknownNameError: where there is no such recipe and no such file.
-        SpecError: where the file cannot be read.
-    """
+    """Give the comment a recipe begins with, without its ``#``; empty where it has none. Raises as `examine`."""
     _, text = _open(name_or_path)
-    lines: list[str] = []
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            break
-        lines.append(line.removeprefix("#").removeprefix(" "))
-    return "\n".join(lines)
+    lines = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
 
 
 def _shipped() -> Iterable[Traversable]:
@@ -114,24 +106,22 @@ def _record(record_type: Any, data: Any, where: str) -> tuple[Any, list[str]]:
     hints = typing.get_type_hints(record_type)
     problems = [_unknown(name, value, record_type, where) for name, value in data.items() if name not in hints]
     given: dict[str, Any] = {}
-    for name in (name for name in hints if name in data):
-        place = f"{where}: [{name}]" if dataclasses.is_dataclass(hints[name]) else _field(where, name)
-        value, found = _value(hints[name], data[name], place)
-        problems += found
+    for name, hint in hints.items():
+        if name not in data:
+            continue
+        if dataclasses.is_dataclass(hint):
+            value, found = _record(hint, data[name], f"{where}: [{name}]")
+        else:
+            try:
+                value, found = typed(hint, data[name], _field(where, name)), []
+            except SpecError as error:
+                found = [str(error)]
         if not found:
             given[name] = value
+        problems += found
     record, found = _built(record_type, given, where)
     problems += found
     return (None if problems else record), problems
-
-
-def _value(annotation: Any, data: Any, where: str) -> tuple[Any, list[str]]:
-    if dataclasses.is_dataclass(annotation):
-        return _record(annotation, data, where)
-    try:
-        return typed(annotation, data, where), []
-    except SpecError as error:
-        return None, [str(error)]
 
 
 def _built(record_type: Any, given: dict[str, Any], where: str) -> tuple[Any, list[str]]:

@@ -7,10 +7,10 @@ program did with the file. What cannot be carried over, or is changed on the way
 
 import difflib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from dslite.codec import typed
 from dslite.errors import SpecError
@@ -98,7 +98,19 @@ def import_settings(settings: Path, classes: Path | None = None) -> Imported:
         SpecError: where a file is not of this kind, or a setting has a value that dslite refuses; the message names
             file and key.
     """
-    given = _Settings(str(settings), _json_object(settings))
+    given = _Settings(_json_object(settings))
+    try:
+        recipe = _recipe(given)
+    except SpecError as error:
+        raise SpecError(f"{settings}: {error}") from None
+    named = _classes(classes) if classes else ()
+    if classes:
+        _tell_of_classes(given, named, recipe.head)
+    return Imported(recipe, named, tuple(given.differences))
+
+
+def _recipe(given: "_Settings") -> TrainingRecipe:
+    """Make the recipe; the errors it raises name no file."""
     given.take_first_of_grid()
     frontend = _frontend(given)
     head = _head(given)
@@ -109,25 +121,16 @@ def import_settings(settings: Path, classes: Path | None = None) -> Imported:
     _data(given)
     given.tell_what_is_left()
     if not any(key in given.values for key in _REQUIRED):
-        raise SpecError(
-            f"{settings}: expected the settings of the published program (hp_config.json), got none of "
-            f"{', '.join(_REQUIRED)}"
-        )
-    named = _classes(classes) if classes else ()
-    if classes:
-        _tell_of_classes(given, named, head)
-    try:
-        _ = recipe.system.chunk_samples
-    except SpecError as error:
-        raise SpecError(f"{settings}: {error}") from None
-    return Imported(recipe, named, tuple(given.differences))
+        expected = "expected the settings of the published program (hp_config.json)"
+        raise SpecError(f"{expected}, got none of {', '.join(_REQUIRED)}")
+    _ = recipe.system.chunk_samples  # raises where a chunk is shorter than a window
+    return recipe
 
 
 class _Settings:
     """The settings of a file, each of which is taken once, and what has to be told of them."""
 
-    def __init__(self, where: str, values: Mapping[str, Any]) -> None:
-        self.where = where
+    def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = dict(values)
         self.taken: set[str] = set()
         self.differences: list[Difference] = []
@@ -138,7 +141,7 @@ class _Settings:
             if not isinstance(value, list):
                 continue  # the program wants lists, but what one value means is plain
             if not value:
-                raise SpecError(f"{self.where}: {key}: expected a list with a value in it, got an empty one")
+                raise SpecError(f"{key}: expected a list with a value in it, got an empty one")
             n_combinations *= len(value)
             if len(value) > 1:
                 self.note(key, value, f"the first is taken: {json.dumps(value[0])}")
@@ -147,17 +150,24 @@ class _Settings:
             said = f"a grid of {n_combinations} combinations; a recipe is one: the first of each list is taken"
             self.differences.insert(0, Difference("the file", "", said))
 
-    def take(self, key: str, kind: type[T], default: T) -> T:
+    def take(self, key: str, default: T) -> T:
+        """Give a setting, or the default, whose type it must be of."""
+        kind = type(default)
         self.taken.add(key)
         if key not in self.values:
             return default
         value = self.values[key]
         if kind is int and isinstance(value, float) and value.is_integer():
             value = int(value)
-        value = typed(kind, value, f"{self.where}: {key}")
+        value = typed(kind, value, key)
         if isinstance(value, int | float) and not abs(value) <= _LARGEST:
-            raise SpecError(f"{self.where}: {key}: expected a number of no more than {_LARGEST:g}, got {value}")
-        return cast(T, float(value)) if kind is float else cast(T, value)
+            raise SpecError(f"{key}: expected a number of no more than {_LARGEST:g}, got {value}")
+        return cast(T, float(value) if kind is float else value)
+
+    def expect(self, key: str, expected: object, otherwise: str) -> None:
+        """Take a setting that dslite has but one value of, and tell of any other."""
+        if self.take(key, expected) != expected:
+            self.tell(key, otherwise)
 
     def tell(self, key: str, became: str) -> None:
         if key in self.values:
@@ -167,12 +177,6 @@ class _Settings:
 
     def note(self, setting: str, value: Any, became: str) -> None:
         self.differences.append(Difference(setting, json.dumps(value, ensure_ascii=False), became))
-
-    def made(self, record_type: Callable[..., T], **fields: Any) -> T:
-        try:
-            return record_type(**fields)
-        except SpecError as error:
-            raise SpecError(f"{self.where}: {error}") from None
 
     def tell_what_is_left(self) -> None:
         for key in self.values:
@@ -202,8 +206,8 @@ def _json_object(path: Path) -> dict[str, Any]:
 
 
 def _chunk(given: _Settings) -> ChunkSpec:
-    length_s = given.take("chunk_size", float, ChunkSpec().length_s)
-    hop_s = given.take("chunk_hop_size", float, length_s / 2)
+    length_s = given.take("chunk_size", ChunkSpec().length_s)
+    hop_s = given.take("chunk_hop_size", length_s / 2)
     if length_s <= 0:
         length_s = ChunkSpec().length_s
         hop_s = length_s / 2
@@ -213,35 +217,32 @@ def _chunk(given: _Settings) -> ChunkSpec:
         "short = pad: the program leaves files shorter than a chunk out; tail = drop: what is left behind a file's "
         "last whole chunk is not used, as there",
     )
-    return given.made(ChunkSpec, length_s=length_s, hop_s=hop_s, short="pad", tail="drop")
+    return ChunkSpec(length_s=length_s, hop_s=hop_s, short="pad", tail="drop")
 
 
 def _frontend(given: _Settings) -> FrontendSpec:
     paper = REFERENCE.frontend
-    rate_hz = given.take("sample_rate", int, paper.sample_rate_hz)
-    window_s = given.take("stft_window_size", float, paper.window_s)
-    hop_s = given.take("stft_hop_size", float, paper.hop_s)
-    for key, value_s, paper_s in (
-        ("stft_window_size", window_s, paper.window_s),
-        ("stft_hop_size", hop_s, paper.hop_s),
-    ):
+    rate_hz = given.take("sample_rate", paper.sample_rate_hz)
+    window_s = given.take("stft_window_size", paper.window_s)
+    hop_s = given.take("stft_hop_size", paper.hop_s)
+    carried = (("stft_window_size", window_s, paper.window_s), ("stft_hop_size", hop_s, paper.hop_s))
+    for key, value_s, paper_s in carried:
         if value_s != paper_s:
             given.tell(key, f"carried over; the paper has {paper_s:g} s")
-    f_max_hz = given.take("upper_edge_hertz", float, rate_hz / 2)
+    f_max_hz = given.take("upper_edge_hertz", rate_hz / 2)
     given.tell(
         "the program",
         "mel_scale = htk, mel_norm = false, power_floor = 1e-16, top_db = 200 (the most there is; the program cuts "
         "nothing): not in the file, but so in the program",
     )
     _tell_of_other_pictures(given)
-    return given.made(
-        FrontendSpec,
+    return FrontendSpec(
         sample_rate_hz=rate_hz,
         window_s=window_s,
         hop_s=hop_s,
         n_fft=_n_fft(given, rate_hz, window_s),
-        n_mels=given.take("num_mel_bins", int, paper.n_mels),
-        f_min_hz=given.take("lower_edge_hertz", float, paper.f_min_hz),
+        n_mels=given.take("num_mel_bins", paper.n_mels),
+        f_min_hz=given.take("lower_edge_hertz", paper.f_min_hz),
         f_max_hz=None if f_max_hz == rate_hz / 2 else f_max_hz,
         mel_scale="htk",
         mel_norm=False,
@@ -254,7 +255,7 @@ def _frontend(given: _Settings) -> FrontendSpec:
 
 
 def _n_fft(given: _Settings, rate_hz: int, window_s: float) -> int | None:
-    length_s = given.take("stft_fft_length", float, window_s)
+    length_s = given.take("stft_fft_length", window_s)
     n_fft, window = round(length_s * rate_hz), round(window_s * rate_hz)
     if n_fft < window:
         given.tell("stft_fft_length", f"the window's {window} samples: a transform must be as long as its window")
@@ -262,7 +263,7 @@ def _n_fft(given: _Settings, rate_hz: int, window_s: float) -> int | None:
 
 
 def _colour_map(given: _Settings) -> ColourMap:
-    name = given.take("color_map", str, REFERENCE.frontend.colour_map)
+    name = given.take("color_map", REFERENCE.frontend.colour_map)
     if name not in get_args(ColourMap) or name == "none":
         given.tell("color_map", "viridis, as in the program, which takes it for names it does not know")
         return "viridis"
@@ -270,16 +271,16 @@ def _colour_map(given: _Settings) -> ColourMap:
 
 
 def _size_px(given: _Settings) -> int:
-    height = given.take("image_height", int, REFERENCE.frontend.size_px)
-    width = given.take("image_width", int, height)
+    height = given.take("image_height", REFERENCE.frontend.size_px)
+    width = given.take("image_width", height)
     if width != height:
         given.tell("image_width", f"{height} px, as the height: dslite's pictures are square")
     return height
 
 
 def _resize(given: _Settings) -> Resize:
-    method = given.take("resize_method", str, "bilinear")
-    smooth = given.take("anti_alias", bool, default=True)
+    method = given.take("resize_method", "bilinear")
+    smooth = given.take("anti_alias", True)
     if smooth and method != "nearest":
         given.tell("anti_alias", "left out: dslite resizes without it, also where the file says nothing of it")
     if method not in get_args(Resize):
@@ -291,18 +292,15 @@ def _resize(given: _Settings) -> Resize:
 
 
 def _tell_of_other_pictures(given: _Settings) -> None:
-    if not given.take("mel_scale", bool, default=True):
-        given.tell("mel_scale", "left out: dslite has Mel spectrograms; so has the program, whatever this says")
-    if not given.take("db_scale", bool, default=True):
-        given.tell("db_scale", "left out: dslite's spectrograms are in decibels")
-    if not given.take("use_plot_images", bool, default=True):
-        given.tell("use_plot_images", "left out: dslite's models see coloured pictures (colour_map = none: grey)")
-    n_mfccs, lifter = given.take("num_mfccs", int, 0), given.take("cep_lifter", float, 0.0)
+    given.expect("mel_scale", True, "left out: dslite has Mel spectrograms; so has the program, whatever this says")
+    given.expect("db_scale", True, "left out: dslite's spectrograms are in decibels")
+    given.expect("use_plot_images", True, "left out: dslite's models see coloured pictures (colour_map = none: grey)")
+    n_mfccs, lifter = given.take("num_mfccs", 0), given.take("cep_lifter", 0.0)
     if n_mfccs:
         given.tell("num_mfccs", "left out: dslite has no MFCCs, it takes the Mel spectrogram")
     if n_mfccs and lifter:
         given.tell("cep_lifter", "left out: it goes with MFCCs")
-    if not given.take("normalize_audio", bool, default=False):
+    if not given.take("normalize_audio", False):
         given.tell(
             "normalize_audio",
             "dslite brings each chunk's peak to 1; pictures go from their own minimum to their maximum, so that "
@@ -314,49 +312,45 @@ def _tell_of_other_pictures(given: _Settings) -> None:
 
 
 def _backbone(given: _Settings) -> tuple[str, str]:
-    name = given.take("basemodel_name", str, "")
+    name = given.take("basemodel_name", "")
     if name not in _N_LAYERS and name:
         near = difflib.get_close_matches(name, _N_LAYERS, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         given.tell("basemodel_name", f"carried over, though it is none of the program's{hint}")
-    model = given.take("model_name", str, "TransferBaseModel")
-    if model != "TransferBaseModel":
-        given.tell("model_name", "left out: dslite has the program's TransferBaseModel, backbone and small head")
+    told = "left out: dslite has the program's TransferBaseModel, backbone and small head"
+    given.expect("model_name", "TransferBaseModel", told)
     given.taken.add("weights")
     weights = given.values.get("weights", "imagenet")
-    return name, "none" if weights in ("", None) else typed(str, weights, f"{given.where}: weights")
+    return name, "none" if weights in ("", None) else typed(str, weights, "weights")
 
 
 def _head(given: _Settings) -> HeadSpec:
-    kind = given.take("prediction_type", str, "categorical")
+    kind = given.take("prediction_type", "categorical")
     if kind not in ("categorical", "regression"):
         given.tell("prediction_type", "categorical: it is neither that nor regression")
     regression = kind == "regression"
-    activation = given.take("activation", str, "arelu")
-    if activation != "arelu":
-        given.tell("activation", "arelu: dslite's head has no other")
-    output = "linear" if regression else "softmax"
-    if given.take("output_activation", str, output) != output:
+    given.expect("activation", "arelu", "arelu: dslite's head has no other")
+    output: Literal["softmax", "linear"] = "linear" if regression else "softmax"
+    if given.take("output_activation", output) != output:
         given.tell("output_activation", f"{output}: what dslite has for {'numbers' if regression else 'classes'}")
     elif regression and "output_activation" not in given.values:
         given.tell("output_activation", "linear; the program, told nothing, would take softmax")
-    loss = given.take("loss", str, _CROSS_ENTROPY)
+    loss = given.take("loss", _CROSS_ENTROPY)
     if regression or loss != _CROSS_ENTROPY:
         given.tell("loss", "left out: in dslite the loss goes with the task, cross-entropy for classes")
     default = HeadSpec()
-    return given.made(
-        HeadSpec,
-        n_hidden=given.take("num_units", int, default.n_hidden),
-        dropout=given.take("dropout", float, default.dropout),
+    return HeadSpec(
+        n_hidden=given.take("num_units", default.n_hidden),
+        dropout=given.take("dropout", default.dropout),
         output=output,
     )
 
 
 def _training(given: _Settings, backbone: str, weights: str) -> TrainSpec:
     default = TrainSpec()
-    head_epochs = given.take("pre_epochs", int, default.head_epochs)
-    finetune_epochs = given.take("epochs", int, default.finetune_epochs)
-    rate = given.take("learning_rate", float, default.learning_rate)
+    head_epochs = given.take("pre_epochs", default.head_epochs)
+    finetune_epochs = given.take("epochs", default.finetune_epochs)
+    rate = given.take("learning_rate", default.learning_rate)
     if weights == "none":
         given.taken |= {"finetune_layer", "fine_learning_rate"}
         given.tell(
@@ -375,11 +369,10 @@ def _training(given: _Settings, backbone: str, weights: str) -> TrainSpec:
         "class_weights = balanced: the program repeats chunks of the smaller classes until all are equal; "
         "keep = last: it ends with the last epoch's weights",
     )
-    return given.made(
-        TrainSpec,
+    return TrainSpec(
         optimizer=_optimizer(given),
         learning_rate=rate,
-        batch_size=given.take("batch_size", int, default.batch_size),
+        batch_size=given.take("batch_size", default.batch_size),
         head_epochs=head_epochs,
         finetune_epochs=finetune_epochs,
         finetune_layers=layers,
@@ -390,7 +383,7 @@ def _training(given: _Settings, backbone: str, weights: str) -> TrainSpec:
 
 
 def _optimizer(given: _Settings) -> Optimizer:
-    name = given.take("optimizer", str, "adadelta").lower()
+    name = given.take("optimizer", "adadelta").lower()
     if name not in get_args(Optimizer):
         given.tell("optimizer", f"adadelta, the paper's; dslite has {', '.join(get_args(Optimizer))}")
         return "adadelta"
@@ -400,9 +393,9 @@ def _optimizer(given: _Settings) -> Optimizer:
 def _finetuning(given: _Settings, backbone: str, rate: float) -> tuple[int, float]:
     """Give the layers that learn in the second phase, and its learning rate as a share of the first's."""
     default = TrainSpec()
-    frozen = given.take("finetune_layer", float, 0.0)
+    frozen = given.take("finetune_layer", 0.0)
     if not 0 <= frozen <= 1:
-        raise SpecError(f"{given.where}: finetune_layer: expected a share, 0 to 1, got {frozen:g}")
+        raise SpecError(f"finetune_layer: expected a share, 0 to 1, got {frozen:g}")
     n_layers = _N_LAYERS.get(backbone, default.finetune_layers)
     layers = n_layers - int(n_layers * frozen) if frozen else 0
     if "finetune_layer" in given.values:
@@ -417,7 +410,7 @@ def _finetuning(given: _Settings, backbone: str, rate: float) -> tuple[int, floa
         )
     else:
         layers = default.finetune_layers
-    fine = given.take("fine_learning_rate", float, rate * default.finetune_rate)
+    fine = given.take("fine_learning_rate", rate * default.finetune_rate)
     if 0 < fine <= rate:
         # 0.0001 / 0.001 is 0.1 again, not 0.10000000000000002.
         return layers, float(f"{fine / rate:.12g}")
@@ -431,11 +424,11 @@ def _finetuning(given: _Settings, backbone: str, rate: float) -> tuple[int, floa
 
 def _augmentation(given: _Settings) -> AugmentSpec:
     default = AugmentSpec()
-    cutmix = given.take("augment_cutmix", bool, default=False)
-    specaugment = given.take("augment_specaug", bool, default=False)
+    cutmix = given.take("augment_cutmix", False)
+    specaugment = given.take("augment_specaug", False)
     names = (_cutmix(given, told=cutmix), _specaugment(given, told=specaugment))
-    low = given.take("da_prob_min", float, default.probability_min)
-    high = given.take("da_prob_max", float, default.probability_max)
+    low = given.take("da_prob_min", default.probability_min)
+    high = given.take("da_prob_max", default.probability_max)
     if "da_prob_max" in given.values:
         named, high = high, float(f"{min(1.0, low + high):.12g}")
         if (cutmix or specaugment) and high != named:
@@ -443,11 +436,10 @@ def _augmentation(given: _Settings) -> AugmentSpec:
                 "da_prob_max",
                 f"probability_max = {high:g}: the program adds da_prob_min to it (the paper has 0.25 at most)",
             )
-    return given.made(
-        AugmentSpec,
+    return AugmentSpec(
         augmenters=tuple(name for name, wanted in zip(names, (cutmix, specaugment), strict=True) if wanted),
-        a=given.take("sap_aug_a", float, default.a),
-        s=given.take("sap_aug_s", float, default.s),
+        a=given.take("sap_aug_a", default.a),
+        s=given.take("sap_aug_s", default.s),
         probability_min=low,
         probability_max=high,
     )
@@ -455,15 +447,15 @@ def _augmentation(given: _Settings) -> AugmentSpec:
 
 def _width_px(given: _Settings, key: str, paper_px: int) -> int:
     """Turn a share of the picture into pixels."""
-    size_px = given.take("image_height", int, REFERENCE.frontend.size_px)
-    width_px = round(given.take(key, float, paper_px / REFERENCE.frontend.size_px) * size_px)
+    size_px = given.take("image_height", REFERENCE.frontend.size_px)
+    width_px = round(given.take(key, paper_px / REFERENCE.frontend.size_px) * size_px)
     if not 1 <= width_px <= size_px:
-        raise SpecError(f"{given.where}: {key}: expected a share of the picture, above 0 to 1, got {given.values[key]}")
+        raise SpecError(f"{key}: expected a share of the picture, above 0 to 1, got {given.values[key]}")
     return width_px
 
 
 def _cutmix(given: _Settings, *, told: bool) -> str:
-    smallest = given.take("cutmix_min", float, 0.0)
+    smallest = given.take("cutmix_min", 0.0)
     if not told:
         given.taken.add("cutmix_max")
         return ""
@@ -475,8 +467,11 @@ def _cutmix(given: _Settings, *, told: bool) -> str:
 
 def _specaugment(given: _Settings, *, told: bool) -> str:
     keys = ("specaug_freq_min", "specaug_time_min")
-    smallest = [given.take(key, float, 0.0) for key in keys]
-    n_bands, n_stretches = (_n_masks(given, f"specaug_{axis}_mask_num") for axis in ("freq", "time"))
+    smallest = [given.take(key, 0.0) for key in keys]
+    n_bands, n_stretches = (given.take(key, 1) for key in ("specaug_freq_mask_num", "specaug_time_mask_num"))
+    for key, n_masks in (("specaug_freq_mask_num", n_bands), ("specaug_time_mask_num", n_stretches)):
+        if not 1 <= n_masks <= _MOST_MASKS:
+            raise SpecError(f"{key}: expected 1 to {_MOST_MASKS}, got {n_masks}")
     if not told:
         given.taken |= {"specaug_freq_max", "specaug_time_max"}
         return ""
@@ -495,27 +490,19 @@ def _specaugment(given: _Settings, *, told: bool) -> str:
     return f"specaugment:{said}" if said else "specaugment"
 
 
-def _n_masks(given: _Settings, key: str) -> int:
-    n_masks = given.take(key, int, 1)
-    if not 1 <= n_masks <= _MOST_MASKS:
-        raise SpecError(f"{given.where}: {key}: expected 1 to {_MOST_MASKS}, got {n_masks}")
-    return n_masks
-
-
 # -- data and classes ---------------------------------------------------------------------------------
 
 
 def _data(given: _Settings) -> None:
-    given.taken |= {"label_parser", "tb_experiment", "tb_run_id"}
-    if "label_parser" in given.values:
-        given.tell(
-            "label_parser",
-            "left out: labels come from the data table, a CSV with file and label; names that begin with train, devel "
-            "and test are the splits of ComParE, as with the program's own parser",
-        )
-    for key in ("tb_experiment", "tb_run_id"):
+    parser = (
+        "left out: labels come from the data table, a CSV with file and label; names that begin with train, devel "
+        "and test are the splits of ComParE, as with the program's own parser"
+    )
+    name = "left out: a run has its name when it is trained"
+    for key, told in {"label_parser": parser, "tb_experiment": name, "tb_run_id": name}.items():
+        given.taken.add(key)
         if key in given.values:
-            given.tell(key, "left out: a run has its name when it is trained")
+            given.tell(key, told)
 
 
 def _classes(path: Path) -> tuple[tuple[str, str], ...]:

@@ -29,19 +29,12 @@ def to_toml(recipe: TrainingRecipe, title: str = _TITLE) -> str:
     """
     said = "\n".join(_CONTROL.sub(" ", line).rstrip() for line in title.splitlines()).strip("\n")
     lines = [f"# {line}".rstrip() for line in (said or _TITLE).splitlines()]
-    tables = []
+    lines += _fields(recipe)
     docs = attributes(TrainingRecipe)
-    for field in dataclasses.fields(recipe):
-        value = getattr(recipe, field.name)
-        if dataclasses.is_dataclass(value):
-            tables.append((field.name, value))
-        else:
-            lines += _field(TrainingRecipe, field, value, docs)
-    for name, record in tables:
-        lines += ["", "", f"[{name}]", *_comment(f"{name}: {docs[name]}" if name in docs else "")]
-        described = attributes(type(record))
-        for field in dataclasses.fields(record):
-            lines += _field(type(record), field, getattr(record, field.name), described)
+    for name in (field.name for field in dataclasses.fields(recipe)):
+        record = getattr(recipe, name)
+        if dataclasses.is_dataclass(record):
+            lines += ["", "", f"[{name}]", *_comment(f"{name}: {docs[name]}" if name in docs else ""), *_fields(record)]
     return "\n".join(lines) + "\n"
 
 
@@ -61,16 +54,20 @@ def attributes(record_type: type) -> dict[str, str]:
     return found
 
 
-def _field(record_type: type, field: "dataclasses.Field[Any]", value: Any, docs: dict[str, str]) -> Iterator[str]:
-    yield ""
-    sentences = [f"{field.name}: {docs[field.name]}" if field.name in docs else ""]
-    annotation = typing.get_type_hints(record_type)[field.name]
-    if typing.get_origin(annotation) is Literal:
-        sentences.append(f"One of {', '.join(map(str, typing.get_args(annotation)))}.")
-    if field.default not in (None, "", ()):
-        sentences.append(f"Default:{_HARD_BLANK}{_value(field.default)}.")
-    yield from _comment(" ".join(filter(None, sentences)))
-    yield f"# {field.name} is None here: the line is left out" if value is None else f"{field.name} = {_value(value)}"
+def _fields(record: Any) -> Iterator[str]:
+    """Write the fields that are no tables."""
+    docs, hints = attributes(type(record)), typing.get_type_hints(type(record))
+    for field in dataclasses.fields(record):
+        name, value = field.name, getattr(record, field.name)
+        if dataclasses.is_dataclass(value):
+            continue
+        sentences = [f"{name}: {docs[name]}" if name in docs else ""]
+        if typing.get_origin(hints[name]) is Literal:
+            sentences.append(f"One of {', '.join(map(str, typing.get_args(hints[name])))}.")
+        if field.default not in (None, "", ()):
+            sentences.append(f"Default:{_HARD_BLANK}{_value(field.default)}.")
+        yield from ("", *_comment(" ".join(filter(None, sentences))))
+        yield f"# {name} is None here: the line is left out" if value is None else f"{name} = {_value(value)}"
 
 
 def _comment(text: str) -> list[str]:

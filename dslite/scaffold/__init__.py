@@ -99,12 +99,7 @@ def use(kind: Kind, record: str) -> str:
 
 
 def write(new: Names, kind: Kind, folder: Path) -> None:
-    """Write the distribution, whole or not at all.
-
-    Args:
-        new: from `names`.
-        kind: of plugin.
-        folder: to make.
+    """Write the distribution into a new folder, whole or not at all.
 
     Raises:
         SpecError: where there is something at `folder` already, or no folder to make it in.

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dslite.errors import SpecError
-from dslite.records import Backbone
 from dslite.registry import registry
 from dslite.testing import check_backbone
 
@@ -14,9 +13,9 @@ import dslite.scaffold.backbone as plugin
 SHAPE = (32, 32, 3)
 
 
-@pytest.mark.parametrize("backbone", plugin.dslite_backbones(), ids=lambda record: record.name)
-def test_keeps_the_contract(backbone: Backbone) -> None:
-    check_backbone(backbone)
+def test_keeps_the_contract() -> None:
+    for record in plugin.dslite_backbones():
+        check_backbone(record)
 
 
 def test_is_found_once_the_plugin_is_installed() -> None:

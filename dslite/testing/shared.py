@@ -43,11 +43,7 @@ def default_options(record: PluginRecord) -> dict[str, OptionValue]:
 
 
 def check_record(record: PluginRecord, *functions: Callable[..., Any]) -> None:
-    """Check what all records have in common: name, source, options, and where their functions come from.
-
-    Args:
-        record: of any kind.
-        functions: those the record holds.
+    """Check what all records have in common: name, source, options, and where the functions they hold come from.
 
     Raises:
         AssertionError: where it does not; the message names what to mend.
@@ -66,11 +62,7 @@ def check_record(record: PluginRecord, *functions: Callable[..., Any]) -> None:
 
 
 def check_defaults(record: Compressor | Exporter) -> None:
-    """Check that a plugin's own check takes its default options.
-
-    Raises:
-        AssertionError: where it does not.
-    """
+    """Check that a plugin's own check takes its default options."""
     try:
         record.check(default_options(record))
     except Exception as error:
@@ -94,16 +86,7 @@ def _check_option(owner: str, option: Option) -> None:
 
 
 def through_tflite(what: str, model: Any, x: Any) -> Any:
-    """Give a model's outputs by way of a TFLite file.
-
-    Args:
-        what: is converted, for the message.
-        model: Keras model with one input and one output.
-        x: float32 ``(n, *shape of the input)``.
-
-    Raises:
-        AssertionError: where the model cannot be converted.
-    """
+    """Give a Keras model's outputs for `x`, float32 ``(n, *shape of the input)``, by way of a TFLite file."""
     from dslite.deploy.runtime import open_session
     from dslite.errors import ExportError
     from dslite.model.convert import to_tflite

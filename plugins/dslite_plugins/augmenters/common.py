@@ -10,11 +10,7 @@ LARGEST_PX = 4096
 
 
 def number(owner: str, options: Options, name: str, low: float, high: float) -> float:
-    """Give an option that is a number.
-
-    Raises:
-        SpecError: where it is not from `low` to `high`.
-    """
+    """Give an option that is a number; raise `SpecError` where it is not from `low` to `high`."""
     value = options[name]
     if isinstance(value, str) or not low <= value <= high:
         raise SpecError(f"{owner}:{name}: expected {low:g} to {high:g}, got {value}")
@@ -22,11 +18,7 @@ def number(owner: str, options: Options, name: str, low: float, high: float) -> 
 
 
 def whole(owner: str, options: Options, name: str, low: int, high: int) -> int:
-    """Give an option that is a whole number.
-
-    Raises:
-        SpecError: where it is not, or not from `low` to `high`.
-    """
+    """Give an option that is a whole number; raise `SpecError` where it is not, or not from `low` to `high`."""
     value = number(owner, options, name, low, high)
     if value != int(value):
         raise SpecError(f"{owner}:{name}: expected a whole number, got {value}")
@@ -62,15 +54,7 @@ def change(images: Any, strength: Any, function: Callable[[Any, Any], Any]) -> A
 
 
 def partners(n: Any, seed: Any) -> Any:
-    """Draw a partner for each sample: a random permutation that is one cycle, so that nobody is its own partner.
-
-    Args:
-        n: number of samples, int32.
-        seed: int32 ``(2,)``.
-
-    Returns:
-        int32 ``(n,)``; for a single sample, itself.
-    """
+    """Draw a partner for each of n samples, int32 ``(n,)``, in one random cycle: nobody but a single one is its own."""
     import tensorflow as tf
 
     order = tf.argsort(tf.random.stateless_uniform((n,), seed))
@@ -78,16 +62,7 @@ def partners(n: Any, seed: Any) -> Any:
 
 
 def mix_labels(labels: Any, partner: Any, share: Any) -> Any:
-    """Give each sample that share of its partner's labels; no share leaves them bit for bit.
-
-    Args:
-        labels: float32 ``(n, classes)``; classes, or numbers of a regression.
-        partner: int32 ``(n,)``.
-        share: float32 ``(n,)`` in [0, 1].
-
-    Returns:
-        float32 ``(n, classes)``.
-    """
+    """Give each sample a share of its partner's labels, float32 ``(n, classes)``; share 0 leaves them bit for bit."""
     import tensorflow as tf
 
     share = share[:, tf.newaxis]

@@ -11,7 +11,7 @@ from typing import Any
 from dslite import hookimpl
 from dslite.errors import ExportError, SpecError
 from dslite.records import Compressor, Finetune, Option, Options
-from dslite_plugins.compressors.common import check_between, check_epochs, check_rate
+from dslite_plugins.compressors.common import check_between, check_training
 
 _MOST_ABOVE = 1.1
 """The aim is met, but for what rounding to whole multiples of channels costs."""
@@ -36,7 +36,7 @@ def _channels(model: Any, finetune: Finetune, options: Options) -> Any:
 
 def _settings(options: Options) -> tuple[float, int, int, int, float]:
     share = check_between(options, "macs", 0, 1, "it is the share of the backbone's multiply-accumulates that is left")
-    epochs, rate = check_epochs(options), check_rate(options)
+    epochs, rate = check_training(options)
     steps, multiple = int(options["steps"]), int(options["multiple"])
     if not 1 <= steps <= epochs:
         raise SpecError(f"steps: expected 1 to {epochs}, as there are epochs, got {steps}")

@@ -13,8 +13,7 @@ from dslite.records import Compressor, Finetune, Option, Options
 from dslite_plugins.compressors.common import (
     LEAST_SPARSE,
     Wrap,
-    check_epochs,
-    check_rate,
+    check_training,
     is_kernel_layer,
     sparsity_of,
     with_weights_of,
@@ -55,7 +54,7 @@ def _settings(options: Options) -> tuple[int, int, float]:
     n_clusters = int(options["clusters"])
     if not 3 <= n_clusters <= 256:  # noqa: PLR2004 - the zero and two more; an index of a byte
         raise SpecError(f"clusters: expected 3 to 256, got {n_clusters}")
-    return n_clusters, check_epochs(options), check_rate(options)
+    return n_clusters, *check_training(options)
 
 
 def _frozen(layer: Any) -> Any:

@@ -8,39 +8,21 @@ from dslite.records import Options
 
 
 def check_between(options: Options, name: str, low: float, high: float, why: str) -> float:
-    """Give a number option that must lie between two bounds, which it must not reach.
-
-    Raises:
-        SpecError: where it does not.
-    """
+    """Give a number option; raise `SpecError` where it is not between two bounds."""
     value = float(options[name])
     if not low < value < high:
         raise SpecError(f"{name}: expected above {low:g} and below {high:g}, got {value:g}: {why}")
     return value
 
 
-def check_epochs(options: Options) -> int:
-    """Give the number of epochs.
-
-    Raises:
-        SpecError: where it is below 1.
-    """
-    epochs = int(options["epochs"])
+def check_training(options: Options) -> tuple[int, float]:
+    """Give the options epochs and rate; raise `SpecError` where one is out of its range."""
+    epochs, rate = int(options["epochs"]), float(options["rate"])
     if epochs < 1:
         raise SpecError(f"epochs: expected 1 or more, got {epochs}")
-    return epochs
-
-
-def check_rate(options: Options) -> float:
-    """Give the learning rate, as a share of that of the run's second phase.
-
-    Raises:
-        SpecError: where it is not above 0, or above 10.
-    """
-    rate = float(options["rate"])
     if not 0 < rate <= 10:  # noqa: PLR2004 - beyond that there is a mistake
         raise SpecError(f"rate: expected above 0 to 10, got {rate:g}: it is a share of the run's learning rate")
-    return rate
+    return epochs, rate
 
 
 Wrap = Callable[[Any], Any]
@@ -48,21 +30,22 @@ Wrap = Callable[[Any], Any]
 
 
 def wrapped(cnn: Any, wrap: Callable[[Any], Wrap | None]) -> Any:
-    """Put layers of the backbone, and the hidden layer, into wrappers.
+    """Give a new image model with layers of the backbone, and the hidden layer, in wrappers, of the same weights.
 
-    Args:
-        cnn: the image model.
-        wrap: of a layer, what wraps a copy of it; None to leave it as it is.
-
-    Returns:
-        A new model with the same weights.
+    `wrap` gives of a layer what wraps a copy of it, or None to leave it as it is.
     """
     from dslite.model.keras import keras
-    from dslite.model.surgery import backbone_of, rebuilt, with_backbone
+    from dslite.model.surgery import backbone_of, copied, rebuilt, with_backbone
 
     def wrappers(layers: Iterable[Any]) -> dict[str, Any]:
-        chosen = [(x, how) for x in layers if not isinstance(x, keras.layers.InputLayer) and (how := wrap(x))]
-        return {layer.name: how(_twin(layer)) for layer, how in chosen}
+        found: dict[str, Any] = {}
+        for layer in layers:
+            if not isinstance(layer, keras.layers.InputLayer) and (how := wrap(layer)):
+                new = copied(layer)
+                new.build(layer.input_shape)
+                new.set_weights(layer.get_weights())
+                found[layer.name] = how(new)
+        return found
 
     backbone = backbone_of(cnn)
     new = rebuilt(backbone, wrappers(backbone.layers))
@@ -74,15 +57,6 @@ def is_kernel_layer(layer: Any) -> bool:
     from dslite.model.keras import keras
 
     return type(layer) in (keras.layers.Conv2D, keras.layers.Dense)
-
-
-def _twin(layer: Any) -> Any:
-    from dslite.model.surgery import copied
-
-    new = copied(layer)
-    new.build(layer.input_shape)
-    new.set_weights(layer.get_weights())
-    return new
 
 
 def wrappers_in(cnn: Any) -> list[Any]:
@@ -105,34 +79,23 @@ def with_weights_of(cnn: Any, trained: Any) -> Any:
     for new, old in ((backbone_of(cnn), backbone_of(trained)), (cnn, trained)):
         there = {(layer.layer if _is_wrapper(layer) else layer).name: layer for layer in old.layers}
         for layer in new.layers:
-            if layer.weights and layer is not backbone_of(cnn):
-                layer.set_weights(_weights(there[layer.name], layer))
+            if not layer.weights or layer is backbone_of(cnn):
+                continue
+            source = there[layer.name]
+            if _is_wrapper(source):  # its layer has them as attributes: conv1/kernel:0 as kernel
+                attributes = [weight.name.rpartition("/")[2].partition(":")[0] for weight in layer.weights]
+                layer.set_weights([np.asarray(getattr(source.layer, name)) for name in attributes])
+            else:
+                layer.set_weights(source.get_weights())
     return cnn
-
-
-def _weights(trained: Any, layer: Any) -> list[Any]:
-    """Give what a layer is to have: the weights of the trained one or, of that in a wrapper, its attributes."""
-    import numpy as np
-
-    if not _is_wrapper(trained):
-        return list(trained.get_weights())
-    return [np.asarray(getattr(trained.layer, _attribute(weight))) for weight in layer.weights]
 
 
 def _is_wrapper(layer: Any) -> bool:
     """Tell TFMOT's wrappers from those that a backbone may have of its own."""
     from dslite.model.keras import keras
 
-    return isinstance(layer, keras.layers.Wrapper) and type(layer).__module__.startswith(_TFMOT)
-
-
-_TFMOT = "tensorflow_model_optimization."
-
-
-def _attribute(weight: Any) -> str:
-    """Give the name of the layer's attribute that a weight is: ``kernel`` of ``conv1/kernel:0``."""
-    name: str = weight.name
-    return name.rpartition("/")[2].partition(":")[0]
+    is_tfmots = type(layer).__module__.startswith("tensorflow_model_optimization.")
+    return is_tfmots and isinstance(layer, keras.layers.Wrapper)
 
 
 # -- what compressors before have left in the kernels of a model ---------------------------------------

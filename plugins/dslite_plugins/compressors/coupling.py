@@ -7,8 +7,9 @@ To take a unit out is to take its weights out of every layer that makes, carries
 not understood here stay. Models are as `dslite.model.surgery.folded` gives them.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,14 +45,7 @@ _TINY = 1e-30
 _AT_ONCE = 8
 OUTPUT = ""
 """What the network's pooled output is called among the layers that read."""
-_MEETING = (
-    _layers.Add,
-    _layers.Average,
-    _layers.Maximum,
-    _layers.Minimum,
-    _layers.Multiply,
-    _layers.Subtract,
-)
+_MEETING = (_layers.Add, _layers.Average, _layers.Maximum, _layers.Minimum, _layers.Multiply, _layers.Subtract)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +81,11 @@ def coupling(network: Any) -> Coupling:
         if len(given) == 1:
             reads[layer.name] = given[0]
         made = _through(layer, given, joined)
-        if made is None:
-            for units in given:
-                kept.update(units.tolist())
         for tensor in tf.nest.flatten(layer.output):
             units = _new(int(tensor.shape[-1]), joined) if made is None else made
-            if made is None:
-                kept.update(units.tolist())
             known[id(tensor)] = makes[layer.name] = units
+            if made is None:
+                kept.update(*(each.tolist() for each in (*given, units)))
 
     def one(units: Units) -> Units:
         return np.array([joined[unit] for unit in units.tolist()], np.intp)
@@ -117,20 +108,19 @@ def _new(n: int, joined: Any) -> Units:
 
 def _through(layer: Any, given: Sequence[Units], joined: Any) -> Units | None:
     """Give the units a layer makes of those it is given; None where that is not understood."""
-    made: Units | None = None
     kind = type(layer)
     if _reads(layer):
-        made = _new(int(layer.output_shape[-1]), joined)
-    elif _carries(layer):
-        made = given[0]
-    elif kind is _layers.Concatenate and layer.axis in (-1, len(layer.output_shape) - 1):
-        made = np.concatenate(given)
-    elif kind in _MEETING and len({len(units) for units in given}) == 1:
+        return _new(int(layer.output_shape[-1]), joined)
+    if _carries(layer):
+        return given[0]
+    if kind is _layers.Concatenate and layer.axis in (-1, len(layer.output_shape) - 1):
+        return np.concatenate(given)
+    if kind in _MEETING and len({len(units) for units in given}) == 1:
         for units in given[1:]:
             for a, b in zip(given[0].tolist(), units.tolist(), strict=True):
                 joined.merge(a, b)
-        made = given[0]
-    return made
+        return given[0]
+    return None
 
 
 def _carries(layer: Any) -> bool:
@@ -175,12 +165,7 @@ class Seen:
 
 
 def watch(network: Any, images: Any) -> dict[str, Seen]:
-    """Say what each layer that reads units is given, and under ``OUTPUT`` what the pooled output is.
-
-    Args:
-        network: from scaled pictures to a feature map.
-        images: scaled pictures, float32 ``(n, height, width, 3)``.
-    """
+    """Say what each layer that reads units is given of scaled pictures, and under ``OUTPUT`` the pooled output."""
     readers = [layer for layer in network.layers if _reads(layer)]
     inner = keras.Model(network.input, [*(layer.input for layer in readers), network.output])
     sums: list[list[Any]] = [[] for _ in (*readers, None)]
@@ -199,13 +184,8 @@ def watch(network: Any, images: Any) -> dict[str, Seen]:
 def importance(of: Coupling, network: Any, hidden: Any, seen: Mapping[str, Seen]) -> dict[int, float]:
     """Say what each unit adds to the variance of what reads it, as a share of all that is added there.
 
-    Its mean is not lost with it: that goes into the readers' biases.
-
-    Args:
-        of: the units.
-        network: they are of.
-        hidden: kernel of the layer that reads the pooled output, ``(channels, n)``.
-        seen: from `watch`.
+    Its mean is not lost with it: that goes into the readers' biases. The pooled output is read by the kernel `hidden`,
+    ``(channels, n)``; `seen` is from `watch`.
     """
     scores: dict[int, float] = defaultdict(float)
     strengths = {layer.name: _strength(layer) for layer in network.layers if _reads(layer)}
@@ -239,15 +219,8 @@ def weakest(of: Coupling, network: Any, scores: Mapping[int, float], aim: int, m
 
     A unit's score is weighed against the root of what it costs: by the score alone, wide layers late in the network
     would go first, which save little; by score a multiply-accumulate, the narrow ones at its beginning, which all
-    else depends on.
-
-    Args:
-        of: the units.
-        network: they are of.
-        scores: of `importance`.
-        aim: multiply-accumulates that may be left.
-        multiple: of which the number of units that stay in a group is one, and which it is at least; halved as long as
-            it is more than half of the group.
+    else depends on. Of each group a multiple of `multiple` units stays, one at least; that is halved as long as it is
+    more than half of the group.
     """
     whole = count_macs(of, network, set())
     ranked = []
@@ -265,14 +238,11 @@ def weakest(of: Coupling, network: Any, scores: Mapping[int, float], aim: int, m
         return found
 
     thresholds = np.unique(np.concatenate([worth for _, worth, _ in ranked])) if ranked else np.zeros(1)
-    low, high = 0, len(thresholds) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if count_macs(of, network, gone(thresholds[middle])) > aim:
-            low = middle + 1
-        else:
-            high = middle
-    return gone(thresholds[high])
+
+    def is_met(i: int) -> bool:
+        return count_macs(of, network, gone(thresholds[i])) <= aim
+
+    return gone(thresholds[bisect_left(range(len(thresholds) - 1), True, key=is_met)])
 
 
 def _step(n: int, multiple: int) -> int:
@@ -311,45 +281,33 @@ def without(of: Coupling, network: Any, gone: set[int], seen: Mapping[str, Seen]
         if layer.name not in of.reads:  # the image, or where feature maps meet: nothing in it counts channels
             continue
         read, made = of.reads[layer.name], of.makes[layer.name]
-        n_in, n_out = (np.array([int(unit) not in gone for unit in units]) for units in (read, made))
+        stays_in, stays_out = (np.array([int(unit) not in gone for unit in units]) for units in (read, made))
         kind = type(layer)
-        if n_in.all() and n_out.all():
+        if stays_in.all() and stays_out.all():
             continue
-        if kind in _SLICED:
-            changes, slices = _SLICED[kind]
-            settings: dict[str, Any] = dict.fromkeys(changes, int(n_out.sum()))
+        if kind in _SIZE_SETTING:
+            setting = _SIZE_SETTING[kind]
+            settings: dict[str, Any] = {setting: int(stays_out.sum())} if setting else {}
             values = layer.get_weights()
-            if _reads(layer) and not n_in.all():
+            if _reads(layer) and not stays_in.all():
                 settings["use_bias"] = True
-                bias = values.pop() if layer.use_bias else np.zeros(len(n_out), np.float32)
-                values.append(bias + _constant(layer, np.where(n_in, 0.0, seen[layer.name].mean)).astype(np.float32))
+                bias = values.pop() if layer.use_bias else np.zeros(len(stays_out), np.float32)
+                constant = _constant(layer, np.where(stays_in, 0.0, seen[layer.name].mean))
+                values.append(bias + constant.astype(np.float32))
             replacements[layer.name] = copied(layer, **settings)
-            weights[layer.name] = [cut(w, n_in, n_out) for cut, w in zip(slices, values, strict=False)]
+            weights[layer.name] = [_cut(value, stays_in, stays_out, reads=_reads(layer)) for value in values]
         elif kind is _layers.Reshape:
-            replacements[layer.name] = copied(layer, target_shape=(1, 1, int(n_out.sum())))
+            replacements[layer.name] = copied(layer, target_shape=(1, 1, int(stays_out.sum())))
     return set_weights(rebuilt(network, replacements), weights)
 
 
-Mask = npt.NDArray[np.bool_]
-_Cut = Callable[[Any, Mask, Mask], Any]
+def _cut(weight: Any, stays_in: Any, stays_out: Any, *, reads: bool) -> Any:
+    """Give what stays of a kernel, or of a value a channel such as biases."""
+    if weight.ndim == 1:
+        return weight[stays_out]
+    kernel = weight[..., stays_in, :]  # of a depthwise convolution the channels it carries
+    return kernel[..., stays_out] if reads else kernel
 
 
-def _both(weight: Any, read: Mask, made: Mask) -> Any:
-    return weight[..., read, :][..., made]
-
-
-def _of_made(weight: Any, _read: Mask, made: Mask) -> Any:
-    return weight[made]
-
-
-def _of_carried(weight: Any, read: Mask, _made: Mask) -> Any:
-    return weight[..., read, :]
-
-
-_SLICED: dict[Any, tuple[tuple[str, ...], tuple[_Cut, ...]]] = {
-    _layers.Conv2D: (("filters",), (_both, _of_made)),
-    _layers.Dense: (("units",), (_both, _of_made)),
-    _layers.DepthwiseConv2D: ((), (_of_carried, _of_made)),
-    ChannelAffine: ((), (_of_made, _of_made)),
-}
-"""Of each kind of layer with weights: the settings that say how many channels it makes, and how weights are cut."""
+_SIZE_SETTING = {_layers.Conv2D: "filters", _layers.Dense: "units", _layers.DepthwiseConv2D: "", ChannelAffine: ""}
+"""Of each kind of layer with weights: the setting that says how many channels it makes, if it has one."""

@@ -15,8 +15,7 @@ from dslite.records import Compressor, Finetune, Option, Options
 from dslite_plugins.compressors.common import (
     LEAST_SPARSE,
     check_between,
-    check_epochs,
-    check_rate,
+    check_training,
     is_kernel_layer,
     with_weights_of,
     wrapped,
@@ -55,7 +54,7 @@ def _settings(options: Options) -> tuple[float, int, float]:
     )
     if sparsity < LEAST_SPARSE:
         raise SpecError(f"sparsity: expected {LEAST_SPARSE} or more, got {sparsity:g}: so few zeros save nothing")
-    return sparsity, check_epochs(options), check_rate(options)
+    return sparsity, *check_training(options)
 
 
 @hookimpl

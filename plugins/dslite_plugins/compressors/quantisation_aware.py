@@ -15,8 +15,7 @@ from dslite.records import Compressor, Finetune, Option, Options
 from dslite_plugins.compressors.common import (
     LEAST_SPARSE,
     Wrap,
-    check_epochs,
-    check_rate,
+    check_training,
     is_clustered,
     sparsity_of,
     with_weights_of,
@@ -31,7 +30,7 @@ def _qat(model: Any, finetune: Finetune, options: Options) -> Any:
     from dslite.model.surgery import folded
     from dslite_plugins.compressors.quantisers import config_for
 
-    epochs, rate = _settings(options)
+    epochs, rate = check_training(options)
     base = folded(model)
     sparse, clustered = sparsity_of(base) >= LEAST_SPARSE, is_clustered(base)
 
@@ -46,10 +45,6 @@ def _qat(model: Any, finetune: Finetune, options: Options) -> Any:
     return with_weights_of(base, trained)
 
 
-def _settings(options: Options) -> tuple[int, float]:
-    return check_epochs(options), check_rate(options)
-
-
 @hookimpl
 def dslite_compressors() -> Iterable[Compressor]:
     """Give the compressor."""
@@ -62,6 +57,6 @@ def dslite_compressors() -> Iterable[Compressor]:
                 Option("epochs", 3, "Of fine-tuning."),
                 Option("rate", 0.1, "Learning rate, as a share of that of the run's second phase."),
             ),
-            check=_settings,
+            check=check_training,
         )
     ]

@@ -12,6 +12,7 @@ import tensorflow_model_optimization as tfmot
 
 from dslite.model.keras import keras
 from dslite.model.layers import ChannelAffine
+from dslite_plugins.compressors.common import is_kernel_layer
 
 _quantize: Any = tfmot.quantization.keras
 _LAYERS_OF_ACTIVATIONS = (keras.layers.ReLU, keras.layers.Activation, keras.layers.LeakyReLU)
@@ -87,23 +88,14 @@ class LayerConfig(_quantize.QuantizeConfig):  # type: ignore[misc]
 
 
 def config_for(layer: Any, *, sparse: bool, clustered: bool) -> LayerConfig | None:
-    """Give how a layer is quantised; None for one that neither has a kernel nor a range of its own.
+    """Give how a layer of the folded model is quantised; None for one that has neither a kernel nor its own range.
 
-    Args:
-        layer: of the folded model.
-        sparse: whether zeros in kernels are to stay such.
-        clustered: whether values that a kernel's weights share are to stay shared.
+    Zeros in kernels stay such where it is `sparse`, values that weights share stay shared where it is `clustered`.
     """
-    kernel = {
-        keras.layers.Conv2D: "kernel",
-        keras.layers.Dense: "kernel",
-        keras.layers.DepthwiseConv2D: "depthwise_kernel",
-    }.get(type(layer))
-    if kernel:
-        keeps = _keeping(layer, sparse=sparse, clustered=clustered)
-        return LayerConfig(
-            kernel, keeps or ChannelQuantizer(depthwise=kernel == "depthwise_kernel"), output=not _is_fused(layer)
-        )
+    is_depthwise = type(layer) is keras.layers.DepthwiseConv2D
+    if is_depthwise or is_kernel_layer(layer):
+        keeps = _keeping(layer, sparse=sparse, clustered=clustered) or ChannelQuantizer(depthwise=is_depthwise)
+        return LayerConfig("depthwise_kernel" if is_depthwise else "kernel", keeps, output=not _is_fused(layer))
     if isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear:
         return None
     kinds = (*_LAYERS_OF_ACTIVATIONS, keras.layers.Add, keras.layers.Multiply, keras.layers.Concatenate, ChannelAffine)

@@ -12,6 +12,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,34 +57,20 @@ def _dynamic(model: Any, path: str, calibration: Iterable[Any] | None, options: 
     _write(model, path, manager.get_quantization_recipe())
 
 
-def _int8(model: Any, path: str, calibration: Iterable[Any] | None, options: Options) -> None:
-    """Make weights and activations int8."""
+def _static(activation_bits: int, model: Any, path: str, calibration: Iterable[Any] | None, options: Options) -> None:
+    """Make weights int8, and activations int8 or int16 with ranges from calibration; refuse too few samples."""
     from ai_edge_quantizer import recipe
 
-    _write(model, path, recipe.static_wi8_ai8(), _samples(calibration, options), _int8_scale)
-
-
-def _int16x8(model: Any, path: str, calibration: Iterable[Any] | None, options: Options) -> None:
-    """Make weights int8 and activations int16."""
-    from ai_edge_quantizer import recipe
-
-    _write(model, path, recipe.static_wi8_ai16(), _samples(calibration, options), _int16_scale)
-
-
-def _samples(calibration: Iterable[Any] | None, options: Options) -> list[Any]:
-    """Take the calibration samples.
-
-    Raises:
-        SpecError: where too few are asked for.
-        AudioError: where too few are there.
-    """
-    found = list(itertools.islice(calibration or (), _n_samples(options)))
-    if len(found) < _FEWEST_SAMPLES:
+    samples = list(itertools.islice(calibration or (), _n_samples(options)))
+    if len(samples) < _FEWEST_SAMPLES:
         raise AudioError(
-            f"calibration: expected at least {_FEWEST_SAMPLES} chunks with sound in them, got {len(found)}: give more "
-            "audio of the kind the model is for"
+            f"calibration: expected at least {_FEWEST_SAMPLES} chunks with sound in them, got {len(samples)}: give "
+            "more audio of the kind the model is for"
         )
-    return found
+    if activation_bits == 8:  # noqa: PLR2004
+        _write(model, path, recipe.static_wi8_ai8(), samples, _int8_scale)
+    else:
+        _write(model, path, recipe.static_wi8_ai16(), samples, _int16_scale)
 
 
 def _n_samples(options: Options) -> int:
@@ -165,11 +152,6 @@ def _leave_room_for_biases(
     A channel takes its scale from its largest weight. Where all of them are zero, as behind pruning, or in channels
     that ImageNet left dead, it is next to nothing, the bias is cut at 2^31 of such units, and what the channel gives
     is wrong. What the raised weight adds is at most 1/30,000 of the bias with int8 activations, 1/250 with int16.
-
-    Args:
-        content: the float32 file.
-        ranges: of activations, ``min`` and ``max`` by the names of tensors.
-        scale: gives the unit of quantised activations between two values.
     """
     import numpy as np
     from ai_edge_litert import schema_py_generated as schema
@@ -220,7 +202,7 @@ def dslite_exporters() -> Iterable[Exporter]:
         Exporter("tflite-float16", ".tflite", _float16, needs_calibration=False, source=_SOURCE),
         Exporter("tflite-dynamic", ".tflite", _dynamic, needs_calibration=False, source=_SOURCE),
         *(
-            Exporter(name, ".tflite", write, True, _SOURCE, (_SAMPLES,), check=_n_samples)
-            for name, write in (("tflite-int8", _int8), ("tflite-int16x8", _int16x8))
+            Exporter(name, ".tflite", partial(_static, bits), True, _SOURCE, (_SAMPLES,), check=_n_samples)
+            for name, bits in (("tflite-int8", 8), ("tflite-int16x8", 16))
         ),
     ]
