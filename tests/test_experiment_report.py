@@ -52,8 +52,8 @@ def _run(
         Measurement("size", n_bytes, "bytes", "disk"),
         Measurement("uar", uar, "ratio", "m", statistics={"low": uar - 0.1, "high": uar + 0.1, "chance": 0.1}),
         Measurement("sparsity", sparsity, "ratio", "zeros"),
-        Measurement("nodes", 100.0, "", "listing"),
-        Measurement("delegated_nodes", delegated, "", "listing; LiteRT's own kernels run 30 CONV_2D"),
+        Measurement("nodes", 100.0, "count", "listing"),
+        Measurement("delegated_nodes", delegated, "count", "listing; LiteRT's own kernels run 30 CONV_2D"),
     )
     turns = tuple([seconds] * 5 if rounds is None else rounds)
     if turns:
@@ -185,7 +185,7 @@ def test_zeros_do_not_take_the_credit_of_removed_channels() -> None:
 
 
 def _with_macs(run: Run, macs: float) -> Run:
-    return replace(run, measurements=(*run.measurements, Measurement("macs", macs, "", "counted")))
+    return replace(run, measurements=(*run.measurements, Measurement("macs", macs, "count", "counted")))
 
 
 def test_zeros_that_come_with_the_bits_are_no_pruning() -> None:

@@ -130,7 +130,7 @@ def test_what_nobody_describes_follows_from_its_unit() -> None:
     ):
         (column,) = metric("some_wait", unit).columns
         assert column.title == heading
-    assert metric("latency", "V") == next(each for each in METRICS if each.name == "latency")
+    assert metric("latency") == metric("latency", "s") == next(each for each in METRICS if each.name == "latency")
 
 
 def test_a_bench_keeps_what_its_target_describes(small_system: Any) -> None:

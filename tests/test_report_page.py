@@ -43,10 +43,10 @@ def _probed(text: str, script: str, folder: Path, width: int = 1200) -> str:
 def test_the_quickest_is_one_that_is_valid_and_a_size_stays_a_size() -> None:
     busy = replace(_row("busy", 1.0, 1e6), flags=BUSY)
     found = view([("a.json", _report(busy, _row("slow", 9.0, 3e6), _row("as_slow", 9.0, 3e6)))])
-    assert found.best_of("latency") == Best("slow and 1 more", found.runs[1].measurements[0].value, "valid")
-    assert found.best_of("size") == Best("busy", 1e6, "")
+    assert found.best_of(metric("latency")) == Best("slow and 1 more", found.runs[1].measurements[0].value, "valid")
+    assert found.best_of(metric("size")) == Best("busy", 1e6, "")
     assert "lowest median latency of the valid ones: slow and 1 more" in page.html(found)
-    assert view([("a.json", _report(busy))]).best_of("latency") is None
+    assert view([("a.json", _report(busy))]).best_of(metric("latency")) is None
     assert "3</b><span>cases, 2 of them valid" in page.html(found)
 
 
@@ -180,5 +180,5 @@ def report_of_all() -> BenchReport:
     counted = {"size": 2.4e8, "macs": 3.1e9, "flops": 6.2e9, "parameters": 7.6e6, "memory_delta": 1.2e8}
     others = {"memory_process": 7.2e8, "first_latency": 0.1, "init_time": 0.2, "real_time_factor": 30.0, "uar": 0.7}
     rates = {"flop_rate": 6e10, "flop_rate_share": 0.3, "temperature": 40.0, "gzip_size": 2.1e8}
-    found = [Measurement(name, value, "count", "") for name, value in (counted | others | rates).items()]
+    found = [Measurement(name, value, metric(name).unit, "") for name, value in (counted | others | rates).items()]
     return _report(replace(_named("inception_resnet_v2"), measurements=(latency, *found), flags=BUSY))

@@ -12,7 +12,7 @@ from dslite.metrics import forms, table
 from dslite.records import Column, Measurement, Metric, Run
 
 Figures: TypeAlias = Mapping[str, Measurement]
-"""Measurements of a run, by their metrics."""
+"""Measurements of a run, by the names of their metrics."""
 ALL_ALIKE = "all alike"
 """Stands for the interval of a difference of scores where not one decision differs."""
 _WITHOUT_UNIT = ("n", "outliers", "trend", "trend_p", "n_changed")
@@ -29,12 +29,12 @@ def metric(name: str, unit: str = "", own: Iterable[Metric] = ()) -> Metric:
 
     Args:
         name: of the metric.
-        unit: of its values, for one that nobody describes.
+        unit: of its values; one of the same name in another unit is another metric. Empty: that of dslite's own.
         own: what targets say of theirs; dslite's own cannot be changed.
     """
-    if ours := known().get(name):
+    if (ours := known().get(name)) and unit in ("", ours.unit):
         return ours
-    found = next((each for each in own if each.name == name), None) or Metric(name, unit)
+    found = next((each for each in own if (each.name, each.unit) == (name, unit)), None) or Metric(name, unit)
     if found.columns:
         return found
     words, written_in = name.replace("_", " "), form_of(found, Column("")).unit
@@ -44,15 +44,15 @@ def metric(name: str, unit: str = "", own: Iterable[Metric] = ()) -> Metric:
 
 def metrics_of(runs: Iterable[Run]) -> list[Metric]:
     """Describe dslite's own metrics, in their order, and then those that only these runs have figures of."""
-    units: dict[str, str] = {}
-    own: dict[str, Metric] = {}
+    measured: dict[tuple[str, str], None] = {}
+    own: dict[tuple[str, str], Metric] = {}
     for run in runs:
-        for measurement in run.measurements:
-            units.setdefault(measurement.metric, measurement.unit)
+        measured.update(dict.fromkeys((m.metric, m.unit) for m in run.measurements))
         for each in run.metrics:
-            own.setdefault(each.name, each)
-    ours = known()
-    return [*ours.values(), *(metric(name, unit, own.values()) for name, unit in units.items() if name not in ours)]
+            own.setdefault((each.name, each.unit), each)
+    ours = {(each.name, each.unit) for each in table.METRICS}
+    others = [named for named in measured if named not in ours]
+    return [*table.METRICS, *(metric(name, unit, own.values()) for name, unit in others)]
 
 
 def find(measurements: Sequence[Measurement], name: str) -> Measurement | None:
@@ -63,6 +63,12 @@ def find(measurements: Sequence[Measurement], name: str) -> Measurement | None:
 def figures(run: Run) -> dict[str, Measurement]:
     """Index the measurements of a run by their metrics; of several of one metric, the first."""
     return {m.metric: m for m in reversed(run.measurements)}
+
+
+def figure(of: Figures, about: Metric) -> Measurement | None:
+    """Return what a run has of a metric, or None; a figure of that name in another unit is another metric's."""
+    found = of.get(about.name)
+    return found if found and found.unit == about.unit else None
 
 
 def value(run: Run, name: str) -> float | None:

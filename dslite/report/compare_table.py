@@ -9,7 +9,7 @@ from rich.text import Text
 
 from dslite.measure.validity import broken
 from dslite.measure.verdict import SAME, Ratio
-from dslite.metrics import find, form_of, metrics_of, value
+from dslite.metrics import figure, figures, find, form_of, metrics_of, value
 from dslite.metrics.forms import DASH, milliseconds, size
 from dslite.records import Metric
 from dslite.report.comparison import Comparison, Pair, Side
@@ -109,10 +109,15 @@ def _case(pair: Pair) -> dict[str, Any]:
         "verdict": pair.verdict,
         "sha256": {side: run.artifact.sha256 for side, run in runs.items()},
         "ratio": ratio and {"value": ratio.value, "low": low, "high": high, "rounds": ratio.n_rounds},
-        "figures": {name: {side: value(run, name) for side, run in runs.items()} for name in names},
+        "figures": {name: {side: _number(value(run, name)) for side, run in runs.items()} for name in names},
         "not_valid": {side: broken(run) for side, run in runs.items()},
         "error": {side: run.error for side, run in runs.items()},
     }
+
+
+def _number(figure: float | None) -> float | None:
+    """Give what JSON can hold."""
+    return figure if figure is not None and math.isfinite(figure) else None
 
 
 def _interval(ratio: Ratio | None) -> str:
@@ -124,9 +129,10 @@ def _interval(ratio: Ratio | None) -> str:
 
 def _change(pair: Pair, metric: Metric) -> str:
     """Write how a figure changes: as it is where it does not, of shares the difference, of others the share."""
-    before, after = value(pair.before, metric.name), value(pair.after, metric.name)
-    if before is None or after is None:
+    earlier, later = (figure(figures(run), metric) for _, run in pair.sides)
+    if earlier is None or later is None or not (math.isfinite(earlier.value) and math.isfinite(later.value)):
         return DASH
+    before, after = earlier.value, later.value
     written = size(after) if metric.unit == "bytes" else form_of(metric, metric.columns[0]).write(after)
     if before == after:
         return written

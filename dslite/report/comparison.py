@@ -335,6 +335,7 @@ def _facts_of(run: Run) -> dict[str, object]:
         **{name: getattr(run.artifact, name) for name in _OF_ARTIFACT},
         "compressors": chain(run.artifact.compressors),
         "classes": len(run.artifact.labels),
+        **{f"unit of {m.metric}": m.unit for m in run.measurements},
     }
 
 

@@ -3,8 +3,8 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from dslite.errors import SpecError
 from dslite.metrics import find, known, metric
@@ -13,7 +13,9 @@ from dslite.records import Metric, Run
 from dslite.report.comparison import Comparison, Pair
 
 EXAMPLES = "latency.p50>5%, size>0, memory>1MB, uar<-0.02"
-_FORM = re.compile(r"\s*([a-z_]+)(?:\.([a-z0-9]+))?\s*([<>])\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(%|[a-zA-Z]*)\s*")
+_FORM = re.compile(
+    r"\s*([A-Za-z_]\w*)(?:\.([a-z0-9]+))?\s*([<>])\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(%|[a-zA-Z]*)\s*"
+)
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _NAMED = ("p50", "p90", "p95", "p99", "mean", "max")
 """Statistics that a message names; others can be asked for too."""
@@ -92,7 +94,7 @@ def parse(text: str) -> Limit:
             f"--fail-if: expected METRIC[.STATISTIC], < or >, and a change, such as {EXAMPLES}; got {text!r}"
         )
     name, statistic, sign, number, unit = match.groups()
-    about = metric(_of_columns().get(name, name))
+    about = metric(_of_columns(known().values()).get(name.lower(), name))
     bound = float(number) * (0.01 if unit == "%" else _UNITS.get(unit, 1.0))
     if why := _refusal(about):
         raise SpecError(f"--fail-if {text}: no limit can be on {about.name}: {why}")
@@ -106,15 +108,15 @@ def parse(text: str) -> Limit:
 
 def _may_have_unit(name: str, unit: str) -> bool:
     """Tell whether a limit may have a unit: any, on a metric that may have one of its own, which is judged later."""
-    about = known().get(_of_columns().get(name, name))
+    about = known().get(_of_columns(known().values()).get(name.lower(), name))
     return unit == "%" or unit in _UNITS or about is None or about.unit not in ("s", "bytes", "count", "ratio")
 
 
-def _of_columns() -> dict[str, str]:
+def _of_columns(metrics: Iterable[Metric]) -> dict[str, str]:
     """Give the names of metrics by those of the columns that their values stand in, such as ``memory``."""
     return {
         column.title.partition("\n")[0].lower(): each.name
-        for each in known().values()
+        for each in metrics
         for column in each.columns
         if column.statistic == "value"
     }
@@ -140,7 +142,8 @@ def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison], run_to_run
         run_to_run: what times of two runs of one file may differ by.
 
     Raises:
-        SpecError: where no pair has a figure that a limit is on, it is in another unit, or every case failed.
+        SpecError: where no pair has a figure that a limit is on, it is in another unit, no limit can be on it, or every
+            case failed.
     """
     several = len(comparisons) > 1
     found, cases = Judgement(), []
@@ -156,7 +159,8 @@ def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison], run_to_run
     whole = [(name, pair) for name, pair in cases if not pair.before.error and not pair.after.error]
     if all(pair.after.error for _, pair in cases) and not found.beyond:
         raise SpecError("--fail-if: every case failed, before and after: there is nothing to judge")
-    for limit in limits:
+    own = [each for _, pair in whole for _, run in pair.sides for each in run.metrics]
+    for limit in [_of_own(limit, own) for limit in limits]:
         _check_is_there(limit, [pair for _, pair in whole])
         told = [(*_judge(limit, pair, run_to_run), name) for name, pair in whole]
         found.beyond += [Excess(name, limit.text, why) for outcome, why, name in told if outcome == "beyond"]
@@ -167,6 +171,18 @@ def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison], run_to_run
         if counts["not judged"] and not found.judged[limit.text]:
             found.blind.append(limit.text)
     return found
+
+
+def _of_own(limit: Limit, own: Sequence[Metric]) -> Limit:
+    """Set a limit on the metric of a target that it names, or one of whose columns it names."""
+    if limit.metric in known():
+        return limit
+    names = {each.name: each.name for each in own}
+    name = names.get(limit.metric) or _of_columns(own).get(limit.metric.lower(), limit.metric)
+    for each in own:
+        if each.name == name and (why := _refusal(each)):
+            raise SpecError(f"--fail-if {limit.text}: no limit can be on {name}: {why}")
+    return replace(limit, metric=name)
 
 
 def _failed(run: Run) -> str:
@@ -183,16 +199,22 @@ def _check_is_there(limit: Limit, pairs: Sequence[Pair]) -> None:
 def _judge(limit: Limit, pair: Pair, run_to_run: float) -> tuple[str, str]:
     """Say whether a pair is ``beyond`` a limit, or not, which is ``kept``, ``not shown`` or ``not judged``; and why."""
     before, after = _value(pair.before, limit), _value(pair.after, limit)
-    if find(pair.before.measurements, limit.metric) is None or (before is None and after is None):
+    earlier, measured = (find(run.measurements, limit.metric) for _, run in pair.sides)
+    if earlier is None or (before is None and after is None):
         return "new", ""  # what is new is no change
-    measured = find(pair.after.measurements, limit.metric)
     if measured is None:
         return "beyond", f"{_name(limit)} is not there any more"
     if before is None or after is None:
         return "not judged", f"too few runs {'before' if before is None else 'after'} for {_name(limit)}"
     about, told = metric(limit.metric, measured.unit, pair.after.metrics), _told(limit, measured.unit, before, after)
     is_exact = about.interval == "exact"
-    if about.unit == "s" and not is_exact and (reason := _why_not(limit, pair)):
+    if earlier.unit != measured.unit:
+        reason = f"{_name(limit)} was in {earlier.unit}, and is in {measured.unit}"
+    elif not (math.isfinite(before) and math.isfinite(after)):
+        reason = f"{_name(limit)} is {before:g} before and {after:g} after, expected finite numbers"
+    else:
+        reason = _why_not(limit, pair) if about.unit == "s" and not is_exact else ""
+    if reason:
         return "not judged", reason
     allowed, is_shown = 1.0 if is_exact else 1 + (about.run_to_run or run_to_run), True
     nearest = after / allowed if limit.above else after * allowed

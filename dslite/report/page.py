@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment
 
 from dslite.measure.validity import broken
-from dslite.metrics import Figures, form_of
+from dslite.metrics import Figures, figure, form_of
 from dslite.metrics.forms import milliseconds
 from dslite.records import HOST, Metric
 from dslite.report import paper, plots
@@ -72,7 +72,7 @@ def _cards(view: View) -> list[tuple[str, str, str]]:
     cases = "case" if len(view.runs) == 1 else "cases"
     cards = [(str(len(view.runs)), cases if n_good == len(view.runs) else f"{cases}, {n_good} of them valid", "")]
     for metric in view.metrics:
-        if metric.best and (found := view.best_of(metric.name)):
+        if metric.best and (found := view.best_of(metric)):
             among = f" of the {found.among} ones" if found.among else ""
             cards.append((_written(metric, found.value), f"{metric.best}{among}: {found.name}", ""))
     counts = (view.n_not_valid, "not valid, see below", "warn"), (view.n_failed, "failed", "bad")
@@ -189,10 +189,8 @@ def _scatter(view: View, rows: Sequence[int], across: Metric, up: Metric) -> tup
 
 
 def _point(of: Figures, across: Metric, up: Metric) -> tuple[float, float] | None:
-    if across.name not in of or up.name not in of:
-        return None
-    x, y = of[across.name].value, of[up.name].value
-    return (x, y) if math.isfinite(x) and math.isfinite(y) else None
+    x, y = figure(of, across), figure(of, up)
+    return (x.value, y.value) if x and y and math.isfinite(x.value) and math.isfinite(y.value) else None
 
 
 def _interval(statistics: dict[str, float]) -> tuple[float, float] | None:

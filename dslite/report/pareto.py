@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dslite.measure.validity import broken
-from dslite.metrics import Figures, figures, metrics_of
+from dslite.metrics import Figures, figure, figures, metrics_of
 from dslite.records import Metric, Run
 from dslite.report.comparison import SAME_SPEED, failed_by_turns, is_timed_enough, speed_range
 
@@ -95,12 +95,19 @@ def optimal(runs: Sequence[Run], known: Sequence[Figures] = ()) -> tuple[set[int
     members = [i for group in compared for i in group]
     if not members:
         return set(), ()
-    judged = [m for m in metrics_of(runs) if m.is_objective and all(m.name in known[i] for i in members)]
+    judged = _objectives([runs[i] for i in members], [known[i] for i in members])
     marked: set[int] = set()
     for group in compared if judged else ():
-        points = [exactly([known[i][m.name].value for i in group], m.better) for m in judged]
+        # Two targets may call their metrics alike, and say of one that lower is better, of the other that higher is.
+        of_group = _objectives([runs[i] for i in group], [known[i] for i in group])
+        asked = [m for m in of_group if any((m.name, m.unit) == (each.name, each.unit) for each in judged)]
+        points = [exactly([found.value for i in group if (found := figure(known[i], m))], m.better) for m in asked]
         marked |= {group[at] for at in front(points)}
     return marked, tuple(judged)
+
+
+def _objectives(runs: Sequence[Run], known: Sequence[Figures]) -> list[Metric]:
+    return [m for m in metrics_of(runs) if m.is_objective and all(figure(of, m) for of in known)]
 
 
 def what_it_does(run: Run) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from dslite.codec import flattened
 from dslite.errors import SpecError
 from dslite.measure.validity import broken, is_rule
-from dslite.metrics import ALL_ALIKE, Figures, figures, form_of, is_point, metric, metrics_of, statistic
+from dslite.metrics import ALL_ALIKE, Figures, figure, figures, form_of, is_point, metric, metrics_of, statistic
 from dslite.metrics.forms import DASH
 from dslite.metrics.table import METRICS
 from dslite.records import BenchReport, Column, Measurement, Metric, Run, Table
@@ -49,7 +49,7 @@ class Shown:
 
     def value(self, of: Figures) -> float | None:
         """Give the figure of a run in SI units, or None."""
-        return statistic(of.get(self.metric.name), self.column.statistic)
+        return statistic(figure(of, self.metric), self.column.statistic)
 
     def write(self, number: float | None) -> str:
         """Write a figure."""
@@ -63,7 +63,8 @@ class Shown:
         if self.column.of:
             whole = of.get(self.column.of)
             return DASH if whole is None else f"{self.write(number)}/{self.write(whole.value)}"
-        within = "" if bare or not self.column.brackets else self._within(of[self.metric.name])
+        found = figure(of, self.metric) if self.column.brackets and not bare else None
+        within = self._within(found) if found else ""
         return self.write(number) + (f" ({within})" if within else "")
 
     def _within(self, found: Measurement) -> str:
@@ -216,16 +217,15 @@ class View:
         every = len(self.reports)
         return [text if len(those) == every else f"{names.some(those)}: {text}" for text, those in of.items()]
 
-    def best_of(self, name: str) -> Best | None:
+    def best_of(self, about: Metric) -> Best | None:
         """Find the run with the best figure of a metric: among whole files if there are any.
 
         Runs that are not valid count for what they cannot spoil: a size stays a size.
         """
-        about = next(each for each in self.metrics if each.name == name)
         measured = [
-            (i, of[name].value)
+            (i, found.value)
             for i, (run, of) in enumerate(zip(self.runs, self.figures, strict=True))
-            if name in of and math.isfinite(of[name].value) and not run.error
+            if (found := figure(of, about)) and math.isfinite(found.value) and not run.error
         ]
         whole = [(i, value) for i, value in measured if self.runs[i].artifact.part == "whole"] or measured
         valid = [(i, value) for i, value in whole if not about.is_spoiled or not self.reasons[i]]
