@@ -47,7 +47,7 @@ _SHARES = {"copy": (0.0, 0.25), "cool": (0.25, 0.25), "time": (0.25, 0.75), "mem
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options of the target, checked."""
+    """The options of the target, checked; each is named as its option."""
 
     runner: str
     runner_path: str
