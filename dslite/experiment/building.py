@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from dslite import files
+from dslite.codec import to_json
 from dslite.errors import DsliteError, ExportError, PluginError, SpecError, UserError, in_words
 from dslite.experiment import keys
 from dslite.learn import run
 from dslite.loading import Kind
 from dslite.recipe import HeadSpec, Recipe, TrainingRecipe
-from dslite.records import Artifact, Backbone, Exporter, Options, Part, PluginRecord
+from dslite.records import Artifact, Backbone, Part, PluginRecord
 from dslite.registry import get_with_options, registry
 
 _WEIGHTS_BEGIN = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")
@@ -210,7 +211,7 @@ def export_part(
     from dslite.deploy.export import Provenance, export
     from dslite.model.assembly import build_part
 
-    record, options = get_exporter(exporter)
+    record, options = get_with_options("exporters", exporter)
     alone = part == "frontend"
     provenance = Provenance(
         backbone=None if alone else wanted.name,
@@ -230,11 +231,26 @@ def export_part(
 
 
 def export_key(wanted: System, part: Part, exporter: str, sounds: Sequence[Path] = ()) -> str:
-    """Give the key under which an exported file is kept in the cache; arguments are those of `export_part`."""
+    """Give the key under which an exported file is kept in the cache; arguments are those of `export_part`.
+
+    The front end alone has no backbone, and its file serves all of them.
+    """
     model = wanted.model
-    weights = str(Path(model.run) / run.WEIGHTS) if model.run else model.weights
-    heard = [files.sha256(path) for path in sounds] if get_exporter(exporter)[0].needs_calibration else []
-    return keys.export_key(wanted.name, weights, model.seed, model.labels, wanted.recipe, part, exporter, heard)
+    made_of = None
+    if part != "frontend":
+        weights = keys.weights(str(Path(model.run) / run.WEIGHTS) if model.run else model.weights)
+        made_of = [keys.plugin("backbones", wanted.name), weights, model.seed, list(model.labels)]
+    calibrated = get_with_options("exporters", exporter)[0].needs_calibration
+    return keys.key(
+        {
+            "part": part,
+            "exporter": keys.plugin("exporters", exporter),
+            "calibration": [files.sha256(path) for path in sounds] if calibrated else [],
+            "recipe": to_json(wanted.recipe),
+            "model": made_of,
+            **keys.surroundings(),
+        }
+    )
 
 
 def check_options(kind: Kind, name: str) -> None:
@@ -251,17 +267,11 @@ def check_options(kind: Kind, name: str) -> None:
 def check_exporter(exporter: str, sounds: Sequence[Path]) -> None:
     """Raise `SpecError` where an exporter's options cannot be, or it needs audio to calibrate with and has none."""
     check_options("exporters", exporter)
-    if get_exporter(exporter)[0].needs_calibration and not sounds:
+    if get_with_options("exporters", exporter)[0].needs_calibration and not sounds:
         raise SpecError(
             f"exporter {exporter} needs audio of the kind the model is for, to calibrate with: name it with "
             "--calibration"
         )
-
-
-def get_exporter(name: str) -> tuple[Exporter, Options]:
-    """Look an exporter up; its name may carry options."""
-    record, options = get_with_options("exporters", name)
-    return record, options
 
 
 def _weights_name(model: ModelRequest) -> str:
