@@ -86,10 +86,7 @@ def n_turns(n_files: int, n_rounds: int) -> int:
 
 
 def _same_bytes(runs: Mapping[int, Run], base_of: Mapping[str, Run]) -> dict[int, int]:
-    """Give of each run the one of the same bytes on the same target that is timed: they have one speed.
-
-    That is the file that others are compared with, or else the first one.
-    """
+    """Give of each run the one of the same bytes and target that is timed: the base of its target, or the first."""
     first: dict[tuple[object, str], int] = {}
     for number in sorted(runs, key=lambda number: runs[number] is not base_of.get(runs[number].target)):
         run = runs[number]
@@ -100,11 +97,7 @@ def _same_bytes(runs: Mapping[int, Run], base_of: Mapping[str, Run]) -> dict[int
 def _turns(
     runs: Mapping[int, Run], base_of: Mapping[str, Run], n_rounds: int
 ) -> tuple[list[list[int]], dict[int, int]]:
-    """Give the numbers of the files in the order of their turns, and of each turn the one beside it to compare with.
-
-    Files of a group are timed together. The turns of the file that others are compared with are compared with
-    themselves.
-    """
+    """Give the groups of files that are timed together, in their order, and of each turn the one to compare it with."""
     groups: list[list[int]] = []
     beside: dict[int, int] = {}
     for target in dict.fromkeys(run.target for run in runs.values()):
