@@ -173,7 +173,7 @@ class _Schedule:
             told = f"{kept.holder} measures the same: each disturbs the figures of the other"
             self.reporter.note(f"{told}; nothing is kept of this one")
         if self.done:
-            told = f"{len(self.done)} of {len(self.jobs)} cases were measured before this command was stopped"
+            told = f"{len(self.done)} of {len(self.jobs)} jobs were measured before this command was stopped"
             self.reporter.note(f"{told}, and are taken over (--fresh measures them again)")
             self.sink.add(self._report(), self._runs())
 
@@ -188,9 +188,9 @@ class _Schedule:
     def _missing(self) -> str:
         """Say what is not done yet; empty where nothing is missing."""
         if len(self.done) < len(self.jobs):
-            return f"{len(self.done)} of {len(self.jobs)} cases were measured"
+            return f"{len(self.done)} of {len(self.jobs)} jobs were measured"
         if self.n_rounds and not self.in_turn:
-            return f"all {len(self.jobs)} cases were measured, but not in turn yet"
+            return f"all {len(self.jobs)} jobs were measured, but not in turn yet"
         return ""
 
     def _how_far(self) -> str:

@@ -154,7 +154,7 @@ def compare(
         pairs, only_before, only_after = [_pair(name, one, other, run_to_run)], [], []
     elif not matched:
         raise ReportError(
-            f"{names[0]} and {names[1]} have no case in common: one has {_some(before.runs)}, the other "
+            f"{names[0]} and {names[1]} have no row in common: one has {_some(before.runs)}, the other "
             f"{_some(after.runs)}"
         )
     else:

@@ -155,7 +155,7 @@ def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison], run_to_run
     found.beyond += [Excess(name, "", f"it failed: {pair.after.error}") for name, pair in failed]
     whole = [(name, pair) for name, pair in cases if not pair.before.error and not pair.after.error]
     if all(pair.after.error for _, pair in cases) and not found.beyond:
-        raise SpecError("--fail-if: every case failed, before and after: there is nothing to judge")
+        raise SpecError("--fail-if: every row failed, before and after: there is nothing to judge")
     for limit in limits:
         _check_is_there(limit, [pair for _, pair in whole])
         told = [_judge(limit, name, pair, run_to_run, found) for name, pair in whole]
@@ -175,7 +175,7 @@ def _check_is_there(limit: Limit, pairs: Sequence[Pair]) -> None:
     if pairs and not any(_value(run, limit) is not None for pair in pairs for _, run in pair.sides):
         hint = " (those of `dslite compress` have UAR)" if limit.metric == "uar" else ""
         there = ", ".join(_there(pairs))
-        raise SpecError(f"--fail-if {limit.text}: no case of these reports has {_name(limit)}{hint}; they have {there}")
+        raise SpecError(f"--fail-if {limit.text}: no row of these reports has {_name(limit)}{hint}; they have {there}")
 
 
 def _judge(limit: Limit, name: str, pair: Pair, run_to_run: float, found: Judgement) -> str:

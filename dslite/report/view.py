@@ -294,7 +294,7 @@ def view(reports: Sequence[tuple[str, BenchReport]], title: str | None = None, *
     known = tuple(map(figures, runs))
     best, judged, star = _stars(reports, known)
     backbones = sorted({run.artifact.backbone for run in runs if run.artifact.backbone})
-    made = f"dslite: {backbones[0] if len(backbones) == 1 else f'{len(runs)} cases measured'}"
+    made = f"dslite: {backbones[0] if len(backbones) == 1 else f'{len(runs)} rows measured'}"
     return View(
         title or made,
         tuple(reports),
