@@ -64,14 +64,9 @@ def _run(runtime: str, artifact: Artifact, device: Device, plan: Plan, options: 
     del device, options  # there is one host, and it has none
     share = _TIME_SHARE if plan.memory else 1.0
     timing = run_child("time", artifact, plan, lambda what, done: progress(what, done * share))
+    setting = _setting(runtime, timing, plan)
     found = [
-        *figures.times(
-            timing["init_s"],
-            timing["first_s"],
-            timing["samples_s"],
-            timing["warmup_runs"],
-            _setting(runtime, timing, plan),
-        ),
+        *figures.times(timing["init_s"], timing["first_s"], timing["samples_s"], timing["warmup_runs"], setting),
         *_matmul_rate(timing, plan),
         *_coverage(timing["coverage"]),
     ]
@@ -137,11 +132,7 @@ def _together(
 def run_child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Run `dslite_device.host_child` and give its result.
 
-    Args:
-        mode: ``time``, ``memory``, or ``outputs``: run each input once, and give the path of what comes out, ``.npy``.
-        artifact: the file.
-        plan: how, and the inputs.
-        progress: told what it does.
+    A mode is ``time``, ``memory``, or ``outputs``: run each input once, and give the path of what comes out, ``.npy``.
 
     Raises:
         MeasurementError: where it crashes, fails, or takes longer than the plan's timeout.

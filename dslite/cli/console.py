@@ -72,13 +72,7 @@ def print_json(data: Any) -> None:
 
 
 def show_report(report: BenchReport, table: Callable[[BenchReport, int], RenderableType], *, as_json: bool) -> None:
-    """Write a report to standard output.
-
-    Args:
-        report: to be written.
-        table: lays it out for so many characters.
-        as_json: the report itself, in place of its table.
-    """
+    """Write a report to standard output: as JSON, or as the table that is laid out for so many characters."""
     from dslite.report import document
 
     if as_json:

@@ -42,13 +42,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A backbone and everything around it, as data.
-
-    Attributes:
-        name: of the backbone, with its options.
-        model: its head, classes, weights and seed.
-        recipe: chunk, front end, head.
-    """
+    """A backbone, by its name with options, and everything around it, as data."""
 
     name: str
     model: ModelRequest
@@ -132,11 +126,7 @@ def plugin_problems(recipe: TrainingRecipe) -> list[str]:
 
 
 def build(wanted: System, tell: Callable[[str], None]) -> Any:
-    """Build the image model; TensorFlow is imported here.
-
-    Args:
-        wanted: the system.
-        tell: told how far a download of weights is.
+    """Build the image model, and tell how far a download of weights is; TensorFlow is imported here.
 
     Raises:
         UserError: where the request does not fit the backbone, in the backbone's own words.
@@ -196,16 +186,10 @@ def export_part(
     sounds: Sequence[Path] = (),
     compressors: tuple[str, ...] = (),
 ) -> Artifact:
-    """Export one part of a system.
+    """Export one part of a system to a file.
 
-    Args:
-        wanted: the system.
-        cnn: its image model, from `build`; not needed for the front end alone.
-        part: of the system.
-        exporter: name and options.
-        path: of the file to write.
-        sounds: audio files to calibrate with, for exporters that need them.
-        compressors: what `cnn` has gone through: names and options.
+    `cnn` is its image model, from `build`, which the front end alone does not need; `compressors` are what that has
+    gone through, `sounds` the audio files to calibrate with, for exporters that need them.
     """
     from dslite.deploy import calibration
     from dslite.deploy.export import Provenance, export

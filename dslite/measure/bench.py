@@ -54,13 +54,11 @@ def describe_file(path: Path) -> tuple[Artifact, str | None]:
     manifest.check_exists(path)
     if manifest.belongs_to(path) or path.suffix not in LITERT_SUFFIXES:
         return manifest.read(path), None
-    if path.is_dir():
-        raise ModelFileError(f"{path}: expected a .tflite file, got a folder")
     artifact = replace(undescribed(path), sha256=files.sha256(path), size_bytes=files.size_bytes(path))
     try:
         facts = tflite_file.read(path)
     except ModelFileError as error:
-        if not tflite_file.has_magic(path):
+        if path.is_dir() or not tflite_file.has_magic(path):
             raise
         return artifact, str(error)
     if len(facts.inputs) != 1 or len(facts.outputs) < 1:
@@ -120,7 +118,7 @@ def run(
             fed = _fed(plan, inputs, Path(folder) / "inputs.npy")
             found = _finite(_outcome(target.run(artifact, device, fed, options, progress)))
         error = None
-    except Exception as failure:  # noqa: BLE001 - whatever a target does, the next case is measured
+    except Exception as failure:  # noqa: BLE001 - whatever a target does, the next file is measured
         if debug():
             traceback.print_exc()
         reasons = dict.fromkeys((in_words(failure), broken or ""))
