@@ -90,10 +90,8 @@ def entry_folder(kind: Kind, key: str) -> Path:
 
 def mark_used(path: Path) -> None:
     """Note that an entry was used now; in a cache that is read-only, do nothing."""
-    try:
+    with contextlib.suppress(OSError):
         os.utime(path)
-    except OSError:
-        return
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def follow(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if debug() else log,
-            env={**os.environ, **_quiet(), **(environment or {})},
+            env={**os.environ, **({} if debug() else {"TF_CPP_MIN_LOG_LEVEL": "3"}), **(environment or {})},
             encoding="utf-8",
             errors="replace",
         )
@@ -85,10 +85,6 @@ def follow(
             watch.end()
             _end(child)
         return Ending(code, watch.gave_up, _last_line(log))
-
-
-def _quiet() -> dict[str, str]:
-    return {} if debug() else {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def _send(child: subprocess.Popen[str], request: Mapping[str, Any]) -> None:
@@ -155,13 +151,7 @@ def _last_line(log: IO[bytes]) -> str:
 
 
 def in_words(ending: Ending, what: str = "process", cause: str = "") -> str:
-    """Say how a child ended that did not end well.
-
-    Args:
-        ending: from `follow`.
-        what: of ours ran there.
-        cause: of a crash, probably.
-    """
+    """Say how a child ended that did not end well: what ran there, and the probable cause of a crash."""
     last = f" (last words: {ending.last_words})" if ending.last_words else ""
     name = _signal_name(-ending.code)
     if ending.code < 0 and name == "SIGKILL":

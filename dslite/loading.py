@@ -70,10 +70,7 @@ def distribution_of(point: EntryPoint) -> tuple[str, str]:
 def load(point: EntryPoint, distribution: str, taken: dict[tuple[Kind, str], str]) -> Plugin:
     """Load one plugin; its failure is part of the result.
 
-    Args:
-        point: where it is declared.
-        distribution: name and version of the distribution that declares it.
-        taken: who brought which names so far; the plugin's own are added when it loads whole.
+    `taken` says who brought which names so far; the plugin's own are added when it loads whole.
     """
     start = time.perf_counter()
     try:

@@ -135,11 +135,11 @@ def test_interrupting_ends_the_child_keeps_what_was_measured_and_cleans_up(
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "error: interrupted"
-    assert "1 of 2 cases were measured" in err
+    assert "1 of 2 jobs were measured" in err
     assert foreign.name in out
     stopped = document.read(report)
     assert [run.artifact.path for run in stopped.runs] == [foreign.name]
-    assert stopped.partial == "1 of 2 cases were measured"
+    assert stopped.partial == "1 of 2 jobs were measured"
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
     assert list(temporary.iterdir()) == []
 

@@ -88,7 +88,7 @@ def test_two_reports_of_one_case_each_are_a_pair() -> None:
     found = comparison.compare(_report(_row("a", 0.010)), _report(_row("b", 0.020)), ("A", "B"))
     assert _verdicts(found) == {"a-whole-tflite-float32.tflite and b-whole-tflite-float32.tflite": "slower"}
     assert found.environment == ("backbone: a -> b",)
-    with pytest.raises(ReportError, match="no case in common"):
+    with pytest.raises(ReportError, match="no row in common"):
         comparison.compare(_report(_row("a", 1), _row("b", 1)), _report(_row("c", 1)), ("A", "B"))
 
 
@@ -364,7 +364,7 @@ def test_the_very_same_runs_are_called_so(reports: tuple[Path, Path], dslite_com
 
 def test_there_is_nothing_to_judge_where_all_failed() -> None:
     failed = _report(replace(_row("a", 1.0), error="it crashed"))
-    with pytest.raises(SpecError, match="every case failed, before and after"):
+    with pytest.raises(SpecError, match="every row failed, before and after"):
         _judge(comparison.compare(failed, failed, ("A", "B")), "size>0")
 
 
@@ -381,12 +381,12 @@ def test_a_limit_on_a_figure_that_is_not_there_is_refused_and_does_not_pass() ->
     found = comparison.compare(_report(_row("a", 1.0)), _report(_row("a", 1.0)), ("A", "B"))
     there = "they have latency, latency.max, latency.mean, latency.p50, latency.p90, latency.p95, size"
     for text, message in (
-        ("uar<0", rf"no case of these reports has uar \(those of `dslite compress` have UAR\); {there}"),
-        ("latency.p42>5%", f"no case of these reports has latency.p42; {there}"),
+        ("uar<0", rf"no row of these reports has uar \(those of `dslite compress` have UAR\); {there}"),
+        ("latency.p42>5%", f"no row of these reports has latency.p42; {there}"),
         ("size>1ms", "size is in bytes, not in ms"),
         ("real_time_factor<-5%", "no limit can be on real_time_factor: it follows from the latency"),
         ("speed_up<-5%", "no limit can be on speed_up: it follows from latencies"),
-        ("latency.n<0", "no case of these reports has latency.n"),
+        ("latency.n<0", "no row of these reports has latency.n"),
         ("latency>-5%", "expected latency>X, which fails where it rises by more than X"),
         ("first<2ms", "or first_latency<-X, where it falls by more"),
         ("latency>5", "expected a unit, % or s or ms or us: latency is in s"),
@@ -469,7 +469,7 @@ def test_the_command_ends_with_3_where_a_limit_is_exceeded(reports: tuple[Path, 
     ("words", "message"),
     [
         (["--fail-if", "speed"], "--fail-if: expected METRIC"),
-        (["--fail-if", "wattage>0"], "no case of these reports has wattage; they have latency"),
+        (["--fail-if", "wattage>0"], "no row of these reports has wattage; they have latency"),
         (["--run-to-run", "lots"], "expected a share such as 25% or 0.25"),
         (["nowhere.json"], "no such file"),
     ],

@@ -169,7 +169,7 @@ def test_a_command_of_the_readme_works(line: str, ready: Path, tmp_path: Path) -
 
 def _is_blind(line: str, done: "subprocess.CompletedProcess[str]") -> bool:
     """Whether a limit could not be judged, which depends on what else the machine does; by nothing else it may fail."""
-    return "--fail-if" in line and done.returncode == 2 and "no case could be judged" in done.stderr
+    return "--fail-if" in line and done.returncode == 2 and "no row could be judged" in done.stderr
 
 
 # -- the README, run from top to bottom --------------------------------------------------------------------

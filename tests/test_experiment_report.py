@@ -531,7 +531,7 @@ def test_what_is_said_of_time_and_machine_names_the_rows_that_it_is_true_of() ->
 
 
 def test_an_experiment_that_was_stopped_says_what_is_missing() -> None:
-    part = replace(_report(_run()), partial="1 of 4 cases were measured")
+    part = replace(_report(_run()), partial="1 of 4 jobs were measured")
     for text in (_text(part), markdown(part)):
-        assert "partial: 1 of 4 cases were measured" in text
+        assert "partial: 1 of 4 jobs were measured" in text
     assert "partial" not in markdown(_report(_run()))

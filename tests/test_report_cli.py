@@ -171,7 +171,7 @@ def test_a_report_without_a_case_is_refused(report: BenchReport, tmp_path: Path,
     document.write(replace(report, runs=()), tmp_path / "a.json")
     done = dslite_command("report", str(tmp_path / "a.json"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert "a.json: the report has no case" in done.stderr
+    assert "a.json: the report has no row" in done.stderr
 
 
 def _in_turn() -> BenchReport:
@@ -184,7 +184,7 @@ def _in_turn() -> BenchReport:
         ]
         row = _row(name, 10.0, 1e6)
         rows.append(replace(row, measurements=(*row.measurements, *turns)))
-    return replace(_report(*rows), partial="2 of 3 cases were measured")
+    return replace(_report(*rows), partial="2 of 3 jobs were measured")
 
 
 def test_every_form_has_the_verdicts_of_rows_that_took_turns() -> None:
@@ -201,7 +201,7 @@ def test_every_form_has_the_verdicts_of_rows_that_took_turns() -> None:
 def test_every_page_says_what_is_missing_of_a_report() -> None:
     found = view([("a.json", _in_turn()), ("b.json", _report(_row("b", 1.0, 1e6)))])
     for text in (html(found), markdown(found)):
-        assert "a.json is partial: 2 of 3 cases were measured" in text
+        assert "a.json is partial: 2 of 3 jobs were measured" in text
         assert "a.json: in turn: slow against base" in text
 
 

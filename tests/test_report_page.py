@@ -47,7 +47,7 @@ def test_the_quickest_is_one_that_is_valid_and_a_size_stays_a_size() -> None:
     assert found.best_of(metric("size")) == Best("busy", 1e6, "")
     assert "lowest median latency of the valid ones: slow and 1 more" in page.html(found)
     assert view([("a.json", _report(busy))]).best_of(metric("latency")) is None
-    assert "3</b><span>cases, 2 of them valid" in page.html(found)
+    assert "3</b><span>rows, 2 of them valid" in page.html(found)
 
 
 def test_only_what_does_the_same_stands_in_a_plot() -> None:

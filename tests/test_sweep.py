@@ -258,7 +258,7 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(lab: dict[str, str], tmp_pa
 
     done = invoke(*words, environment=lab)
     assert done.returncode == 0
-    assert "1 of 3 cases were measured before this command was stopped" in done.stderr
+    assert "1 of 3 jobs were measured before this command was stopped" in done.stderr
     assert _built(lab) == ["t_a", "t_waits", "t_waits", "t_b"]
     runs = document.read(report).runs
     assert [run.artifact.backbone for run in runs] == ["t_a", "t_waits", "t_b"]
@@ -506,7 +506,7 @@ def test_what_could_not_be_delivered_is_kept(lab: dict[str, str]) -> None:
     assert "/dev/full" in lost.stderr
     again = invoke(*words, "--json", environment=lab)
     assert again.returncode == 0
-    assert "1 of 1 cases were measured before this command was stopped" in again.stderr
+    assert "1 of 1 jobs were measured before this command was stopped" in again.stderr
     assert _built(lab) == ["t_a"]
 
 
@@ -522,7 +522,7 @@ def test_one_model_under_two_names_is_two_rows_also_when_a_bench_goes_on(lab: di
         process.send_signal(signal.SIGINT)
     wait.unlink()
     done = invoke(*words, "--json", environment=lab)
-    assert "1 of 3 cases were measured before this command was stopped" in done.stderr
+    assert "1 of 3 jobs were measured before this command was stopped" in done.stderr
     assert _backbones(_report(done.stdout)) == ["t_a", "t_waits", "t_a:width=1.0"]
 
 
@@ -539,7 +539,7 @@ def test_a_bench_that_is_running_is_not_taken_for_one_that_was_stopped(lab: dict
     assert f"process {process.pid} measures the same" in second.stderr
     assert "measured_before" not in [flag.code for run in _report(second.stdout).runs for flag in run.flags]
     third = invoke(*words, "--json", environment=lab)
-    assert "1 of 2 cases were measured before this command was stopped" in third.stderr
+    assert "1 of 2 jobs were measured before this command was stopped" in third.stderr
 
 
 # -- rounds -------------------------------------------------------------------------------------------

@@ -88,9 +88,9 @@ def test_rows_that_are_not_valid_are_marked_where_they_stand() -> None:
 
 
 def test_a_report_that_is_not_whole_says_so() -> None:
-    part = document.report([_run("vgg16")], "dslite bench", environment(), "1 of 2 cases were measured")
-    assert "partial: 1 of 2 cases were measured" in _text(part)
-    assert document.from_text(document.to_text(part)).partial == "1 of 2 cases were measured"
+    part = document.report([_run("vgg16")], "dslite bench", environment(), "1 of 2 jobs were measured")
+    assert "partial: 1 of 2 jobs were measured" in _text(part)
+    assert document.from_text(document.to_text(part)).partial == "1 of 2 jobs were measured"
     assert "partial" not in _text(_report(_run("vgg16")))
 
 

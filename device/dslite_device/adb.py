@@ -6,7 +6,6 @@ done when the device itself has said so, in a last line of ours; a file, when it
 
 import contextlib
 import os
-import queue
 import re
 import shutil
 import subprocess
@@ -81,13 +80,7 @@ def attached() -> list[Attached]:
 
 
 def shell(serial: str, command: str, timeout_s: float = _QUICK_S, *, what: str = "a command") -> str:
-    """Run a command on a device and give what it printed, its errors among it.
-
-    Args:
-        serial: of the device.
-        command: for its shell.
-        timeout_s: give it up after so many seconds.
-        what: it does, for an error.
+    """Run a command on a device and give what it printed, its errors among it; `what` names it in an error.
 
     Raises:
         MeasurementError: where it fails, does not end in time, or the device goes away.
@@ -104,44 +97,32 @@ def shell(serial: str, command: str, timeout_s: float = _QUICK_S, *, what: str =
 
 
 def follow(serial: str, script: str, on_line: Callable[[str], None], timeout_s: float) -> int:
-    """Run a script on a device, and be told each line that it prints, as it comes.
+    """Run a script on a device, call `on_line` with each line that it prints, and give what it set ``code`` to.
 
-    Args:
-        serial: of the device.
-        script: it is run by the shell that the device starts for us, so that its traps hear when we go away; it sets
-            ``code``.
-        on_line: called with each line.
-        timeout_s: give it up after so many seconds.
-
-    Returns:
-        What it set ``code`` to.
+    The shell that the device starts for us runs it, so that its traps hear when we go away.
 
     Raises:
         MeasurementError: where it does not end in time, or the device goes away.
     """
     command = ["-s", serial, "shell", f"{script}\necho dslite-exit:$code"]
     last, code = "", None
-    with _client(command) as client:
-        for line in _lines(client, timeout_s, serial):
+    with _client(command) as client, _killed_after(timeout_s, client) as timer:
+        for text in client.stdout or ():
+            line = text.rstrip("\r\n")
             last = last if line.startswith(("progress ", "dslite-")) else line or last
             if ending := _DONE.search(line):
                 code = int(ending[1])
             else:
                 on_line(line)
+        if timer.finished.is_set():
+            raise MeasurementError(f"{serial}: gave up after {timeout_s:g} s")
     if code is None:
         raise _gone(serial, last)
     return code
 
 
 def push(serial: str, local: Path, remote: str, progress: Callable[[float], None], timeout_s: float) -> None:
-    """Copy a file to a device; whether it arrived whole is for the caller to compare.
-
-    Args:
-        serial: of the device.
-        local: file here.
-        remote: path there.
-        progress: told the fraction that is there.
-        timeout_s: give it up after so many seconds.
+    """Copy a file to a device, and tell the fraction that is there; whether it arrived whole the caller compares.
 
     Raises:
         MeasurementError: where that fails.
@@ -229,31 +210,16 @@ def _client(words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
             client.stdout.close()
 
 
-def _lines(client: subprocess.Popen[str], timeout_s: float, serial: str) -> Iterator[str]:
-    """Give the lines of a client until it ends; a thread reads them, as a pipe has no timeout everywhere."""
-    lines: queue.Queue[str | None] = queue.Queue()
-
-    def read() -> None:
-        with contextlib.suppress(ValueError, OSError):  # closed: nobody listens any more
-            for line in client.stdout or ():
-                lines.put(line.rstrip("\r\n"))
-        lines.put(None)
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    end = time.monotonic() + timeout_s
+@contextlib.contextmanager
+def _killed_after(timeout_s: float, client: subprocess.Popen[str]) -> Iterator[threading.Timer]:
+    """Kill a client that takes longer than the block may: a pipe has no timeout everywhere. The timer has finished."""
+    timer = threading.Timer(timeout_s, client.kill)
+    timer.daemon = True
+    timer.start()
     try:
-        while True:
-            line = lines.get(timeout=max(0.0, end - time.monotonic()))
-            if line is None:
-                return
-            yield line
-    except queue.Empty:
-        raise MeasurementError(f"{serial}: gave up after {timeout_s:g} s") from None
+        yield timer
     finally:
-        if client.poll() is None:
-            client.kill()
-        reader.join()
+        timer.cancel()
 
 
 def _gone(serial: str, said: str) -> MeasurementError:

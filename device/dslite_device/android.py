@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dslite import hookimpl
+from dslite.codec import from_json
 from dslite.errors import SpecError, UnknownNameError
 from dslite.records import AUTO, Artifact, Device, Option, Options, Outcome, Plan, Progress, Target
 from dslite_device import adb, phone, tools
@@ -52,11 +53,7 @@ def dslite_targets() -> Iterable[Target]:
 
 
 def _devices() -> Sequence[Device]:
-    """Give all that are attached.
-
-    Raises:
-        UnknownNameError: where there is no adb, or no device.
-    """
+    """Give all that are attached."""
     found = phone.devices()
     if not found:
         raise UnknownNameError(
@@ -67,25 +64,16 @@ def _devices() -> Sequence[Device]:
 
 
 def _settings(options: Options) -> Settings:
-    found = Settings(
-        runner=str(options["runner"]),
-        runner_path="" if options["runner_path"] == AUTO else str(options["runner_path"]),
-        runtime="" if options["runtime"] == AUTO else str(options["runtime"]),
-        backend=str(options["backend"]),
-        cores=str(options["cores"]),
-        cool_s=float(options["cool"]),
-        stop=bool(options["stop"]),
-        fixed=bool(options["fixed"]),
-        keep=bool(options["keep"]),
-    )
+    given = {name: value for name, value in options.items() if name not in ("device", "cool")}
+    found = from_json(Settings, given | {"cool_s": options["cool"]})
     for name, allowed in (("runner", _RUNNERS), ("backend", _BACKENDS)):
         if options[name] not in allowed:
             raise SpecError(f"android:{name} expects {' or '.join(allowed)}, got {options[name]!r}")
     if not 0 <= found.cool_s <= 24 * 3600:
         raise SpecError(f"android:cool expects seconds, 0 to a day, got {found.cool_s:g}")
-    if found.runner == "benchmark_model" and not found.runner_path:
+    if found.runner == "benchmark_model" and found.runner_path == AUTO:
         raise SpecError("android:runner=benchmark_model: name the program: --runner-path FILE")
-    if found.runner == "benchmark_model" and (found.runtime or found.backend != AUTO):
+    if found.runner == "benchmark_model" and (found.runtime, found.backend) != (AUTO, AUTO):
         raise SpecError("android:runner=benchmark_model has its runtime in it: leave runtime and backend away")
     return found
 
@@ -112,8 +100,8 @@ def _serials(options: Options) -> list[str]:
 
 
 def _tools(settings: Settings, state: phone.State) -> tools.Tools:
-    is_ours = settings.runner == _RUNNERS[0]
-    return tools.find(state.abis, settings.runner_path, settings.runtime, needs_runtime=is_ours)
+    runner, runtime = ("" if path == AUTO else path for path in (settings.runner_path, settings.runtime))
+    return tools.find(state.abis, runner, runtime, needs_runtime=settings.runner == _RUNNERS[0])
 
 
 def _run(artifact: Artifact, device: Device, plan: Plan, options: Options, progress: Progress) -> Outcome:

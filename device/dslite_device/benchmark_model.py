@@ -119,17 +119,11 @@ def parse(output: str, setting: str) -> list[Measurement]:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line of the tool's.
+    """A line of the tool's."""
 
-    Attributes:
-        text: without what a logger put before it.
-        level: of the logger: ``E`` for errors, and so on; empty where it told none.
-        whole: as it was printed, without colours and control characters.
-    """
-
-    text: str
-    level: str
-    whole: str
+    text: str  # without what a logger put before it
+    level: str  # of the logger: ``E`` for errors, and so on; empty where it told none
+    whole: str  # as it was printed, without colours and control characters
 
 
 def _line(text: str) -> _Line:
@@ -161,11 +155,7 @@ def _refused(why: str, line: _Line) -> MeasurementError:
 
 
 def _number(text: str, scale: float, line: _Line) -> float:
-    """Read a number that is at least 0, and give it in SI units.
-
-    Raises:
-        MeasurementError: where it is none, negative, or not finite.
-    """
+    """Read a number that is finite and at least 0, and give it in SI units."""
     value = float(text) * scale if _NUMBER.fullmatch(text) else math.nan
     if not (math.isfinite(value) and value >= 0):
         raise _refused(f"expected a finite number that is not negative, got {text[:_QUOTED]!r}", line)
@@ -188,11 +178,7 @@ def _check_unit(got: str, expected: str, line: _Line) -> None:
 
 
 def _found(lines: Iterable[_Line]) -> tuple[list[_Line], dict[str, _Line]]:
-    """Pick the lines with figures: the ``count=`` lines in their order, and the others by the name of what they tell.
-
-    Raises:
-        MeasurementError: where one is there twice and differs, as where output of two runs is mixed.
-    """
+    """Pick the lines with figures: those with ``count=`` in their order, the others by the name of what they tell."""
     series: list[_Line] = []
     named: dict[str, _Line] = {}
     for line in lines:
@@ -249,13 +235,15 @@ def _times(series: Sequence[_Line], named: dict[str, _Line], setting: str) -> li
 def _measured(
     init: float | None, first: float | None, statistics: dict[str, float], line: _Line, setting: str
 ) -> list[Measurement]:
-    found = []
-    if init is not None:
-        how = f"open the file until ready to run, as benchmark_model prints it; {setting}"
-        found.append(Measurement("init_time", init, "s", how))
-    if first is not None:
-        how = f"first run after opening, as benchmark_model prints it; {setting}"
-        found.append(Measurement("first_latency", first, "s", how))
+    parts = (
+        ("init_time", init, "open the file until ready to run"),
+        ("first_latency", first, "first run after opening"),
+    )
+    found = [
+        Measurement(metric, value, "s", f"{how}, as benchmark_model prints it; {setting}")
+        for metric, value, how in parts
+        if value is not None
+    ]
     which = "p50" if "p50" in statistics else "mean"
     if statistics[which] <= 0:
         raise _refused("a run took less time than it can print", line)
@@ -320,11 +308,7 @@ def _session(line: _Line) -> float:
 
 
 def _series(line: _Line) -> tuple[dict[str, float], float]:
-    """Read a ``count=`` line: statistics as in `dslite.records.Measurement`, and the first run, in seconds.
-
-    Raises:
-        MeasurementError: where it is broken off, or its figures cannot be.
-    """
+    """Read a ``count=`` line: statistics as in `dslite.records.Measurement`, and the first run, in seconds."""
     pairs = _PAIR.findall(line.text)
     texts = dict(pairs)
     rest = _PAIR.sub("", line.text).strip()

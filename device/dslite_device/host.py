@@ -18,6 +18,7 @@ from dslite.errors import MeasurementError
 from dslite.measure import watch
 from dslite.measure.environment import cpu_count, cpu_model
 from dslite.records import HOST, Artifact, Device, Measurement, Options, Outcome, Plan, Progress, Target
+from dslite_device import figures
 from dslite_device.products import BLAS_THREADS, N_ROWS
 
 _TIME_SHARE = 0.8
@@ -63,11 +64,16 @@ def _run(runtime: str, artifact: Artifact, device: Device, plan: Plan, options: 
     del device, options  # there is one host, and it has none
     share = _TIME_SHARE if plan.memory else 1.0
     timing = run_child("time", artifact, plan, lambda what, done: progress(what, done * share))
-    found = [*_times(runtime, plan, timing)]
+    setting = _setting(runtime, timing, plan)
+    found = [
+        *figures.times(timing["init_s"], timing["first_s"], timing["samples_s"], timing["warmup_runs"], setting),
+        *_matmul_rate(timing, plan),
+        *_coverage(timing["coverage"]),
+    ]
     if plan.memory:
         progress("memory", share)
         try:
-            found += _memory(run_child("memory", artifact, plan, lambda what, _: progress(what, share)))
+            found += figures.memory(**run_child("memory", artifact, plan, lambda what, _: progress(what, share)))
         except MeasurementError as error:
             raise MeasurementError(f"memory: {error}", _outcome(found, timing, plan)) from error
     progress("done", 1.0)
@@ -78,40 +84,18 @@ def _outcome(found: Sequence[Measurement], timing: dict[str, Any], plan: Plan) -
     return Outcome(tuple(found), tuple(watch.flags(timing["seen"], plan.threads)), timing["seen"])
 
 
-def _times(runtime: str, plan: Plan, timing: dict[str, Any]) -> list[Measurement]:
-    setting = _setting(runtime, timing, plan)
-    samples = tuple(timing["samples_s"])
-    return [
-        Measurement("init_time", timing["init_s"], "s", f"open the file until ready to run; {setting}"),
-        Measurement("first_latency", timing["first_s"], "s", f"first run after opening; {setting}"),
-        Measurement(
-            "latency",
-            statistics.median(samples),
-            "s",
-            f"{len(samples)} runs after {timing['warmup_runs']} of warm-up, wall clock, batch 1; {setting}",
-            samples,
-        ),
-        *_matmul_rate(timing, plan),
-        *_coverage(timing["coverage"]),
-    ]
-
-
 def _matmul_rate(timing: dict[str, Any], plan: Plan) -> list[Measurement]:
     if timing["matmul_rate"] is None:
         return []
     method = (
-        f"best float32 product of matrices of {N_ROWS} rows and columns, by numpy or LiteRT, {_threads(plan)}, "
-        "afterwards in the same process"
+        f"best float32 product of matrices of {N_ROWS} rows and columns, by numpy or LiteRT, "
+        f"{figures.in_threads(plan.threads)}, afterwards in the same process"
     )
     return [Measurement("matmul_rate", timing["matmul_rate"], "flop/s", method)]
 
 
 def _setting(runtime: str, timing: dict[str, Any], plan: Plan) -> str:
-    return f"{runtime} {timing['version']}, {_threads(plan)}, fresh process, input: {plan.input}"
-
-
-def _threads(plan: Plan) -> str:
-    return f"{plan.threads} thread{'s' if plan.threads > 1 else ''}"
+    return f"{runtime} {timing['version']}, {figures.in_threads(plan.threads)}, fresh process, input: {plan.input}"
 
 
 def _coverage(found: dict[str, Any] | None) -> list[Measurement]:
@@ -123,19 +107,6 @@ def _coverage(found: dict[str, Any] | None) -> list[Measurement]:
         Measurement("nodes", found["n_nodes"], "count", "operators in the file"),
         Measurement("delegated_nodes", found["n_delegated"], "count", method),
     ]
-
-
-def _memory(memory: dict[str, Any]) -> list[Measurement]:
-    method = memory["method"]
-    baseline = "above the same process with the runtime ready and the input in place"
-    found = [
-        Measurement("memory_delta", memory["delta"], "bytes", f"{method}; {baseline}"),
-        Measurement("memory_process", memory["process"], "bytes", f"{method}; the whole process"),
-    ]
-    if memory["anonymous_delta"] is not None:
-        how = "growth of RssAnon, memory without mapped files; otherwise as memory_delta"
-        found.append(Measurement("memory_anonymous_delta", memory["anonymous_delta"], "bytes", how))
-    return found
 
 
 def _together(
@@ -161,11 +132,7 @@ def _together(
 def run_child(mode: str, artifact: Artifact, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Run `dslite_device.host_child` and give its result.
 
-    Args:
-        mode: ``time``, ``memory``, or ``outputs``: run each input once, and give the path of what comes out, ``.npy``.
-        artifact: the file.
-        plan: how, and the inputs.
-        progress: told what it does.
+    A mode is ``time``, ``memory``, or ``outputs``: run each input once, and give the path of what comes out, ``.npy``.
 
     Raises:
         MeasurementError: where it crashes, fails, or takes longer than the plan's timeout.

@@ -20,7 +20,6 @@ from dslite.codec import from_json
 from dslite.deploy.runtime import (
     LITERT_SUFFIXES,
     TENSORFLOW_SUFFIXES,
-    Array,
     litert_coverage,
     open_session,
     set_tensorflow_threads,
@@ -51,51 +50,38 @@ def _measure(mode: str, jobs: Sequence[tuple[Path, Plan]]) -> dict[str, Any]:
     path, plan = jobs[0]
     say({"progress": ["starting", 0.0]})
     runtime_version = _warm_up_runtime(path, plan.threads, Path(plan.input_path).parent)
-    if mode == "together":
-        return {**_measure_together(jobs), "version": runtime_version}
+    if mode in ("time", "together"):
+        return {**_measure_times(mode, jobs), "version": runtime_version}
     inputs = np.load(plan.input_path)
     if mode == "outputs":
         place = Path(plan.input_path).with_name("outputs.npy")
         session = open_session(path, plan.threads)
         np.save(place, np.stack([session.run(x) for x in inputs]))
         return {"path": str(place)}
-    if mode == "memory":
-        use = measure_memory(lambda: (session := open_session(path, plan.threads), session.run(inputs[0])))
-        return dataclasses.asdict(use)
-    return {
-        **_measure_latency(path, plan, inputs),
-        "version": runtime_version,
-        "coverage": _coverage(path, plan.threads),
-    }
+    use = measure_memory(lambda: (session := open_session(path, plan.threads), session.run(inputs[0])))
+    return dataclasses.asdict(use)
 
 
-def _measure_latency(path: Path, plan: Plan, inputs: Array) -> dict[str, Any]:
+def _measure_times(mode: str, jobs: Sequence[tuple[Path, Plan]]) -> dict[str, Any]:
+    """Time one file, or several in turn, which are opened in their order."""
     # Imported here: what imports leave free in the heap a model takes, and is then not counted as its memory.
-    from dslite.measure.protocol import measure_latency
+    from dslite.measure.protocol import measure_latency, measure_together
     from dslite.measure.watch import Watch
 
-    watch = Watch()
-    timing = measure_latency(
-        lambda: open_session(path, plan.threads), inputs, plan, lambda *progress: say({"progress": progress}), watch
-    )
-    return {**dataclasses.asdict(timing), "seen": watch.seen(), "matmul_rate": _matmul_rate(plan, _PRODUCTS_S)}
+    watch, (path, plan) = Watch(), jobs[0]
+    openers = [partial(open_session, path, plan.threads) for path, plan in jobs]
+    inputs = [np.load(plan.input_path) for _, plan in jobs]
 
+    def progress(what: str, share: float) -> None:
+        say({"progress": [what, share]})
 
-def _measure_together(jobs: Sequence[tuple[Path, Plan]]) -> dict[str, Any]:
-    """Time files in turn; they are opened in their order."""
-    from dslite.measure.protocol import measure_together
-    from dslite.measure.watch import Watch
-
-    watch, plan = Watch(), jobs[0][1]
-    turns = measure_together(
-        [partial(open_session, path, plan.threads) for path, plan in jobs],
-        [np.load(plan.input_path) for _, plan in jobs],
-        plan,
-        lambda *progress: say({"progress": progress}),
-        watch,
-    )
-    rate = _matmul_rate(plan, _PRODUCTS_OF_A_TURN_S)
-    return {"turns": [dataclasses.asdict(turn) for turn in turns], "seen": watch.seen(), "matmul_rate": rate}
+    if mode == "together":
+        turns = measure_together(openers, inputs, plan, progress, watch)
+        found = {"turns": [dataclasses.asdict(turn) for turn in turns]}
+        return {**found, "seen": watch.seen(), "matmul_rate": _matmul_rate(plan, _PRODUCTS_OF_A_TURN_S)}
+    found = dataclasses.asdict(measure_latency(openers[0], inputs[0], plan, progress, watch))
+    seen, rate = watch.seen(), _matmul_rate(plan, _PRODUCTS_S)
+    return {**found, "seen": seen, "matmul_rate": rate, "coverage": _coverage(path, plan.threads)}
 
 
 def _matmul_rate(plan: Plan, seconds: float) -> float | None:
@@ -117,16 +103,10 @@ def _coverage(path: Path, threads: int) -> dict[str, Any] | None:
 
 
 def _warm_up_runtime(path: Path, threads: int, temporary: Path) -> str:
-    """Import the runtime and let it load and allocate what it has for any model; give its version.
-
-    Args:
-        path: of the file to be measured.
-        threads: of the runtime.
-        temporary: a folder that is removed with the run, however this process ends.
-    """
+    """Import the runtime and let it load and allocate what it has for any model; give its version."""
     if path.suffix in TENSORFLOW_SUFFIXES:
         return _warm_up_tensorflow(threads)
-    with tempfile.TemporaryDirectory(prefix="dslite-", dir=temporary) as folder:
+    with tempfile.TemporaryDirectory(prefix="dslite-", dir=temporary) as folder:  # goes with the run, whatever happens
         tiny = Path(folder) / "tiny.tflite"
         tiny.write_bytes(tiny_model())
         open_session(tiny, threads).run(np.zeros((1, 2), np.float32))

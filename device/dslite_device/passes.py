@@ -46,11 +46,7 @@ def with_dslites_runner(session: Session, artifact: Artifact, scratch: Path) -> 
         found, fixed = _pass(session, "time", program, given, scratch)
     after = _after(session)
     conditions = _conditions(session, begin, after, fixed=fixed) | {
-        "cpu": found.get("cpu"),
-        "stopped": found.get("stopped"),
-        "delegate": found.get("delegate"),
-        "runtime_version": found.get("runtime_version"),
-        "backend": found.get("backend"),
+        **{name: found.get(name) for name in ("cpu", "stopped", "delegate", "runtime_version", "backend")},
         "samples_began_s": (began := [ns / 1e9 for ns in found.get("starts_ns", [])]),
         **({"elapsed_s": began[-1] - began[0]} if began else {}),
         "cores": found.get("cpus"),
@@ -88,11 +84,7 @@ def _without_sensors(times: Sequence[Measurement], after: phone.State | None) ->
 def _pass(
     session: Session, mode: str, program: str, given: dict[str, str], scratch: Path
 ) -> tuple[dict[str, Any], bool]:
-    """Have the runner do one pass; give its document, and whether the device kept a sustained performance.
-
-    Raises:
-        MeasurementError: where that fails, in whatever way.
-    """
+    """Have the runner do one pass; give its document, and whether the device kept a sustained performance."""
     plan, run = session.plan, f"{ROOT}/run"
     own = {"result": f"{run}/{mode}.json", **({"outputs": f"{run}/outputs"} if mode == "time" else {})}
     words = runner.arguments(
@@ -121,15 +113,15 @@ def _pass(
 
 def _ended(session: Session, code: int) -> str:
     """Say how the runner ended that left no result."""
+    last = ""
     with contextlib.suppress(MeasurementError):
         said = adb.shell(session.serial, f"tail -n 1 {ROOT}/run/errors", what="tail").strip()
         last = f" (last words: {said})" if said else ""
-        if code == _KILLED:
-            return f"the runner was killed, which Android does when memory runs out{last}"
-        if code > _SIGNALLED:
-            return f"the runner crashed with signal {code - _SIGNALLED}{last}"
-        return f"the runner ended with exit code {code}{last}"
-    return f"the runner ended with exit code {code}"
+    if code == _KILLED:
+        return f"the runner was killed, which Android does when memory runs out{last}"
+    if code > _SIGNALLED:
+        return f"the runner crashed with signal {code - _SIGNALLED}{last}"
+    return f"the runner ended with exit code {code}{last}"
 
 
 def _compared(session: Session, artifact: Artifact, scratch: Path) -> tuple[list[Measurement], list[Flag]]:
@@ -212,19 +204,12 @@ def _said(session: Session, part: str, words: Sequence[str], scratch: Path) -> t
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Begin:
-    """When the time pass began.
+    """When the time pass began."""
 
-    Attributes:
-        state: of the device, just before.
-        at: the time, UTC.
-        waited_s: until it was cool.
-        adb: its version.
-    """
-
-    state: phone.State
-    at: str
-    waited_s: float
-    adb: str
+    state: phone.State  # of the device, just before
+    at: str  # the time, UTC
+    waited_s: float  # until it was cool
+    adb: str  # its version
 
     @classmethod
     def when_cool(cls, session: Session) -> "_Begin":

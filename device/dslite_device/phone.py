@@ -5,9 +5,10 @@ formats of Android 8 to 15. What a device does not tell is None, or left out.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from dslite.codec import to_json
 from dslite.errors import MeasurementError
 from dslite.records import Device
 from dslite_device import adb
@@ -37,6 +38,8 @@ echo '#thermal'; dumpsys thermalservice
 echo '#saver'; settings get global low_power
 echo '#power'; dumpsys power | grep mWakefulness=
 echo '#end'"""
+_CONSTANT = ("properties", "memory_bytes", "cores", "core_max_hz", "core_capacity")
+"""Of a `State`, what does not change."""
 _KIB = 1024
 _TENTHS = 10
 
@@ -48,34 +51,34 @@ class State:
     Attributes:
         properties: of the system, by name.
         memory_bytes: RAM.
-        load_1min: processes running or waiting, mean of a minute.
         cores: their numbers.
         core_max_hz: highest frequency of each; 0 where that is not known.
         core_capacity: computing power of each as the kernel's scheduler sees it, 1024 the largest; 0: unknown.
-        core_limit_hz: highest frequency that each is allowed just now; 0: unknown.
-        governors: of each core.
+        load_1min: processes running or waiting, mean of a minute.
         battery_percent: charge.
         battery_celsius: temperature of the battery.
         powered_by: AC, USB, Wireless, Dock; empty: it runs on its battery.
         thermal_status: an index of `THERMAL_STATUS`; of Android 10 and later.
         battery_saver: whether it saves power, and is slower for it.
         awake: whether its screen is on; some devices are slower where it is not.
+        core_limit_hz: highest frequency that each core is allowed just now; 0: unknown.
+        governors: of each core.
     """
 
     properties: dict[str, str]
     memory_bytes: int = 0
-    load_1min: float | None = None
     cores: tuple[int, ...] = ()
     core_max_hz: tuple[int, ...] = ()
     core_capacity: tuple[int, ...] = ()
-    core_limit_hz: tuple[int, ...] = ()
-    governors: tuple[str, ...] = ()
+    load_1min: float | None = None
     battery_percent: float | None = None
     battery_celsius: float | None = None
-    powered_by: tuple[str, ...] = field(default=())
+    powered_by: tuple[str, ...] = ()
     thermal_status: int | None = None
     battery_saver: bool | None = None
     awake: bool | None = None
+    core_limit_hz: tuple[int, ...] = ()
+    governors: tuple[str, ...] = ()
 
     @property
     def api_level(self) -> int:
@@ -101,17 +104,9 @@ class State:
 
     def now(self) -> dict[str, Any]:
         """Give what changes, JSON-ready."""
-        return {
-            "load_1min": self.load_1min,
-            "battery_percent": self.battery_percent,
-            "battery_celsius": self.battery_celsius,
-            "powered_by": list(self.powered_by),
-            "thermal_status": None if self.thermal_status is None else THERMAL_STATUS[self.thermal_status],
-            "battery_saver": self.battery_saver,
-            "awake": self.awake,
-            "core_limit_hz": list(self.core_limit_hz),
-            "governors": list(self.governors),
-        }
+        changing = {name: value for name, value in to_json(self).items() if name not in _CONSTANT}
+        status = None if self.thermal_status is None else THERMAL_STATUS[self.thermal_status]
+        return changing | {"thermal_status": status}
 
 
 def devices() -> list[Device]:
@@ -149,7 +144,6 @@ def describe(serial: str, found: State) -> Device:
     names = found.properties.get
     maker, model = names("ro.product.manufacturer", ""), names("ro.product.model", "unknown")
     soc = " ".join(filter(None, [names("ro.soc.manufacturer", ""), names("ro.soc.model", "")]))
-    known = found.core_max_hz if any(found.core_max_hz) else ()
     return Device(
         id=serial,
         model=model if model.lower().startswith(maker.lower()) else f"{maker} {model}",
@@ -158,7 +152,7 @@ def describe(serial: str, found: State) -> Device:
         cpus=len(found.core_max_hz),
         memory_bytes=found.memory_bytes,
         soc=soc or names("ro.board.platform", "") or names("ro.hardware", ""),
-        core_max_hz=known,
+        core_max_hz=found.core_max_hz if any(found.core_max_hz) else (),
         state=found.now(),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from dslite.errors import MeasurementError
 from dslite.records import Measurement, Plan
+from dslite_device import figures
 
 SCHEMA = 1
 _NS = 1e9
@@ -23,15 +24,10 @@ the state of charge of the battery, in percent."""
 def arguments(
     plan: Plan, mode: str, files: dict[str, str], cpus: Sequence[int], backend: str, *, stop: bool
 ) -> list[str]:
-    """Give the runner's arguments.
+    """Give the runner's arguments for a pass, ``time`` or ``memory``.
 
-    Args:
-        plan: how.
-        mode: its pass, ``time`` or ``memory``.
-        files: paths on the device, by the name of their argument.
-        cpus: cores to pin to; none: all.
-        backend: ``auto``, ``tflite`` or ``litert``.
-        stop: end the timed span when the device throttles.
+    `files` are paths on the device, by the name of their argument; `cpus` the cores to pin to, none for all; `stop`
+    ends the timed span when the device throttles.
     """
     words = [f"--{name}={path}" for name, path in files.items()]
     words += [f"--pass={mode}", f"--backend={backend}", f"--threads={plan.threads}"]
@@ -60,13 +56,13 @@ def read(path: Path) -> dict[str, Any]:
         MeasurementError: where it is not whole, of another version, or says that it failed.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise MeasurementError("the runner's result is not whole: is the device's storage full?") from None
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
-        got = found.get("schema") if isinstance(found, dict) else None
+    schema = found.get("schema") if isinstance(found, dict) else None
+    if not isinstance(found, dict) or schema != SCHEMA:
         raise MeasurementError(
-            f"expected a result of schema {SCHEMA}, the runner gave {got!r}: build device/runner anew"
+            f"expected a result of schema {SCHEMA}, the runner gave {schema!r}: build device/runner anew"
         )
     if found.get("status") != "complete":
         raise MeasurementError(f"the runner failed ({found.get('stage')}): {found.get('error')}")
@@ -83,8 +79,7 @@ def setting(found: dict[str, Any], plan: Plan) -> str:
 
 def place(threads: int, cpus: Sequence[int]) -> str:
     """Say where runs take place: ``2 threads, cores 4,5``."""
-    cores = f"core{'s' * (len(cpus) != 1)} {','.join(map(str, cpus))}"
-    return f"{threads} thread{'s' * (threads > 1)}, {cores}"
+    return f"{figures.in_threads(threads)}, core{'s' * (len(cpus) != 1)} {','.join(map(str, cpus))}"
 
 
 @contextlib.contextmanager
@@ -107,18 +102,10 @@ def times(found: dict[str, Any], plan: Plan) -> list[Measurement]:
         MeasurementError: where the document does not have it.
     """
     with whole():
-        how = setting(found, plan)
-        samples = tuple(ns / _NS for ns in found["samples_ns"])
+        init_s, first_s = found["init_ns"] / _NS, found["first_ns"] / _NS
+        samples = [ns / _NS for ns in found["samples_ns"]]
         return [
-            Measurement("init_time", found["init_ns"] / _NS, "s", f"open the file until ready to run; {how}"),
-            Measurement("first_latency", found["first_ns"] / _NS, "s", f"first run after opening; {how}"),
-            Measurement(
-                "latency",
-                statistics.median(samples),
-                "s",
-                f"{len(samples)} runs after {found['warmup_runs']} of warm-up, wall clock, batch 1; {how}",
-                samples,
-            ),
+            *figures.times(init_s, first_s, samples, found["warmup_runs"], setting(found, plan)),
             *_temperature(found["conditions"]),
             *_frequency(found["conditions"], found["cpus"]),
         ]
@@ -134,16 +121,9 @@ def memory(found: dict[str, Any]) -> list[Measurement]:
         use = found["memory"]
         peak = "peak resident memory (VmHWM, reset before)" if use["peak_reset"] else "resident memory afterwards"
         how = f"{peak} of a fresh process that loads the file and runs it once"
-        above = "above the same process with the runtime ready and the input in place"
-        anonymous = use["anonymous_bytes"], use["baseline_anonymous_bytes"]
-        measured = [
-            Measurement("memory_delta", use["peak_bytes"] - use["baseline_bytes"], "bytes", f"{how}; {above}"),
-            Measurement("memory_process", use["peak_bytes"], "bytes", f"{how}; the whole process"),
-        ]
-        if None not in anonymous:  # Linux 4.5 and later tell
-            grown = "growth of RssAnon, memory without mapped files; otherwise as memory_delta"
-            measured.append(Measurement("memory_anonymous_delta", anonymous[0] - anonymous[1], "bytes", grown))
-        return measured
+        after, before = use["anonymous_bytes"], use["baseline_anonymous_bytes"]
+        anonymous_delta = None if None in (after, before) else after - before  # Linux 4.5 and later tell
+        return figures.memory(use["peak_bytes"] - use["baseline_bytes"], use["peak_bytes"], anonymous_delta, how)
 
 
 def _temperature(conditions: Sequence[dict[str, Any]]) -> list[Measurement]:

@@ -47,7 +47,7 @@ _SHARES = {"copy": (0.0, 0.25), "cool": (0.25, 0.25), "time": (0.25, 0.75), "mem
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options of the target, checked."""
+    """The options of the target, checked; each is named as its option."""
 
     runner: str
     runner_path: str
@@ -62,18 +62,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One file on one device.
-
-    Attributes:
-        serial: of the device.
-        path: of the file.
-        plan: how.
-        settings: of the target.
-        tools: for the device.
-        state: of the device, when it began.
-        cores: to pin to.
-        progress: told what happens.
-    """
+    """One file on one device, whose `state` is that of when it began; `cores` are those to pin to."""
 
     serial: str
     path: Path

@@ -39,13 +39,7 @@ class Tools:
 
 
 def find(abis: Sequence[str], runner: str = "", runtime: str = "", *, needs_runtime: bool = True) -> Tools:
-    """Find runner and runtime for a device.
-
-    Args:
-        abis: that it runs, the best first.
-        runner: path of the runner; empty: look for dslite's.
-        runtime: path of the library; empty: look for one.
-        needs_runtime: False for a runner that has its own in it.
+    """Find runner and runtime for a device that runs some ABIs, the best first; of an empty path, look for one by ABI.
 
     Raises:
         SpecError: where a path that is named is no program or library for the device, or one is missing: it says what

@@ -29,32 +29,17 @@ def flags(before: State, after: State, found: dict[str, Any], asked: Sequence[in
     """
     charge = min((p for p in (before.battery_percent, after.battery_percent) if p is not None), default=100.0)
     status = THERMAL_STATUS[before.thermal_status or 0]
-    states = (
-        ("not_cool", bool(before.thermal_status), f"not cool: it began at thermal status {status}"),
-        (
-            "thermal_unknown",
-            before.thermal_status is None,
-            "whether it was cool is not known: it tells no thermal status, as Android 10 and later do",
-        ),
-        (
-            "asleep",
-            False in (before.awake, after.awake),
-            "its screen was off, which slows some devices down: have it stay awake (developer options)",
-        ),
-        (
-            "battery_saver",
-            True in (before.battery_saver, after.battery_saver),
-            "battery saver is on, which slows the device down: switch it off",
-        ),
-        (
-            "low_battery",
-            charge < LOW_BATTERY_PERCENT,
-            f"low battery, {charge:.0f} %, which slows some devices down: charge it",
-        ),
-    )
     told = {
         "throttled": _throttled(before, after, found, fixed=fixed),
-        **{code: message for code, holds, message in states if holds},
+        "not_cool": before.thermal_status and f"not cool: it began at thermal status {status}",
+        "thermal_unknown": before.thermal_status is None
+        and "whether it was cool is not known: it tells no thermal status, as Android 10 and later do",
+        "asleep": False in (before.awake, after.awake)
+        and "its screen was off, which slows some devices down: have it stay awake (developer options)",
+        "battery_saver": True in (before.battery_saver, after.battery_saver)
+        and "battery saver is on, which slows the device down: switch it off",
+        "low_battery": charge < LOW_BATTERY_PERCENT
+        and f"low battery, {charge:.0f} %, which slows some devices down: charge it",
         "background_load": _background_load(found, len(before.limits_hz)),
         "frequency_limited": _frequency_limited(before, found),
         "other_cores": _other_cores(found, asked),

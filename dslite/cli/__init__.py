@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import importlib
 import io
+import pkgutil
 import sys
 import traceback
 from typing import Any
@@ -12,27 +13,11 @@ import click
 
 from dslite import __version__
 from dslite.children import Signalled, end_by_unwinding
+from dslite.cli import commands
 from dslite.errors import DsliteError, in_words
 from dslite.native import debug
 
-_COMMANDS = (
-    *(
-        "baseline",
-        "bench",
-        "cache",
-        "compare",
-        "completion",
-        "compress",
-        "devices",
-        "evaluate",
-        "export",
-        "features",
-        "image",
-        "list",
-        "plugins",
-    ),
-    *("predict", "recipe", "report", "show", "train"),
-)
+_COMMANDS = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
 _INTERRUPTED = 130
 
 
@@ -41,7 +26,7 @@ class _LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
-        return list(_COMMANDS)
+        return _COMMANDS
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS and ctx.resilient_parsing:

@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -72,13 +72,7 @@ def print_json(data: Any) -> None:
 
 
 def show_report(report: BenchReport, table: Callable[[BenchReport, int], RenderableType], *, as_json: bool) -> None:
-    """Write a report to standard output.
-
-    Args:
-        report: to be written.
-        table: lays it out for so many characters.
-        as_json: the report itself, in place of its table.
-    """
+    """Write a report to standard output: as JSON, or as the table that is laid out for so many characters."""
     from dslite.report import document
 
     if as_json:
@@ -188,8 +182,7 @@ class Steps:
         """Leave steps out, so that so many are behind; the time left is estimated from what is done from now on."""
         if n_steps > self._n_begun:
             self._n_begun = n_steps
-            self._skipped = self._behind(n_steps)
-            self._begin = time.monotonic()
+            self.pace_changes()
 
     def tell(self, line: str) -> None:
         """Write a line above the bar; in a pipe, a line. It belongs to the step that was begun last, and ends it."""
@@ -217,11 +210,7 @@ class Steps:
 class _Terminal:
     """The `dslite.experiment.reporter.Reporter` of commands: a bar and notes on standard error."""
 
-    def progress(
-        self, steps: int | Sequence[float] = 1, seconds_left: Callable[[], float | None] | None = None, /
-    ) -> AbstractContextManager[Steps]:
-        """Show a bar, see `progress`."""
-        return progress(steps, seconds_left)
+    progress = staticmethod(progress)
 
     def note(self, text: str, /) -> None:
         """Write a line to standard error."""

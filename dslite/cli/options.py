@@ -238,12 +238,18 @@ def recipe_options(function: F) -> F:
     return cast(F, with_options(wrapper, [setting.row for setting in PICTURE_SETTINGS]))
 
 
-def with_options(function: Any, rows: Sequence[Row]) -> Any:
-    """Add options to a command."""
+def with_options(function: Any, rows: Sequence[Row], repeated: Sequence[str] = ()) -> Any:
+    """Add options to a command; those whose names are in `repeated` may be given several times."""
     for flag, field, kind, default, text in reversed(rows):
-        show = default is not None
-        function = click.option(flag, field, type=kind, default=default, show_default=show, help=text)(function)
+        show, several = default is not None, field in repeated
+        add = click.option(flag, field, type=kind, default=default, show_default=show, multiple=several, help=text)
+        function = add(function)
     return function
+
+
+def plugins_option(kind: Kind, text: str) -> Callable[[F], F]:
+    """Add an option that names plugins of a kind, and may be repeated: ``--exporter`` for ``exporters``."""
+    return click.option(f"--{kind[:-1]}", kind, type=PluginName(kind), multiple=True, help=text)
 
 
 def given(parameter: str) -> bool:
@@ -252,14 +258,10 @@ def given(parameter: str) -> bool:
 
 
 def refuse_options(flags: Mapping[str, str], why: str) -> None:
-    """Refuse options where they have no meaning.
-
-    Args:
-        flags: names of the command's arguments, and the option that gives each.
-        why: what the message says after the option.
+    """Refuse options where they have no meaning: by the command's argument, the option that gives it.
 
     Raises:
-        SpecError: where one of them was given.
+        SpecError: where one of them was given; it says why after the option.
     """
     for field, flag in flags.items():
         if given(field):

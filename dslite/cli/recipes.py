@@ -11,13 +11,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from dslite import recipes
-from dslite.cli.options import (
-    HEAD_SETTINGS,
-    PICTURE_SETTINGS,
-    WEIGHTS_HELP,
-    PluginName,
-    Setting,
-)
+from dslite.cli.options import HEAD_SETTINGS, PICTURE_SETTINGS, WEIGHTS_HELP, PluginName, Setting, with_options
 from dslite.errors import SpecError
 from dslite.experiment.building import checked_weights
 from dslite.experiment.selection import split
@@ -138,13 +132,7 @@ def training_options(function: F) -> F:
         _ = recipe.system.chunk_samples  # raises where a chunk is shorter than a window
         return function(recipe=recipe, **values)
 
-    result: Any = wrapper
-    for setting in reversed(TRAINING_SETTINGS):
-        flag, parameter, kind, default, text = setting.row
-        show, several = default is not None, setting is _AUGMENTERS
-        result = click.option(
-            flag, parameter, type=kind, default=default, show_default=show, multiple=several, help=text
-        )(result)
+    result = with_options(wrapper, [setting.row for setting in TRAINING_SETTINGS], [_AUGMENTERS.parameter])
     text = "Begin with this recipe (`dslite recipe show` lists the published ones); the options below override it."
     return cast(F, click.option("--recipe", "recipe_name", type=RecipeName(), help=text)(result))
 

@@ -153,7 +153,7 @@ def _open_savedmodel(path: Path, _threads: int) -> Session:
     return _tensorflow_session(call, loaded)
 
 
-def _tensorflow_session(call: Callable[[Any], Any], owner: Any = None) -> Session:
+def _tensorflow_session(call: Callable[[Any], Any], owner: Any) -> Session:
     import tensorflow as tf
 
     state: dict[str, Any] = {"owner": owner}  # kept alive: a signature does not hold its variables

@@ -117,13 +117,7 @@ def _read(content: bytes) -> TfliteFile:
 
 
 def _data(buffer: Any, content: bytes) -> Bytes | None:
-    """Give what a buffer holds; None where it is empty.
-
-    It stands within the flatbuffer or, as ai-edge-quantizer writes it, behind it.
-
-    Raises:
-        ValueError: where the file ends before the buffer does.
-    """
+    """Give what a buffer holds, within the flatbuffer or, as ai-edge-quantizer writes it, behind it; None: nothing."""
     if buffer.DataLength():
         return np.asarray(buffer.DataAsNumpy())  # raises likewise
     begin, end = buffer.Offset(), buffer.Offset() + buffer.Size()
@@ -229,27 +223,12 @@ def _sparsity(data: Sequence[Bytes | None], graph: Any, named: Sequence[tuple[tu
 
 # -- multiply-accumulates -----------------------------------------------------------------------------
 
-_UNCOUNTED = frozenset(
-    [
-        "WHILE",
-        "IF",
-        "CALL",
-        "CALL_ONCE",
-        "CONV_3D_TRANSPOSE",
-        "LSTM",
-        "RNN",
-        "SVDF",
-        "BIDIRECTIONAL_SEQUENCE_LSTM",
-        "BIDIRECTIONAL_SEQUENCE_RNN",
-        "UNIDIRECTIONAL_SEQUENCE_LSTM",
-        "UNIDIRECTIONAL_SEQUENCE_RNN",
-        "STABLEHLO_CONVOLUTION",
-        "STABLEHLO_DOT_GENERAL",
-        "STABLEHLO_COMPOSITE",
-        "STABLEHLO_WHILE",
-        "DELEGATE",
-    ]
-)
+_OF_OTHER_GRAPHS = {"WHILE", "IF", "CALL", "CALL_ONCE", "STABLEHLO_WHILE", "STABLEHLO_COMPOSITE", "DELEGATE"}
+_RECURRENT = {"LSTM", "RNN", "SVDF"} | {
+    f"{way}DIRECTIONAL_SEQUENCE_{cell}" for way in ("BI", "UNI") for cell in ("LSTM", "RNN")
+}
+_UNCOUNTED = _OF_OTHER_GRAPHS | _RECURRENT | {"CONV_3D_TRANSPOSE", "STABLEHLO_CONVOLUTION", "STABLEHLO_DOT_GENERAL"}
+"""Operators whose products are not counted: what a file with one of them computes is not known."""
 
 
 def _macs(graph: Any, named: Sequence[tuple[tuple[str, bool], Any]]) -> int:

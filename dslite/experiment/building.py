@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from dslite import files
+from dslite.codec import to_json
 from dslite.errors import DsliteError, ExportError, PluginError, SpecError, UserError, in_words
 from dslite.experiment import keys
 from dslite.learn import run
 from dslite.loading import Kind
 from dslite.recipe import HeadSpec, Recipe, TrainingRecipe
-from dslite.records import Artifact, Backbone, Exporter, Options, Part, PluginRecord
+from dslite.records import Artifact, Backbone, Part, PluginRecord
 from dslite.registry import get_with_options, registry
 
 _WEIGHTS_BEGIN = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")
@@ -41,13 +42,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A backbone and everything around it, as data.
-
-    Attributes:
-        name: of the backbone, with its options.
-        model: its head, classes, weights and seed.
-        recipe: chunk, front end, head.
-    """
+    """A backbone, by its name with options, and everything around it, as data."""
 
     name: str
     model: ModelRequest
@@ -131,11 +126,7 @@ def plugin_problems(recipe: TrainingRecipe) -> list[str]:
 
 
 def build(wanted: System, tell: Callable[[str], None]) -> Any:
-    """Build the image model; TensorFlow is imported here.
-
-    Args:
-        wanted: the system.
-        tell: told how far a download of weights is.
+    """Build the image model, and tell how far a download of weights is; TensorFlow is imported here.
 
     Raises:
         UserError: where the request does not fit the backbone, in the backbone's own words.
@@ -195,22 +186,16 @@ def export_part(
     sounds: Sequence[Path] = (),
     compressors: tuple[str, ...] = (),
 ) -> Artifact:
-    """Export one part of a system.
+    """Export one part of a system to a file.
 
-    Args:
-        wanted: the system.
-        cnn: its image model, from `build`; not needed for the front end alone.
-        part: of the system.
-        exporter: name and options.
-        path: of the file to write.
-        sounds: audio files to calibrate with, for exporters that need them.
-        compressors: what `cnn` has gone through: names and options.
+    `cnn` is its image model, from `build`, which the front end alone does not need; `compressors` are what that has
+    gone through, `sounds` the audio files to calibrate with, for exporters that need them.
     """
     from dslite.deploy import calibration
     from dslite.deploy.export import Provenance, export
     from dslite.model.assembly import build_part
 
-    record, options = get_exporter(exporter)
+    record, options = get_with_options("exporters", exporter)
     alone = part == "frontend"
     provenance = Provenance(
         backbone=None if alone else wanted.name,
@@ -230,11 +215,26 @@ def export_part(
 
 
 def export_key(wanted: System, part: Part, exporter: str, sounds: Sequence[Path] = ()) -> str:
-    """Give the key under which an exported file is kept in the cache; arguments are those of `export_part`."""
+    """Give the key under which an exported file is kept in the cache; arguments are those of `export_part`.
+
+    The front end alone has no backbone, and its file serves all of them.
+    """
     model = wanted.model
-    weights = str(Path(model.run) / run.WEIGHTS) if model.run else model.weights
-    heard = [files.sha256(path) for path in sounds] if get_exporter(exporter)[0].needs_calibration else []
-    return keys.export_key(wanted.name, weights, model.seed, model.labels, wanted.recipe, part, exporter, heard)
+    made_of = None
+    if part != "frontend":
+        weights = keys.weights(str(Path(model.run) / run.WEIGHTS) if model.run else model.weights)
+        made_of = [keys.plugin("backbones", wanted.name), weights, model.seed, list(model.labels)]
+    calibrated = get_with_options("exporters", exporter)[0].needs_calibration
+    return keys.key(
+        {
+            "part": part,
+            "exporter": keys.plugin("exporters", exporter),
+            "calibration": [files.sha256(path) for path in sounds] if calibrated else [],
+            "recipe": to_json(wanted.recipe),
+            "model": made_of,
+            **keys.surroundings(),
+        }
+    )
 
 
 def check_options(kind: Kind, name: str) -> None:
@@ -251,17 +251,11 @@ def check_options(kind: Kind, name: str) -> None:
 def check_exporter(exporter: str, sounds: Sequence[Path]) -> None:
     """Raise `SpecError` where an exporter's options cannot be, or it needs audio to calibrate with and has none."""
     check_options("exporters", exporter)
-    if get_exporter(exporter)[0].needs_calibration and not sounds:
+    if get_with_options("exporters", exporter)[0].needs_calibration and not sounds:
         raise SpecError(
             f"exporter {exporter} needs audio of the kind the model is for, to calibrate with: name it with "
             "--calibration"
         )
-
-
-def get_exporter(name: str) -> tuple[Exporter, Options]:
-    """Look an exporter up; its name may carry options."""
-    record, options = get_with_options("exporters", name)
-    return record, options
 
 
 def _weights_name(model: ModelRequest) -> str:

@@ -84,12 +84,7 @@ def key(system: building.System, chosen: Compression, n_compressors: int | None 
 
 
 def other_files(folder: Path, data: DataSet) -> str:
-    """Say where a table has other files to learn from than a run had; nothing where they are the same, by their names.
-
-    Args:
-        folder: of the run.
-        data: what its compressors learn from.
-    """
+    """Say where a table has other files to learn from than a run had, by their names; nothing where it has not."""
     splits = run.read(folder).learned
     now, then = {example.name for example in data.part(*splits)}, set(run.learned_labels(folder, splits))
     if now == then:
@@ -226,12 +221,7 @@ def _guarded(compressor: Compressor, cnn: Any, finetune: Any, options: Options) 
 
 
 def _check(name: str, result: Any, shapes: Any, lesson: Any, system: building.System) -> None:
-    """Refuse what is no image model any more, or none that predicts.
-
-    Raises:
-        PluginError: where it has other shapes, or lacks a layer that the training loop and other compressors need.
-        RunError: where it gives no finite numbers.
-    """
+    """Refuse what is no image model any more, lacks a layer that all compressors need, or gives no finite numbers."""
     from dslite.audio.frontend import coloured
     from dslite.model.keras import keras
     from dslite.model.surgery import missing_parts

@@ -29,11 +29,7 @@ class DataRequest:
     reporter: Reporter = SILENT
 
     def read(self, *, for_training: bool = True, divide: bool = True) -> DataSet:
-        """Read and check the table.
-
-        Args:
-            for_training: see `dslite.learn.table.read`.
-            divide: likewise.
+        """Read and check the table; see `dslite.learn.table.read`.
 
         Raises:
             DataError: where there is any problem; it lists all of them.
@@ -53,10 +49,7 @@ class DataRequest:
 def calibration_files(paths: Sequence[Path], split_seed: int | None = None, reporter: Reporter = SILENT) -> list[Path]:
     """List the audio files to calibrate with: of a table those of its train split, of a folder all in it.
 
-    Args:
-        paths: of tables, folders and files.
-        split_seed: for dividing a table without splits, as the run did; None: 0, as `dslite train` does by default.
-        reporter: told of progress and notes.
+    A table without splits is divided with `split_seed`, as the run did; None: 0, as `dslite train` does by default.
 
     Raises:
         AudioError: where there is none, or a file cannot be opened.

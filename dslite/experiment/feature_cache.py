@@ -16,6 +16,7 @@ from dslite.codec import to_json
 from dslite.experiment import building, keys
 from dslite.experiment.reporter import Reporter
 from dslite.learn.dataset import DataSet, Example
+from dslite.measure.environment import versions
 from dslite.recipe import Recipe
 from dslite.records import Progress
 
@@ -75,7 +76,12 @@ def pictures_of_part(
 
 
 def _pictures_folder(examples: Sequence[Example], recipe: Recipe) -> Path:
-    return cache.entry_folder("pictures", _pictures_key(examples, recipe))
+    # Whoever unpacks another version of a data set may keep sizes and times of files, but not when they were changed.
+    found = [(example.path.resolve(), example.path.stat()) for example in examples]
+    audio = [[str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns] for path, state in found]
+    described = [to_json(recipe.chunk), to_json(recipe.frontend)]
+    key = keys.key([audio, described, versions(_AUDIO_LIBRARIES), keys.source("dslite")])
+    return cache.entry_folder("pictures", key)
 
 
 def features(system: building.System, of: "Pictures", build: Callable[[], "Network"], report: Progress) -> Any:
@@ -101,14 +107,3 @@ def data_key(data: DataSet) -> str:
     """Hash a data set: names, labels, splits and contents of its files, wherever they are, whenever written."""
     hashes = files.sha256_of_each([example.path for example in data.examples])
     return keys.key([[e.name, e.label, e.split, found] for e, found in zip(data.examples, hashes, strict=True)])
-
-
-def _pictures_key(examples: Sequence[Example], recipe: Recipe) -> str:
-    described = [to_json(recipe.chunk), to_json(recipe.frontend)]
-    return keys.key([_files(examples), described, keys.versions(_AUDIO_LIBRARIES), keys.source("dslite")])
-
-
-def _files(examples: Sequence[Example]) -> list[list[Any]]:
-    # Whoever unpacks another version of a data set may keep sizes and times of files, but not when they were changed.
-    found = [(example.path.resolve(), example.path.stat()) for example in examples]
-    return [[str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns] for path, state in found]

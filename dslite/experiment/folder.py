@@ -153,11 +153,9 @@ class Folder:
         return replace(report, runs=tuple(rows[row] for row in sorted(rows, key=self.order.__getitem__)))
 
     def _left_of_earlier(self, runs: Sequence[Run]) -> list[Run]:
-        """Give the earlier rows that no run has measured anew.
-
-        They keep their difference from the float32 file of then, and their speed-up until there are those of now: it
-        would stand beside these.
-        """
+        """Give the earlier rows that no run has measured anew."""
+        # They keep their difference from the float32 file of then, and their speed-up until there are those of now: it
+        # would stand beside these.
         timed_anew = any(find(run.measurements, "speed_up") for run in runs)
         new = {_row(run): run for run in runs}
         files_now = {Path(run.artifact.path).name: run.artifact.sha256 for run in runs if not run.error}
@@ -208,17 +206,8 @@ def opened(
 ) -> Iterator[Folder]:
     """Make the folder of an experiment, or take that of an earlier one with rows that are all wanted again.
 
-    It is this process's while the block runs.
-
-    Args:
-        path: of the folder.
-        split: to be scored.
-        data_key: hash of the data.
-        model_key: hash of the trained model.
-        wanted: what the folder is to have.
-        fresh: replace an earlier experiment, whatever its rows: its files go.
-        reporter: told what goes wrong on the way.
-        show: given the report at the end.
+    It is this process's while the block runs. `fresh` replaces an earlier experiment, whatever its rows: its files go.
+    The keys are hashes of the data and of the trained model.
 
     Raises:
         SpecError: where there is something else, rows that would be lost, or a process at work; where two rows would
@@ -230,18 +219,15 @@ def opened(
         raise SpecError("two --target differ only in folders of the files that they name: give these files other names")
     if path.exists() and not path.is_dir():
         raise SpecError(f"{path} is a file, expected a folder: name another with -o")
-    there = {each.name for each in path.iterdir()} if path.is_dir() else set()
-    there = {name for name in there if not name.startswith(files.HALF_WRITTEN)}
+    names = [each.name for each in path.iterdir()] if path.is_dir() else []
     before = _subject(path)
-    if there - {_PREDICTIONS} and before is None:
+    if before is None and any(name != _PREDICTIONS and not name.startswith(files.HALF_WRITTEN) for name in names):
         raise SpecError(f"{path} is a folder with other files, and no earlier experiment: name another with -o")
     locks.check_free(path)
     subject = {"split": split, "data": data_key, "model": model_key}
-    earlier: list[Run] = []
-    if not fresh:
-        if before is not None:
-            _check_subject(path, before, subject)
-        earlier = _earlier(path, wanted)
+    if before is not None and not fresh:
+        _check_subject(path, before, subject)
+    earlier = [] if fresh else _earlier(path, wanted)
     try:
         (path / _PREDICTIONS).mkdir(parents=True, exist_ok=True)
     except OSError as error:

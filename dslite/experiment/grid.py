@@ -15,6 +15,7 @@ from dslite.learn import run
 from dslite.learn.dataset import DataSet, Split
 from dslite.loading import Kind
 from dslite.records import BenchReport, Plan
+from dslite.registry import get_with_options
 from dslite.report.comparison import BASE
 
 EXPORTERS, TARGETS = ("tflite-float32", "tflite-int8"), ("host-litert",)
@@ -99,20 +100,11 @@ def grid_jobs(
 ) -> list[Job]:
     """Make the jobs of every combination, chain by chain; before all, the model as it was trained as a float32 file.
 
-    Args:
-        system: the trained one.
-        chains: compressors that are applied in turn; an empty one is the model as it is.
-        exporters: names and options.
-        targets: likewise.
-        data: where the table is.
-        data_key: hash of what is in it.
-        split: to be scored.
-
     Raises:
         SpecError: where no target runs what an exporter makes, or the float32 file that all is compared with.
     """
     try:
-        jobs.targets_for(building.get_exporter(BASE)[0].suffix, targets)
+        jobs.targets_for(get_with_options("exporters", BASE)[0].suffix, targets)
     except SpecError as error:
         raise SpecError(f"{error}; rows are compared with the {BASE} file: name --target host-litert too") from None
     audio_dir = None if data.audio_dir is None else str(data.audio_dir)
@@ -120,7 +112,7 @@ def grid_jobs(
     for chain in [(), *(chain for chain in chains if chain)]:
         chosen = compression.Compression(str(data.path), audio_dir, data.split_seed, data_key, split, chain)
         for exporter in exporters if chain else dict.fromkeys([BASE, *exporters]):
-            able = jobs.targets_for(building.get_exporter(exporter)[0].suffix, targets)
+            able = jobs.targets_for(get_with_options("exporters", exporter)[0].suffix, targets)
             wanted += [Job(target, None, system, "whole", exporter, (), chosen) for target in able]
     return wanted
 
@@ -131,16 +123,12 @@ def any_failed(report: BenchReport) -> bool:
 
 
 def _check_options(chains: Sequence[tuple[str, ...]], exporters: Sequence[str], reporter: Reporter) -> None:
-    """Tell at once of rows that will fail, as their options cannot be; the others are measured.
-
-    Raises:
-        SpecError: where no chain of compressors that was named, or no exporter, is left.
-    """
-    all_rows: tuple[tuple[Kind, Sequence[tuple[str, ...]]], ...] = (
-        ("compressors", chains),
-        ("exporters", [(name,) for name in exporters]),
-    )
-    for kind, rows in all_rows:
+    """Tell at once of rows that will fail, as their options cannot be; refuse where no chain, or exporter, is left."""
+    rows_of: dict[Kind, Sequence[tuple[str, ...]]] = {
+        "compressors": chains,
+        "exporters": [(name,) for name in exporters],
+    }
+    for kind, rows in rows_of.items():
         refused = [error for links in rows if (error := _refused(kind, links))]
         if refused and len(refused) == len(rows):
             raise refused[0]
@@ -158,12 +146,7 @@ def _refused(kind: Kind, links: Sequence[str]) -> SpecError | None:
 
 
 def _check(table: DataSet, info: run.RunInfo, run_folder: Path, split: Split, reporter: Reporter) -> None:
-    """Refuse a table that is not that of the run, and a split that is not there or was learned from.
-
-    Raises:
-        DataError: where the labels, or the split, do not fit.
-        SpecError: where the run learned from what it is to be scored on.
-    """
+    """Refuse a table that is not that of the run, and a split that is not there or was learned from."""
     if table.labels != info.labels:
         raise DataError(
             f"labels: the run knows {', '.join(info.labels)}, the table has {', '.join(table.labels)}: give the table "

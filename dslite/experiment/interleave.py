@@ -31,17 +31,10 @@ def time_in_rounds(
     Between the first row and the last lie minutes, or in an experiment trainings; by then a shared machine has another
     pace, and what was timed along the way cannot be compared. The file that others are compared with is timed anew
     beside each of them, and every other round goes backwards. A target that can (`Target.together`) times up to five
-    files, that one among them, in one process.
+    files, that one among them, in one process. The plan's runs and seconds are divided among the rounds.
 
-    Args:
-        done: the runs, by the number of their job.
-        plan: how; its runs, and its seconds, are divided among the rounds.
-        n_rounds: how often each file has its turn.
-        report: told of its progress.
-        launcher: where.
-        base_of: by target the run that others are compared with. None: those of an experiment; files of the same bytes
-            share their turns then.
-        audio: files they are fed with; empty for the synthetic chunk.
+    `done` are the runs by the number of their job, `base_of` by target the one that others are compared with. None:
+    those of an experiment; files of the same bytes share their turns then.
     """
     runs = {number: run for number, run in done.items() if not run.error}
     if base_of is None:
@@ -86,10 +79,7 @@ def n_turns(n_files: int, n_rounds: int) -> int:
 
 
 def _same_bytes(runs: Mapping[int, Run], base_of: Mapping[str, Run]) -> dict[int, int]:
-    """Give of each run the one of the same bytes on the same target that is timed: they have one speed.
-
-    That is the file that others are compared with, or else the first one.
-    """
+    """Give of each run the one of the same bytes and target that is timed: the base of its target, or the first."""
     first: dict[tuple[object, str], int] = {}
     for number in sorted(runs, key=lambda number: runs[number] is not base_of.get(runs[number].target)):
         run = runs[number]
@@ -100,11 +90,7 @@ def _same_bytes(runs: Mapping[int, Run], base_of: Mapping[str, Run]) -> dict[int
 def _turns(
     runs: Mapping[int, Run], base_of: Mapping[str, Run], n_rounds: int
 ) -> tuple[list[list[int]], dict[int, int]]:
-    """Give the numbers of the files in the order of their turns, and of each turn the one beside it to compare with.
-
-    Files of a group are timed together. The turns of the file that others are compared with are compared with
-    themselves.
-    """
+    """Give the groups of files that are timed together, in their order, and of each turn the one to compare it with."""
     groups: list[list[int]] = []
     beside: dict[int, int] = {}
     for target in dict.fromkeys(run.target for run in runs.values()):

@@ -75,7 +75,7 @@ class Job:
         plain = _NOT_PLAIN.sub("_", stem)[:_LONGEST]
         if plain != stem:  # options may be anything, and two of them alike once they are made plain
             plain += "-" + hashlib.sha256(stem.encode()).hexdigest()[:6]
-        return plain + building.get_exporter(self.exporter)[0].suffix
+        return f"{plain}{get_with_options('exporters', self.exporter)[0].suffix}"
 
     @property
     def key(self) -> str:
@@ -177,15 +177,12 @@ def _table_5(targets: Sequence[str]) -> list[tuple[Row, str]]:
 def _who_runs(
     exporters: Sequence[str], targets: Sequence[str], calibration: Sequence[Path], reporter: Reporter
 ) -> dict[str, list[str]]:
-    """List the targets for each exporter's files.
-
-    Of several exporters, one that nobody runs, or that lacks audio to calibrate with, is left out, and told.
-    """
+    """List the targets for each exporter's files; of several, one that nobody runs, or can calibrate, is left out."""
     able = {}
     for exporter in exporters:
         try:
             building.check_exporter(exporter, calibration)
-            able[exporter] = targets_for(building.get_exporter(exporter)[0].suffix, targets)
+            able[exporter] = targets_for(get_with_options("exporters", exporter)[0].suffix, targets)
         except SpecError as error:
             if len(exporters) == 1 or (exporter == exporters[-1] and not able):
                 raise

@@ -8,9 +8,9 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from dslite import files
 from dslite.codec import to_json
 from dslite.deploy.manifest import manifest_path
 from dslite.loading import Kind
-from dslite.recipe import Recipe
-from dslite.records import OptionValue, Part, Plan
+from dslite.measure.environment import versions
+from dslite.records import OptionValue, Plan
 from dslite.registry import get_with_options, registry
 
 _LIBRARIES = ("matplotlib", "tensorflow", "tf-keras", "ai-edge-litert", "ai-edge-quantizer", "numpy", "librosa")
@@ -47,12 +47,7 @@ def plugin(kind: Kind, name: str) -> dict[str, Any]:
 
 def surroundings() -> dict[str, Any]:
     """Describe dslite itself and the libraries that do the work."""
-    return {"dslite": source("dslite"), **versions()}
-
-
-def versions(libraries: Iterable[str] = _LIBRARIES) -> dict[str, str | None]:
-    """Give the versions of libraries that are installed."""
-    return {name: _version(name) for name in libraries}
+    return {"dslite": source("dslite"), **versions(_LIBRARIES)}
 
 
 def _content(value: OptionValue) -> str | None:
@@ -69,7 +64,7 @@ def _installed(name: str) -> dict[str, Any]:
     except PackageNotFoundError:
         return {}
     needed = {match[0] for text in found.requires or () if (match := _REQUIREMENT.match(text))}
-    return {"files": key(found.read_text("RECORD")), "needs": {n: _version(n) for n in sorted(needed)}}
+    return {"files": key(found.read_text("RECORD")), "needs": versions(sorted(needed))}
 
 
 @cache
@@ -105,34 +100,6 @@ def weights(name: str) -> list[str]:
     return [name, *(str(_fingerprint(path)) for path in (files.files_in(place) if place.is_dir() else ()))]
 
 
-def export_key(
-    backbone: str,
-    weights_name: str,
-    seed: int,
-    labels: Iterable[str],
-    recipe: Recipe,
-    part: Part,
-    exporter: str,
-    calibration: Sequence[str],
-) -> str:
-    """Give the key of an exported file; the front end alone has no backbone, and its file serves all of them.
-
-    The arguments are what the file depends on; `calibration` are hashes of the audio it is calibrated with.
-    """
-    return key(
-        {
-            "part": part,
-            "exporter": plugin("exporters", exporter),
-            "calibration": list(calibration),
-            "recipe": to_json(recipe),
-            "model": None
-            if part == "frontend"
-            else [plugin("backbones", backbone), weights(weights_name), seed, list(labels)],
-            **surroundings(),
-        }
-    )
-
-
 def file_key(path: Path) -> str:
     """Give the key of a file of the user's, and of the manifest beside it."""
     beside = manifest_path(path)
@@ -140,20 +107,5 @@ def file_key(path: Path) -> str:
 
 
 def run_key(file: str, target: str, plan: Plan, audio: Sequence[str], machine: Sequence[Any]) -> str:
-    """Give the key of a run.
-
-    Args:
-        file: key of what is measured.
-        target: name and options.
-        plan: how.
-        audio: hashes of the files it is fed with.
-        machine: what else the figures depend on.
-    """
+    """Give the key of a run: by the key of what is measured, hashes of its audio, and what else figures depend on."""
     return key([file, plugin("targets", target), to_json(plan), list(audio), list(machine), surroundings()])
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -48,11 +48,6 @@ def score(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """Let a model predict every chunk of audio files.
 
-    Args:
-        model: what predicts.
-        examples: the files.
-        report: told how far it is.
-
     Returns:
         Outputs of all chunks, float32 ``(chunks, k)``, and of each the position of its file; files shorter than a chunk
         have none where the model's settings drop such.
@@ -81,12 +76,7 @@ def score(
 
 
 def opened(path: Path, threads: int, report: Progress) -> Predictor:
-    """Open an exported file in its runtime, or the model of a run in TensorFlow.
-
-    Args:
-        path: of the file, or the folder of the run.
-        threads: for the runtime.
-        report: told how far it is.
+    """Open an exported file in its runtime, or the model of a run, its folder, in TensorFlow.
 
     Raises:
         ModelFileError: where it cannot be opened, or does not go from audio to probabilities or values.

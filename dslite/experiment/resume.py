@@ -1,6 +1,6 @@
 """Runs that are kept until their bench is complete, so that one that was stopped goes on where it was.
 
-A bench is its list of cases: the same command finds them again. Each run is kept under the key of all its figures
+A bench is its list of jobs: the same command finds them again. Each run is kept under the key of all its figures
 depend on, so of what has changed since then, nothing is taken over.
 """
 
@@ -55,10 +55,8 @@ class KeptRuns:
         if not found:
             return {}
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(min(at for _, at in found.values())))
-        message = (
-            f"{len(found)} of {len(self._keys)} cases were measured from {when} on, before this command was stopped"
-        )
-        flag = Flag(MEASURED_BEFORE, message)
+        told = f"{len(found)} of {len(self._keys)} jobs were measured from {when} on, before this command was stopped"
+        flag = Flag(MEASURED_BEFORE, told)
         return {i: replace(run, flags=(*run.flags, flag)) for i, (run, _) in found.items()}
 
     def keep(self, number: int, run: Run) -> None:

@@ -60,11 +60,10 @@ def bench(
     """
     check_devices(job.target for job in jobs)
     _check_audio(jobs, audio)
-    fed = {"audio": [{"file": path.name, "sha256": files.sha256(path)} for path in audio]} if audio else {}
-    schedule = _Schedule(
-        jobs, plan, audio, n_rounds, launcher or launchers.Process(), reporter, sink or FileSink(), command
-    )
-    schedule.environment |= fed
+    launcher, sink = launcher or launchers.Process(), sink or FileSink()
+    schedule = _Schedule(jobs, plan, audio, n_rounds, launcher, reporter, sink, command)
+    if audio:
+        schedule.environment["audio"] = [{"file": path.name, "sha256": files.sha256(path)} for path in audio]
     return schedule.run(fresh=fresh)
 
 
@@ -81,14 +80,7 @@ def _check_audio(jobs: Sequence[Job], audio: Sequence[Path]) -> None:
 
 @dataclass(slots=True)
 class _Schedule:
-    """A bench at work; the first attributes are the arguments of `bench`.
-
-    Attributes:
-        environment: of the report, taken before the first run: its load is not ours.
-        in_turn: whether the rounds are over.
-        done: each job's run under its number, as they come.
-        kept: what the next bench can take over if this one is stopped.
-    """
+    """A bench at work; the first attributes are the arguments of `bench`."""
 
     jobs: Sequence[Job]
     plan: Plan
@@ -98,10 +90,10 @@ class _Schedule:
     reporter: Reporter
     sink: Sink
     command: str
-    environment: dict[str, Any] = field(default_factory=environment)
-    in_turn: bool = False
-    done: dict[int, Run] = field(default_factory=dict)
-    kept: KeptRuns | None = None
+    environment: dict[str, Any] = field(default_factory=environment)  # before the first run: its load is not ours
+    in_turn: bool = False  # whether the rounds are over
+    done: dict[int, Run] = field(default_factory=dict)  # each job's run under its number, as they come
+    kept: KeptRuns | None = None  # what the next bench can take over if this one is stopped
 
     def run(self, *, fresh: bool) -> BenchReport:
         try:
@@ -181,7 +173,7 @@ class _Schedule:
             told = f"{kept.holder} measures the same: each disturbs the figures of the other"
             self.reporter.note(f"{told}; nothing is kept of this one")
         if self.done:
-            told = f"{len(self.done)} of {len(self.jobs)} cases were measured before this command was stopped"
+            told = f"{len(self.done)} of {len(self.jobs)} jobs were measured before this command was stopped"
             self.reporter.note(f"{told}, and are taken over (--fresh measures them again)")
             self.sink.add(self._report(), self._runs())
 
@@ -196,9 +188,9 @@ class _Schedule:
     def _missing(self) -> str:
         """Say what is not done yet; empty where nothing is missing."""
         if len(self.done) < len(self.jobs):
-            return f"{len(self.done)} of {len(self.jobs)} cases were measured"
+            return f"{len(self.done)} of {len(self.jobs)} jobs were measured"
         if self.n_rounds and not self.in_turn:
-            return f"all {len(self.jobs)} cases were measured, but not in turn yet"
+            return f"all {len(self.jobs)} jobs were measured, but not in turn yet"
         return ""
 
     def _how_far(self) -> str:
@@ -206,8 +198,7 @@ class _Schedule:
         n_kept = self.kept.among(self.done) if self.kept else 0
         if n_kept == len(self.jobs):
             return f"{self._missing()}; the same command goes on with that"
-        goes_on = f"; the same command goes on after {n_kept} of them" if n_kept else ""
-        return f"{self._missing()}{goes_on}"
+        return self._missing() + (f"; the same command goes on after {n_kept} of them" if n_kept else "")
 
     def _bases(self) -> dict[str, Run] | None:
         """Give the first run of each target, which others are compared with; None: an experiment has its own."""

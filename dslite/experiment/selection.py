@@ -79,11 +79,8 @@ def chains(texts: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def _links(chain: str) -> tuple[str, ...]:
-    """Split a chain at what joins its compressors: behind options, only a + before the name of one does.
-
-    So a value may have one in it: ``rate=1e+3``, ``file=a+b.h5``.
-    """
-    known = {*registry().names("compressors"), NONE, ""}
+    """Split a chain at what joins its compressors: behind options, only a + before the name of one does."""
+    known = {*registry().names("compressors"), NONE, ""}  # so a value may have one in it: ``rate=1e+3``
     links: list[str] = []
     for piece in chain.split("+"):
         if links and ":" in links[-1] and piece.partition(":")[0] not in known:

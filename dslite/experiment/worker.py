@@ -74,7 +74,7 @@ def work(request: Mapping[str, Any], say: Callable[[Mapping[str, Any]], None]) -
     """
     jobs = [from_json(Job, data) for data in request["jobs"]]
     worker = _Worker(from_json(Plan, request["plan"]), [Path(path) for path in request["audio"]], say)
-    suffixes = {building.get_exporter(job.exporter)[0].suffix for job in jobs if job.compression}
+    suffixes = {get_with_options("exporters", job.exporter)[0].suffix for job in jobs if job.compression}
     # Before a model is trained or built here: such files are scored here too.
     if suffixes & set(TENSORFLOW_SUFFIXES) and not set_tensorflow_threads(worker.threads):
         say({"note": "TensorFlow was started before in this process: files are scored with the threads it has"})
@@ -89,17 +89,11 @@ def work(request: Mapping[str, Any], say: Callable[[Mapping[str, Any]], None]) -
 
 @dataclass(slots=True)
 class _Worker:
-    """Does jobs, and has the model of the last one at hand; one that could not be made is not tried again.
+    """Does jobs, and has the model of the last one at hand; one that could not be made is not tried again."""
 
-    Attributes:
-        plan: how files are measured.
-        audio: that they are fed with.
-        say: takes messages.
-    """
-
-    plan: Plan
-    audio: Sequence[Path]
-    say: Callable[[Mapping[str, Any]], None]
+    plan: Plan  # how files are measured
+    audio: Sequence[Path]  # that they are fed with
+    say: Callable[[Mapping[str, Any]], None]  # takes messages
     _key: object = None
     _model: Any = None
     _failed: Exception | SystemExit | None = None
@@ -184,7 +178,7 @@ class _Worker:
         sounds = job.sounds
         if job.compression:
             compressors = job.compression.compressors
-            if building.get_exporter(job.exporter)[0].needs_calibration:
+            if get_with_options("exporters", job.exporter)[0].needs_calibration:
                 sounds = compression.sounds(system, self._table(job.compression))
         cache.make()  # somebody may have taken it away since
         with files.written_whole(folder) as place:

@@ -54,13 +54,11 @@ def describe_file(path: Path) -> tuple[Artifact, str | None]:
     manifest.check_exists(path)
     if manifest.belongs_to(path) or path.suffix not in LITERT_SUFFIXES:
         return manifest.read(path), None
-    if path.is_dir():
-        raise ModelFileError(f"{path}: expected a .tflite file, got a folder")
     artifact = replace(undescribed(path), sha256=files.sha256(path), size_bytes=files.size_bytes(path))
     try:
         facts = tflite_file.read(path)
     except ModelFileError as error:
-        if not tflite_file.has_magic(path):
+        if path.is_dir() or not tflite_file.has_magic(path):
             raise
         return artifact, str(error)
     if len(facts.inputs) != 1 or len(facts.outputs) < 1:
@@ -102,16 +100,7 @@ def run(
     inputs: Inputs,
     progress: Progress,
 ) -> Run:
-    """Measure one file on a device of a target; see `choose_device`.
-
-    Args:
-        artifact: the file.
-        broken: why it could not be understood, if so; see `describe_file`.
-        target: where to measure.
-        options: of the target, complete.
-        plan: how; where its inputs are is filled in here.
-        inputs: what the file is fed.
-        progress: told what happens.
+    """Measure one file, as `describe_file` describes it, on a device of a target; see `choose_device`.
 
     Returns:
         The run; with an `error` where it failed.
@@ -123,12 +112,13 @@ def run(
     try:
         device = choose_device(target, options)
         plan = replace(plan, threads=threads_on(plan, device.cpus))
-        flags += _thread_flags(plan, device)
+        if told := threads_exceed_cores(plan.threads, device.cpus):
+            flags.append(Flag("threads_exceed_cores", told))
         with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
             fed = _fed(plan, inputs, Path(folder) / "inputs.npy")
             found = _finite(_outcome(target.run(artifact, device, fed, options, progress)))
         error = None
-    except Exception as failure:  # noqa: BLE001 - whatever a target does, the next case is measured
+    except Exception as failure:  # noqa: BLE001 - whatever a target does, the next file is measured
         if debug():
             traceback.print_exc()
         reasons = dict.fromkeys((in_words(failure), broken or ""))
@@ -162,14 +152,6 @@ def run_together(
 
     Where it cannot, or fails, each is measured by itself (`run`), so that one that fails is one row with an error;
     where it failed, a flag says so.
-
-    Args:
-        artifacts: the files, which are understood.
-        target: where to measure.
-        options: of the target, complete.
-        plan: how, for each of them.
-        inputs: of each.
-        progress: told what happens.
 
     Returns:
         A run of each, of latency alone where they were timed in one process.
@@ -253,11 +235,7 @@ def _outcome(found: Sequence[Measurement] | Outcome) -> Outcome:
 
 
 def _finite(found: Outcome) -> Outcome:
-    """Refuse figures that are none: a defect of a target, of which no statistics can be made.
-
-    Raises:
-        MeasurementError: where one is not finite.
-    """
+    """Refuse figures that are not finite: a defect of a target, of which no statistics can be made."""
     for m in found.measurements:
         if odd := [figure for figure in (m.value, *m.samples) if not math.isfinite(figure)]:
             raise MeasurementError(f"{m.metric}: expected finite figures from the target, got {odd[0]}")
@@ -292,14 +270,10 @@ def _macs_and_flops(macs: int, source: str) -> list[Measurement]:
 
 def _flags(artifact: Artifact, counted: Sequence[Measurement]) -> list[Flag]:
     macs = [m.value for m in counted if m.metric == "macs"]
-    if macs and max(macs) - min(macs) > _MACS_TOLERANCE * max(macs):
-        return [
-            Flag(
-                "macs_disagree",
-                f"{Path(artifact.path).name}: the Keras graph has {macs[0]:,.0f} MACs, the file {macs[1]:,.0f}",
-            )
-        ]
-    return []
+    if not macs or max(macs) - min(macs) <= _MACS_TOLERANCE * max(macs):
+        return []
+    told = f"{Path(artifact.path).name}: the Keras graph has {macs[0]:,.0f} MACs, the file {macs[1]:,.0f}"
+    return [Flag("macs_disagree", told)]
 
 
 def _series_flags(plan: Plan, measured: Sequence[Measurement], found: Outcome) -> list[Flag]:
@@ -307,15 +281,10 @@ def _series_flags(plan: Plan, measured: Sequence[Measurement], found: Outcome) -
     latency, first = find(measured, "latency"), find(measured, "first_latency")
     if latency is None:
         return []
-    told = (
-        series.told_by(latency.samples, latency.statistics, first.value if first else None) if latency.samples else []
-    )
+    told: list[Flag] = []
+    if latency.samples:
+        told = series.told_by(latency.samples, latency.statistics, first.value if first else None)
     if found.conditions.get("stopped") == "throttled" or any(flag.code == "few_runs" for flag in found.flags):
         return told  # the target knows better why
     n = len(latency.samples) or int(latency.statistics.get("n", 0))
     return [*told, *(series.enough(n, series.elapsed_s(latency.samples, found.conditions), plan.runs) if n else [])]
-
-
-def _thread_flags(plan: Plan, device: Device) -> list[Flag]:
-    told = threads_exceed_cores(plan.threads, device.cpus)
-    return [Flag("threads_exceed_cores", told)] if told else []

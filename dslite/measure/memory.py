@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 _STATUS = Path("/proc/self/status")
+_OF_STATUS = {"VmHWM", "VmRSS", "RssAnon"}
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # proc(5): writing 5 sets the peak of resident memory back to what is resident now
 _PEAK = "peak resident memory (VmHWM, reset before) of a fresh process that loads the file and runs it once"
@@ -51,12 +52,11 @@ def _reset_peak() -> bool:
     """Reset the kernel's peak counter; False where there is none, or a container forbids it."""
     try:
         _CLEAR_REFS.write_text(_RESET_PEAK)
-        return {"VmHWM", "VmRSS", "RssAnon"} <= set(_status_bytes())
+        return set(_status_bytes()) >= _OF_STATUS
     except OSError:
         return False
 
 
 def _status_bytes() -> dict[str, int]:
-    wanted = ("VmHWM", "VmRSS", "RssAnon")
     lines = (line.split() for line in _STATUS.read_text().splitlines())
-    return {fields[0][:-1]: int(fields[1]) * 1024 for fields in lines if fields and fields[0][:-1] in wanted}
+    return {fields[0][:-1]: int(fields[1]) * 1024 for fields in lines if fields and fields[0][:-1] in _OF_STATUS}

@@ -43,23 +43,16 @@ def measure_latency(
         inputs: ``(k, *shape of the input)``, used in turn.
         plan: how many runs and seconds.
         progress: told between runs, never within one, and at most five times a second.
-        watch: watches the machine from the first timed run to the last, likewise.
+        watch: of the machine, from the first timed run to the last, likewise.
     """
     start = time.perf_counter()
     session = open_session()
     init_s = time.perf_counter() - start
-
-    def timed(i: int) -> float:
-        session.feed(inputs[i % len(inputs)])
-        begin = time.perf_counter()
-        session.invoke()
-        return time.perf_counter() - begin
-
-    first_s = timed(0)
+    first_s = _timed(session, inputs, 0)
     progress("warming up", 0.0)
     n_warmup, begin = 0, time.perf_counter()
     while n_warmup < plan.warmup_runs or time.perf_counter() - begin < plan.warmup_s:
-        timed(n_warmup)
+        _timed(session, inputs, n_warmup)
         n_warmup += 1
     samples: list[float] = []
     with _undisturbed(watch):
@@ -67,13 +60,21 @@ def measure_latency(
         while not samples or (
             (elapsed := time.perf_counter() - begin) < plan.max_s and (len(samples) < plan.runs or elapsed < plan.min_s)
         ):
-            samples.append(timed(len(samples)))
+            samples.append(_timed(session, inputs, len(samples)))
             if time.perf_counter() - reported > _REPORT_EVERY_S:
                 reported = time.perf_counter()
                 progress("timing", min(len(samples) / plan.runs, 1.0))
                 if watch:
                     watch.look()
     return Timing(init_s, first_s, n_warmup, tuple(samples))
+
+
+def _timed(session: Session, inputs: Array, i: int) -> float:
+    """Feed a model the next of its inputs, and time how long it runs, seconds."""
+    session.feed(inputs[i % len(inputs)])
+    begin = time.perf_counter()
+    session.invoke()
+    return time.perf_counter() - begin
 
 
 @contextmanager
@@ -131,10 +132,7 @@ def measure_together(
     seconds_of = [0.0] * len(sessions)
 
     def run(k: int) -> float:
-        sessions[k].feed(inputs[k][len(samples[k]) % len(inputs[k])])
-        begin = time.perf_counter()
-        sessions[k].invoke()
-        return time.perf_counter() - begin
+        return _timed(sessions[k], inputs[k], len(samples[k]))
 
     for k in range(len(sessions)):
         begin, n_warmup = time.perf_counter(), 0

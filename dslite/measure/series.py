@@ -21,13 +21,7 @@ _MOSTLY = 0.9
 
 
 def enough(n_runs: int, elapsed_s: float | None, n_asked: int = 0) -> list[Flag]:
-    """Judge how much was timed.
-
-    Args:
-        n_runs: timed.
-        elapsed_s: from the first of them to the last; None: unknown.
-        n_asked: runs that were asked for.
-    """
+    """Judge how much was timed: runs, of as many as were asked for, and seconds from first to last, where known."""
     found = []
     if n_runs < n_asked:
         told = f"{n_runs} timed runs where {n_asked} were asked for: the time limit came first (--max-seconds)"

@@ -138,11 +138,9 @@ def correlation_time(samples: Sequence[float] | Floats) -> float:
 
 
 def _lasting(x: Floats) -> float:
-    """Give the correlation time of a Gaussian series of first order that has this one's correlation of neighbours.
-
-    That is one of ranks, which a wild run does not move, corrected for what short series have too little of (Kendall,
-    1954); correlations of the sides of the median follow from it by the arcsine law.
-    """
+    """Give the correlation time of a Gaussian series of first order that has this one's correlation of neighbours."""
+    # That is one of ranks, which a wild run does not move, corrected for what short series have too little of (Kendall,
+    # 1954); correlations of the sides of the median follow from it by the arcsine law.
     n = len(x)
     if n < _LEAST_FOR_TREND:
         return 1.0
@@ -231,12 +229,12 @@ def trend(samples: Sequence[float]) -> Trend | None:
     _, tied = np.unique(x, return_counts=True)
     variance = (n * (n - 1) * (2 * n + 5) - float((tied * (tied - 1) * (2 * tied + 5)).sum())) / 18
     slope = float(np.median(rises / (second - first)))
+    change = slope * (n - 1) / middle
     lasts = correlation_time(x - slope * np.arange(n))
     if n < _LEAST_TIMES * lasts:
-        return Trend(slope * (n - 1) / middle, 1.0)
+        return Trend(change, 1.0)
     variance *= lasts
     z = (abs(score) - 1) / math.sqrt(variance) if variance and score else 0.0
-    change = slope * (n - 1) / middle
     return Trend(change, math.erfc(max(z, 0.0) / math.sqrt(2)))
 
 
@@ -317,13 +315,16 @@ def modes(samples: Sequence[float]) -> Modes | None:
     lower, upper = float(np.median(x[:cut])), float(np.median(x[cut:]))
     if upper - lower <= _TICKS_APART * np.diff(np.unique(x)).min(initial=math.inf):
         return None  # neighbouring ticks of a coarse clock
+    from scipy.special import bdtr
+
     width = (upper - lower) / 3
 
     def around(centre: float) -> int:
         return int(((x >= centre - width / 2) & (x <= centre + width / 2)).sum())
 
     heap, valley = min(around(lower), around(upper)), around((lower + upper) / 2)
-    return Modes(lower, upper, share) if width > 0 and _at_most(valley, valley + heap) < _VALLEY_P else None
+    # `bdtr`: how often so many coins, one a run, show as few heads as there are runs in the valley.
+    return Modes(lower, upper, share) if width > 0 and heap and bdtr(valley, valley + heap, 0.5) < _VALLEY_P else None
 
 
 def _otsu(x: Floats) -> int:
@@ -332,10 +333,3 @@ def _otsu(x: Floats) -> int:
     sums = np.cumsum(x - x.mean())[:-1]  # the total is 0
     between: Any = sums**2 * len(x) / (n * (len(x) - n))
     return int(np.argmax(between)) + 1
-
-
-def _at_most(k: int, n: int) -> float:
-    """Give the probability of so many heads or fewer among n coins."""
-    from scipy.special import bdtr
-
-    return float(bdtr(k, n, 0.5)) if n else 1.0

@@ -31,21 +31,13 @@ _WORTH_NAMING = 0.05
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """The clocks of the machine.
+    """The clocks of the machine, seconds."""
 
-    Attributes:
-        at: wall clock.
-        own: of this process, all threads.
-        busy: of the cores that this process may use, without what was stolen.
-        stolen: of these, that a hypervisor did not give.
-        processes: processor seconds of the others, by their names.
-    """
-
-    at: float
-    own: float
-    busy: float
-    stolen: float
-    processes: dict[str, float]
+    at: float  # wall clock
+    own: float  # of this process, all threads
+    busy: float  # of the cores that this process may use, without what was stolen
+    stolen: float  # of these, that a hypervisor did not give
+    processes: dict[str, float]  # processor seconds of the others, by their names
 
 
 class Watch:
@@ -75,9 +67,8 @@ class Watch:
     def seen(self) -> dict[str, Any]:
         """Give the conditions of the series, JSON-ready; see `conditions`."""
         before, after = self._moments
-        taken = {
-            name: after.processes[name] - before.processes.get(name, 0.0) for name in after.processes
-        }  # of a name whose processes have ended since, less than it took
+        # Of a name whose processes have ended since, less than it took.
+        taken = {name: seconds - before.processes.get(name, 0.0) for name, seconds in after.processes.items()}
         clocks = {
             "span_s": after.at - before.at,
             "others_s": max(0.0, after.busy - before.busy - (after.own - before.own)),
@@ -131,29 +122,18 @@ def over_turns(turns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for each in clocks:
         processes.update(each["processes_s"])
     whole: dict[str, Any] = {name: sum(each[name] for each in clocks) for name in ("span_s", "others_s", "stolen_s")}
-    hz = [turn["cpu_frequency"] for turn in turns if turn["cpu_frequency"]]
-    seen_hz = (
-        {
-            "before": hz[0]["before"],
-            "lowest": min(each["lowest"] for each in hz),
-            "after": hz[-1]["after"],
-        }
-        if hz
-        else None
-    )
+    whole["processes_s"] = dict(processes)
+    hz = None
+    if seen := [turn["cpu_frequency"] for turn in turns if turn["cpu_frequency"]]:
+        lowest = min(each["lowest"] for each in seen)
+        hz = {"before": seen[0]["before"], "lowest": lowest, "after": seen[-1]["after"]}
     first = turns[0]
-    whole |= {"processes_s": dict(processes)}
-    found = conditions(first["started"], first["load_average_before"], first["governor"], seen_hz, whole)
+    found = conditions(first["started"], first["load_average_before"], first["governor"], hz, whole)
     return found | {"elapsed_s": round(sum(turn["elapsed_s"] for turn in turns), 3)}
 
 
 def flags(seen: dict[str, Any], threads: int) -> list[Flag]:
-    """Judge what a `Watch` has seen.
-
-    Args:
-        seen: from `Watch.seen`.
-        threads: of the runtime.
-    """
+    """Judge what a `Watch` has seen, from `Watch.seen`, beside a runtime with so many threads."""
     n_cores = cpu_count()
     busiest = ", ".join(f"{each['name']} {each['cores']:.1f}" for each in seen["busiest"])
     told = {

@@ -56,7 +56,7 @@ def comparison_table(comparison: Comparison, run_to_run: float, width: int) -> G
     verdicts = [_STYLES.get(pair.verdict, "") for pair in pairs]
     at = 1 + list(columns).index("verdict")
     rows = list(zip([folded(name, name_width) for name in names], *columns.values(), strict=True))
-    table = TextTable(["case", *columns], rows, [""] * len(rows), (0, at), {at: verdicts})
+    table = TextTable(["row", *columns], rows, [""] * len(rows), (0, at), {at: verdicts})
     below = _below(comparison, run_to_run)
     if left_out:
         gone = ", ".join(heading.partition("\n")[0] for heading in left_out)
@@ -181,7 +181,7 @@ def _below(comparison: Comparison, run_to_run: float) -> list[Text]:
         notes.append("not valid: a run breaks a rule, so nothing is shown; files that take turns bear more")
     same = [pair.name for pair in pairs if pair.before.artifact.sha256 == pair.after.artifact.sha256 != ""]
     if same and not comparison.is_within:
-        files = f"{len(same)} cases are" if len(same) > 1 else f"{same[0]} is"
+        files = f"{len(same)} rows are" if len(same) > 1 else f"{same[0]} is"
         notes.append(f"{files} the same bytes before and after: what changed is not the file")
     return [*lines, *(Text(f"- {note}", style="dim") for note in notes)]
 

@@ -153,7 +153,7 @@ def compare(
         called = [" and ".join(map(_name, matched[0]))]
     if not matched:
         raise ReportError(
-            f"{names[0]} and {names[1]} have no case in common: one has {_some(before.runs)}, the other "
+            f"{names[0]} and {names[1]} have no row in common: one has {_some(before.runs)}, the other "
             f"{_some(after.runs)}"
         )
     pairs = tuple(_pair(name, *both, run_to_run) for name, both in zip(called, matched, strict=True))

@@ -158,7 +158,7 @@ def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison], run_to_run
     found.beyond += [Excess(name, "", _failed(pair.after)) for name, pair in failed]
     whole = [(name, pair) for name, pair in cases if not pair.before.error and not pair.after.error]
     if all(pair.after.error for _, pair in cases) and not found.beyond:
-        raise SpecError("--fail-if: every case failed, before and after: there is nothing to judge")
+        raise SpecError("--fail-if: every row failed, before and after: there is nothing to judge")
     own = [each for _, pair in whole for _, run in pair.sides for each in run.metrics]
     for limit in [_of_own(limit, own) for limit in limits]:
         _check_is_there(limit, [pair for _, pair in whole])
@@ -193,7 +193,7 @@ def _check_is_there(limit: Limit, pairs: Sequence[Pair]) -> None:
     if pairs and not any(_value(run, limit) is not None for pair in pairs for _, run in pair.sides):
         hint = " (those of `dslite compress` have UAR)" if limit.metric == "uar" else ""
         there = ", ".join(_there(pairs))
-        raise SpecError(f"--fail-if {limit.text}: no case of these reports has {_name(limit)}{hint}; they have {there}")
+        raise SpecError(f"--fail-if {limit.text}: no row of these reports has {_name(limit)}{hint}; they have {there}")
 
 
 def _judge(limit: Limit, pair: Pair, run_to_run: float) -> tuple[str, str]:
@@ -278,8 +278,8 @@ def _name(limit: Limit) -> str:
 
 def _there(pairs: Sequence[Pair]) -> list[str]:
     """Name the figures that limits may be on: of a series, with one of its statistics."""
-    found = (m for pair in pairs for _, run in pair.sides for m in run.measurements)
-    able = [m for m in found if not _refusal(metric(m.metric, m.unit))]
+    runs = (run for pair in pairs for _, run in pair.sides)
+    able = [m for run in runs for m in run.measurements if not _refusal(metric(m.metric, m.unit, run.metrics))]
     statistics = {f"{m.metric}.{name}" for m in able for name in m.statistics if name in _NAMED}
     return sorted({m.metric for m in able} | statistics)
 

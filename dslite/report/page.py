@@ -69,8 +69,8 @@ def _summary(view: View) -> str:
 def _cards(view: View) -> list[tuple[str, str, str]]:
     """Give what stands on top, each with what it is and how it is marked: how many runs, and the best of them."""
     n_good = len(view.runs) - view.n_failed - view.n_not_valid
-    cases = "case" if len(view.runs) == 1 else "cases"
-    cards = [(str(len(view.runs)), cases if n_good == len(view.runs) else f"{cases}, {n_good} of them valid", "")]
+    rows = "row" if len(view.runs) == 1 else "rows"
+    cards = [(str(len(view.runs)), rows if n_good == len(view.runs) else f"{rows}, {n_good} of them valid", "")]
     for metric in view.metrics:
         if metric.best and (found := view.best_of(metric)):
             among = f" of the {found.among} ones" if found.among else ""

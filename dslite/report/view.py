@@ -276,7 +276,7 @@ def view(reports: Sequence[tuple[str, BenchReport]], title: str | None = None, *
     known = tuple(map(figures, runs))
     best, judged, star = _stars(reports, known)
     backbones = sorted({run.artifact.backbone for run in runs if run.artifact.backbone})
-    made = f"dslite: {backbones[0] if len(backbones) == 1 else f'{len(runs)} cases measured'}"
+    made = f"dslite: {backbones[0] if len(backbones) == 1 else f'{len(runs)} rows measured'}"
     title, row_names, metrics = title or made, tuple(itertools.chain(*called)), tuple(metrics_of(runs))
     stars = (frozenset(best), frozenset(judged), star)
     return View(title, tuple(reports), runs, row_names, known, metrics, *stars, with_paper)

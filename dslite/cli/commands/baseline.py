@@ -53,5 +53,4 @@ def command(data: DataRequest, complexities: tuple[float, ...], system: building
     if as_json:
         print_json({**origin(table), "backbone": system.name, "method": method(found), **to_json(found)})
         return
-    console = out()
-    console.print(baseline_tables(found))
+    out().print(baseline_tables(found))

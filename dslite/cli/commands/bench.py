@@ -14,8 +14,8 @@ from dslite.cli.options import (
     OUTPUT,
     PATH,
     RECIPE_FLAGS,
-    PluginName,
     model_options,
+    plugins_option,
     recipe_options,
     refuse_options,
 )
@@ -35,27 +35,12 @@ _PARTS = get_args(Part)
 
 @click.command(epilog="Example: dslite bench --backbone 'mobilenet*,squeezenet_v1' --sort p50 -o report.json")
 @click.argument("files", type=PATH, nargs=-1)
-@click.option(
-    "--backbone",
-    "backbones",
-    type=PluginName("backbones"),
-    multiple=True,
-    help="Build, export and measure: a name, a,b, 'mobilenet*', or all; may be repeated.",
-)
-@click.option(
-    "--exporter",
-    "exporters",
-    type=PluginName("exporters"),
-    multiple=True,
-    help="Measure these exports (likewise) instead of the rows of the paper's Table 5.",
-)
+@plugins_option("backbones", "Build, export and measure: a name, a,b, 'mobilenet*', or all; may be repeated.")
+@plugins_option("exporters", "Measure these exports (likewise) instead of the rows of the paper's Table 5.")
 @click.option("--part", "parts", type=click.Choice(_PARTS), multiple=True, help="Only these parts; may be repeated.")
-@click.option(
-    "--target",
+@plugins_option(
     "targets",
-    type=PluginName("targets"),
-    multiple=True,
-    help="Measure there instead (likewise); options ride on the name: android:cores=all. `dslite list targets`, "
+    "Measure there instead (likewise); options ride on the name: android:cores=all. `dslite list targets`, "
     "`dslite show android`.  [default: this host]",
 )
 @click.option("--runner", metavar="NAME", help="What runs on a phone: dslite, or benchmark_model, Google's tool.")

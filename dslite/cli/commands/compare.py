@@ -11,7 +11,7 @@ from dslite.measure.validity import RUN_TO_RUN
 from dslite.metrics.table import MEMORY_RUN_TO_RUN
 
 BEYOND = 3
-"""Exit code where a case goes beyond a limit."""
+"""Exit code where a row goes beyond a limit."""
 
 
 class _Share(click.ParamType[float]):
@@ -52,13 +52,13 @@ class _Share(click.ParamType[float]):
 def command(reports: tuple[Path, ...], limits: tuple[str, ...], run_to_run: float, as_json: bool) -> None:
     """Compare reports: faster, slower, or not shown.
 
-    REPORTS are files of `dslite bench -o`. The first is what the others are compared with, case by case. Of one report
+    REPORTS are files of `dslite bench -o`. The first is what the others are compared with, row by row. Of one report
     alone, its rows are compared with the first one, which shows small differences where they took turns (`dslite bench
     A B --interleave`).
 
     Machine, software and settings that differ are named first. Exit codes: 0, whatever the verdict, unless there is a
-    limit (--fail-if): 3 where it is exceeded, or a case fails, is gone, or lost that figure; 2 where there is nothing
-    to compare, or no case could be judged by a limit: none is valid, or has runs enough.
+    limit (--fail-if): 3 where it is exceeded, or a row fails, is gone, or lost that figure; 2 where there is nothing
+    to compare, or no row could be judged by a limit: none is valid, or has runs enough.
     """
     from dslite.cli.reports import read
     from dslite.codec import to_json
@@ -85,11 +85,11 @@ def command(reports: tuple[Path, ...], limits: tuple[str, ...], run_to_run: floa
             console.print(f"not judged: {excess}", style="yellow", markup=False)
         for text, n in judged.judged.items():
             if n and not any(excess.limit == text for excess in (*judged.beyond, *judged.not_judged)):
-                console.print(f"within: {text}, {n} case{'s' if n > 1 else ''}", style="green", markup=False)
+                console.print(f"within: {text}, {n} row{'s' if n > 1 else ''}", style="green", markup=False)
     if judged.beyond:
         raise SystemExit(BEYOND)
     if judged.blind:
         raise SpecError(
-            f"--fail-if {', '.join(judged.blind)}: no case could be judged: measure again, on a quiet machine, for "
+            f"--fail-if {', '.join(judged.blind)}: no row could be judged: measure again, on a quiet machine, for "
             "longer, or in turn, dslite bench A.tflite B.tflite --interleave"
         )

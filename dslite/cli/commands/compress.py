@@ -7,7 +7,7 @@ import click
 
 from dslite.cli.console import TERMINAL, command_line, json_option, show_report
 from dslite.cli.data import table_options
-from dslite.cli.options import PATH, OutputPath, PluginName, given
+from dslite.cli.options import PATH, OutputPath, PluginName, given, plugins_option
 from dslite.cli.plans import plan_options, rounds_option
 from dslite.experiment.data import DataRequest
 from dslite.experiment.selection import chains, select
@@ -30,20 +30,10 @@ from dslite.records import BenchReport, Plan
     help="A name with options, or several joined by + that are applied in turn; a,b for several rows; may be repeated. "
     "The model as it is (none) is always among them.",
 )
-@click.option(
-    "--exporter",
-    "exporters",
-    type=PluginName("exporters"),
-    multiple=True,
-    help="A name with options; a,b for several; may be repeated.  [default: tflite-float32,tflite-int8]",
+@plugins_option(
+    "exporters", "A name with options; a,b for several; may be repeated.  [default: tflite-float32,tflite-int8]"
 )
-@click.option(
-    "--target",
-    "targets",
-    type=PluginName("targets"),
-    multiple=True,
-    help="A name with options; a,b for several; may be repeated.  [default: host-litert]",
-)
+@plugins_option("targets", "A name with options; a,b for several; may be repeated.  [default: host-litert]")
 @click.option(
     "--split", type=click.Choice(["devel", "test"]), default="test", show_default=True, help="Part of DATA to score."
 )

@@ -1,12 +1,12 @@
 """``dslite devices``."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from dslite.cli.console import json_option, out, print_json, print_table
+from dslite.cli.console import TERMINAL, json_option, out, print_json, print_table
 from dslite.codec import plain
 from dslite.errors import in_words
 from dslite.records import Device
@@ -19,14 +19,6 @@ _GB = 1e9
 _GHZ = 1e9
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A device and the targets that measure on it."""
-
-    device: Device
-    targets: tuple[str, ...]
-
-
 @click.command(epilog="Example: dslite devices --json")
 @json_option
 def command(as_json: bool) -> None:
@@ -37,31 +29,29 @@ def command(as_json: bool) -> None:
     """
     found, notes = _devices()
     if as_json:
-        print_json(
-            {"devices": [{**plain(each.device), "targets": list(each.targets)} for each in found], "notes": notes}
-        )
+        print_json({"devices": [{**plain(device), "targets": targets} for device, targets in found], "notes": notes})
         return
-    usable = [each for each in found if not each.device.problem]
-    rows = [_row(each) for each in usable]
+    usable = [(device, targets) for device, targets in found if not device.problem]
+    rows = [_row(device, targets) for device, targets in usable]
     if out().width >= _WIDE and rows:
         print_table(_COLUMNS, rows)
     else:  # a table would break names apart
         for row in rows:
             print_table((_COLUMNS[0], row[0]), list(zip(_COLUMNS[1:], row[1:], strict=True)))
             click.echo()
-    for each in found:
-        if each.device.problem:
-            click.echo(f"not usable: {each.device.id}: {each.device.problem}", err=True)
+    for device, _ in found:
+        if device.problem:
+            click.echo(f"not usable: {device.id}: {device.problem}", err=True)
     for note in notes:
-        click.echo(f"note: {note}", err=True)
-    for target, n in Counter(target for each in usable for target in each.targets).items():
+        TERMINAL.note(note)
+    for target, n in Counter(target for _, targets in usable for target in targets).items():
         if n > 1:
-            one = next(each.device.id for each in usable if target in each.targets)
-            click.echo(f"note: {n} devices of target {target}: name one, --target {target}:device={one}", err=True)
+            one = next(device.id for device, targets in usable if target in targets)
+            TERMINAL.note(f"{n} devices of target {target}: name one, --target {target}:device={one}")
 
 
-def _devices() -> tuple[list[_Found], list[str]]:
-    """Ask all targets; what one of them cannot tell is a note."""
+def _devices() -> tuple[list[tuple[Device, list[str]]], list[str]]:
+    """Ask all targets for their devices, each with the targets that measure on it; what one cannot tell is a note."""
     targets: dict[str, list[str]] = {}
     devices: dict[str, Device] = {}
     notes = []
@@ -72,14 +62,13 @@ def _devices() -> tuple[list[_Found], list[str]]:
                 targets.setdefault(device.id, []).append(target.name)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does, the others are listed
             notes.append(f"{target.name}: {in_words(error)}")
-    return [_Found(device, tuple(targets[key])) for key, device in devices.items()], notes
+    return [(device, targets[key]) for key, device in devices.items()], notes
 
 
-def _row(found: _Found) -> list[str]:
-    device = found.device
+def _row(device: Device, targets: Sequence[str]) -> list[str]:
     return [
         device.id,
-        ", ".join(found.targets),
+        ", ".join(targets),
         device.model,
         device.os,
         device.abi,

@@ -26,6 +26,7 @@ from dslite.experiment.data import calibration_files
 from dslite.native import native_output_hidden
 from dslite.recipe import Recipe
 from dslite.records import Part
+from dslite.registry import get_with_options
 
 
 @click.command(
@@ -70,10 +71,10 @@ def command(
     """
     wanted = _system(run, backbone, model, recipe)
     building.check(wanted)
-    _check_output(output, building.get_exporter(exporter)[0].suffix, force=force)
+    _check_output(output, get_with_options("exporters", exporter)[0].suffix, force=force)
     sounds = calibration_files(calibration, building.split_seed(wanted), TERMINAL)
     building.check_exporter(exporter, sounds)
-    if sounds and not building.get_exporter(exporter)[0].needs_calibration:
+    if sounds and not get_with_options("exporters", exporter)[0].needs_calibration:
         raise SpecError(f"--calibration: {exporter} has nothing to calibrate: leave it away")
     with native_output_hidden(), progress(3) as steps:
         cnn = None

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dslite.cli.console import json_option, print_json, progress
+from dslite.cli.console import TERMINAL, json_option, print_json, progress
 from dslite.cli.options import OUTPUT, PATH, PluginName, recipe_options
 from dslite.errors import AudioError, SpecError
 from dslite.experiment.selection import select
@@ -78,11 +78,11 @@ def command(
         raise SpecError(f"--strength: expected 0 to 1, got {strength:g}")
     chosen = [get_with_options("augmenters", name) for name in select("augmenters", augmenters)]
     pieces = _pieces(audio, output, recipe)
+    shares: list[dict[str, float]] = []
     if chosen:
         _check_memory(pieces, recipe)
         shares = _write_augmented(pieces, recipe, chosen, 1.0 if strength is None else strength, seed or 0)
     else:
-        shares = []
         _write(pieces, recipe)
     if as_json:
         print_json(_as_json(pieces, shares, several=len(audio) > 1))
@@ -167,7 +167,7 @@ def _write_augmented(
         rows = labels.numpy()[: len(pieces)].tolist()
     shares = [{name: share for name, share in zip(names, row, strict=True) if share >= _SMALLEST_SHARE} for row in rows]
     if any(_SYNTHETIC in share for share in shares):
-        click.echo("note: a single picture has none to be mixed with: a synthetic sound is its partner", err=True)
+        TERMINAL.note("a single picture has none to be mixed with: a synthetic sound is its partner")
     return shares
 
 

@@ -55,7 +55,7 @@ def command(
     writers = {"html": html, "markdown": markdown, "csv": as_csv}
     found = read(reports)
     if not any(report.runs for _, report in found):
-        raise SpecError(f"{reports[0]}: the report has no case: measure one with `dslite bench ... -o {reports[0]}`")
+        raise SpecError(f"{reports[0]}: the report has no row: measure one with `dslite bench ... -o {reports[0]}`")
     _deliver(writers[chosen](view(found, title, with_paper=paper)), output)
 
 
