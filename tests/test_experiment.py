@@ -1,6 +1,7 @@
 """Benches and experiments driven from Python: without a command line, wherever a launcher runs them."""
 
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import invoke
 from labelled import install_backbone
@@ -73,6 +75,7 @@ def test_a_bench_runs_in_this_process_and_a_failure_is_a_row(lab: None, tmp_path
     systems = [_system("lab"), _system("densenet121")]  # which takes no pictures of 31 px
     jobs = exported_jobs(systems, ["tflite-float32"], targets=["host-litert"])
     told = Recorder()
+    drawn = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
     report = scheduler.bench(
         jobs, QUICK, launcher=Inline(), reporter=told, sink=FileSink(tmp_path / "report.json"), command="a notebook"
     )
@@ -85,6 +88,7 @@ def test_a_bench_runs_in_this_process_and_a_failure_is_a_row(lab: None, tmp_path
     assert report.command == "a notebook"
     assert told.titles == [job.title for job in jobs]
     assert told.notes == []
+    assert drawn == (random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002
     assert 0 <= min(told.shares) < max(told.shares) <= 1
 
 

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -192,6 +194,8 @@ def test_a_row_of_an_experiment_that_is_not_valid_has_no_star_and_takes_none() -
     report = replace(_report(base, busy), command="dslite compress run data.csv")
     assert "\n ! channels, tflite-float32" in _text(report_table(report, 200))
     assert "rows that are not valid are not judged" in _text(report_table(report, 200))
+    none = replace(report, runs=tuple(replace(run, flags=busy.flags) for run in report.runs))
+    assert "Pareto-optimal rows: none, as no row with a speed-up is valid" in _text(report_table(none, 200))
 
 
 # -- memory -------------------------------------------------------------------------------------------------
@@ -251,3 +255,85 @@ def test_a_plugins_metric_from_bench_to_compare(small_system: Any, tmp_path: Pat
 
 def _doubled(m: Measurement) -> Measurement:
     return replace(m, value=2 * m.value) if m.metric == "energy" else m
+
+
+# -- metrics of targets that do not fit together --------------------------------------------------------------
+
+
+def _compared_energy(before: Run, after: Run) -> comparison.Comparison:
+    return comparison.compare(_report(before), _report(after), ("A", "B"))
+
+
+def _judged(limit: str, before: Run, after: Run) -> limits.Judgement:
+    return limits.judge([limits.parse(limit)], [_compared_energy(before, after)], 0.1)
+
+
+def _in_unit(name: str, value: float, unit: str, **changes: Any) -> Run:
+    about = replace(ENERGY, unit=unit, columns=(Column(f"energy\n{unit}"),), **changes)
+    run = _with(name, value)
+    return replace(
+        run, measurements=(*run.measurements[:-1], Measurement("energy", value, unit, "m")), metrics=(about,)
+    )
+
+
+def test_figures_of_one_name_in_two_units_are_not_mixed() -> None:
+    first, second = _with("a", 1.0), _in_unit("a", 0.5, "kWh")
+    judged = _judged("energy>0", first, second)
+    assert (judged.beyond, judged.blind) == ([], ["energy>0"])
+    assert "was in J, and is in kWh" in str(judged.not_judged[0])
+    assert "unit of energy: J -> kWh" in _compared_energy(first, second).environment
+    both = view([("a.json", _report(first, replace(_in_unit("b", 5.5, "kWh"), target="another")))])
+    (row, other) = csv.DictReader(io.StringIO(as_csv(both)))
+    assert (row["energy_J"], row["energy_kWh"], other["energy_J"], other["energy_kWh"]) == ("1", "", "", "5.5")
+
+
+def test_stars_go_by_what_the_rows_own_target_says_is_better() -> None:
+    lower = [_in_unit(name, value, "J") for name, value in (("a", 1.0), ("b", 2.0))]
+    higher = [replace(_in_unit(n, v, "J", better="higher"), target="other") for n, v in (("c", 1.0), ("d", 2.0))]
+    for runs in (lower + higher, higher + lower):
+        best, _ = pareto.optimal(runs)
+        assert {runs[i].artifact.backbone for i in best} == {"a", "d"}
+
+
+@pytest.mark.parametrize("after", [math.nan, math.inf])
+def test_a_figure_that_is_not_finite_keeps_no_limit(after: float) -> None:
+    judged = _judged("energy>0", _with("a", 1.0), _with("a", after))
+    assert (judged.beyond, len(judged.not_judged)) == ([], 1)
+    told = compare_table.to_json(_compared_energy(_with("a", 1.0), _with("a", after)), 0.1)
+    assert told["cases"][0]["figures"]["energy"] == {"before": 1.0, "after": None}
+
+
+def test_limits_know_what_a_target_says_of_its_metric() -> None:
+    refusing = [replace(_with("a", v), metrics=(replace(ENERGY, no_limit="it is the board's"),)) for v in (1.0, 2.0)]
+    with pytest.raises(SpecError, match="no limit can be on energy: it is the board's"):
+        _judged("energy>0", *refusing)
+    numbered = replace(ENERGY, name="Energy2", columns=(Column("power\nJ"),))
+    found = [Measurement("Energy2", v, "J", "m") for v in (1.0, 2.0)]
+    runs = [replace(_row("a", 1.0, 1e6), measurements=(each,), metrics=(numbered,)) for each in found]
+    for text in ("Energy2>0", "power>0"):
+        assert [each.limit for each in _judged(text, *runs).beyond] == [text]
+
+
+def test_headings_of_a_csv_and_of_a_page_are_harmless_and_differ() -> None:
+    alike = [Metric(name, "ratio", columns=(Column("size"),)) for name in ("error", "valid", "=1+1")]
+    found = tuple(Measurement(each.name, 0.5, "ratio", "m") for each in alike)
+    run = replace(_row("a", 1.0, 1e6), metrics=tuple(alike))
+    shown = view([("a.json", _report(replace(run, measurements=(*run.measurements, *found))))])
+    (row,) = csv.DictReader(io.StringIO(as_csv(shown)))
+    assert (row["error_2"], row["valid_2"], row["'=1+1"], row["valid"]) == ("0.5", "0.5", "0.5", "true")
+    keys = re.findall(r'data-key="([^"]*)"', page.html(shown))
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("extreme", [1e308, 5e-324, -1e308])
+def test_a_page_draws_or_leaves_out_extreme_figures(extreme: float) -> None:
+    assert "energy" in page.html(view([("a.json", _report(_with("a", extreme), _with("b", 1.0), _with("c", 2.0)))]))
+
+
+def test_rows_stay_where_nobody_measured_what_they_are_ordered_by(small_system: Any, tmp_path: Path) -> None:
+    runs = [_row(name, 1.0, 1e6) for name in ("b", "a")]
+    assert ordered(runs, "energy") == runs
+    install(tmp_path, "meter", METER)
+    small = small_system.path("whole", "tflite-float32")
+    done = invoke("bench", small, "--sort", "energy", environment={"PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, "--sort energy: not measured on host-litert" in done.stderr) == (2, True)

@@ -1,6 +1,6 @@
 """Reports that are named on the command line: read, and called so that they are told apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -23,11 +23,25 @@ class SortColumn(click.Choice[str]):
         """Refuse what is no column."""
         if value in SORTABLE:
             return value
-        targets = (registry().get("targets", name) for name in registry().names("targets"))
-        own = [metric for target in targets for metric in target.metrics]
-        if value in (*sortable(own), *(metric.name for metric in own)):
+        if value in _sortable_on(registry().names("targets")):
             return value
         return super().convert(value, param, ctx)
+
+
+def check_sort(column: str | None, targets: Iterable[str]) -> None:
+    """Refuse to order rows by what none of the targets of a bench measures.
+
+    Raises:
+        SpecError: where it is no column of theirs.
+    """
+    names = dict.fromkeys(target.partition(":")[0] for target in targets)
+    if column and column not in (*SORTABLE, *(own := _sortable_on(names))):
+        raise SpecError(f"--sort {column}: not measured on {', '.join(names)}: take {', '.join((*SORTABLE, *own))}")
+
+
+def _sortable_on(targets: Iterable[str]) -> list[str]:
+    own = [metric for name in targets for metric in registry().get("targets", name).metrics]
+    return [*sortable(own), *(metric.name for metric in own)]
 
 
 def may_replace(path: Path) -> None:

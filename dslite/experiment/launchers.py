@@ -1,10 +1,13 @@
 """Where jobs run: in this process, or in a worker process. A new place to run them is a class with one method."""
 
 import json
+import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
 
 from dslite import children
 from dslite.codec import from_json, to_json
@@ -36,12 +39,20 @@ class Launcher(Protocol):
 
 
 class Inline:
-    """Runs jobs in this process, for tests and notebooks: whatever ends its process ends this one."""
+    """Runs jobs in this process, for tests and notebooks: whatever ends its process ends this one.
+
+    Jobs seed random generators: those of Python and NumPy are the caller's again afterwards, TensorFlow's is not.
+    """
 
     def launch(self, request: Message, receive: Callable[[Message], None], /) -> str:
         """Do a request."""
-        with native_output_hidden():
-            worker.work(json.loads(json.dumps(request)), lambda message: receive(json.loads(json.dumps(message))))
+        states = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is the global one that jobs seed
+        try:
+            with native_output_hidden():
+                worker.work(json.loads(json.dumps(request)), lambda message: receive(json.loads(json.dumps(message))))
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
         return "the worker left jobs out"
 
 

@@ -17,7 +17,7 @@ from dslite.measure import series
 from dslite.measure.figures import derived, with_statistics
 from dslite.measure.inputs import Inputs
 from dslite.measure.validity import threads_exceed_cores
-from dslite.metrics import find
+from dslite.metrics import find, metric
 from dslite.native import debug
 from dslite.records import (
     AUTO,
@@ -116,7 +116,7 @@ def run(
             flags.append(Flag("threads_exceed_cores", told))
         with tempfile.TemporaryDirectory(prefix="dslite-") as folder:
             fed = _fed(plan, inputs, Path(folder) / "inputs.npy")
-            found = _finite(_outcome(target.run(artifact, device, fed, options, progress)))
+            found = _checked(_outcome(target.run(artifact, device, fed, options, progress)))
         error = None
     except Exception as failure:  # noqa: BLE001 - whatever a target does, the next file is measured
         if debug():
@@ -165,7 +165,7 @@ def run_together(
                 plans = [_fed(shared, given, Path(folder) / f"inputs{i}.npy") for i, given in enumerate(inputs)]
                 jobs = list(zip(artifacts, plans, strict=True))
                 outcomes = target.together(jobs, device, options, progress)
-            return [_timed(*job, target, device, _finite(found)) for job, found in zip(jobs, outcomes, strict=True)]
+            return [_timed(*job, target, device, _checked(found)) for job, found in zip(jobs, outcomes, strict=True)]
         except Exception as failure:  # noqa: BLE001 - whose fault it is shows when each is alone
             if debug():
                 traceback.print_exc()
@@ -234,9 +234,11 @@ def _outcome(found: Sequence[Measurement] | Outcome) -> Outcome:
     return found if isinstance(found, Outcome) else Outcome(tuple(found))
 
 
-def _finite(found: Outcome) -> Outcome:
-    """Refuse figures that are not finite: a defect of a target, of which no statistics can be made."""
+def _checked(found: Outcome) -> Outcome:
+    """Refuse figures that are not finite, of which no statistics can be made, or in another unit than their metric."""
     for m in found.measurements:
+        if (unit := metric(m.metric).unit) and m.unit != unit:
+            raise MeasurementError(f"{m.metric}: expected {unit} from the target, got {m.unit}")
         if odd := [figure for figure in (m.value, *m.samples) if not math.isfinite(figure)]:
             raise MeasurementError(f"{m.metric}: expected finite figures from the target, got {odd[0]}")
     return found

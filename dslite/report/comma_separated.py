@@ -3,14 +3,12 @@
 import csv
 import io
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 from dslite.measure.validity import broken
 from dslite.metrics import csv_name, figure, statistic
-from dslite.records import Metric
 from dslite.report.comparison import Pair
-from dslite.report.names import chain
+from dslite.report.names import chain, numbered
 from dslite.report.view import View
 
 _FORMULA = ("=", "+", "-", "@")
@@ -31,7 +29,8 @@ def as_csv(view: View) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     asked = [(metric, name) for metric in view.metrics for name in metric.in_csv]
-    writer.writerow([*_FACTS, *map(_harmless, _headings(asked)), *_TURNS, *_LAST])
+    headings = numbered((csv_name(*each) for each in asked), (*_FACTS, *_TURNS, *_LAST))
+    writer.writerow([*_FACTS, *map(_harmless, headings), *_TURNS, *_LAST])
     pairs = view.turns()
     origins = [(name, report.created) for name, report in view.reports for _ in report.runs]
     for i, (name, run, of) in enumerate(zip(view.names, view.runs, view.figures, strict=True)):
@@ -54,16 +53,6 @@ def as_csv(view: View) -> str:
             ]
         )
     return text.getvalue()
-
-
-def _headings(asked: Sequence[tuple[Metric, str]]) -> list[str]:
-    """Name the columns of figures; one whose name is taken, as by a metric called ``error``, is numbered."""
-    taken = Counter([*_FACTS, *_TURNS, *_LAST])
-    found = []
-    for name in (csv_name(*each) for each in asked):
-        taken[name] += 1
-        found.append(name if taken[name] == 1 else f"{name}_{taken[name]}")
-    return found
 
 
 def _of_turns(pair: Pair | None) -> Sequence[object]:

@@ -58,8 +58,12 @@ def _without_folders(run: Run, name: str) -> Run:
 
 
 def to_text(bench_report: BenchReport) -> str:
-    """Give a report as JSON text."""
-    return json.dumps(to_json(bench_report), indent=1) + "\n"
+    """Give a report as JSON text; versions before `Run.metrics` read it where no run has any."""
+    data = to_json(bench_report)
+    for run in data["runs"]:
+        if not run["metrics"]:
+            del run["metrics"]
+    return json.dumps(data, indent=1) + "\n"
 
 
 def write(bench_report: BenchReport, path: Path) -> None:

@@ -1,7 +1,7 @@
 """What rows are called, and what is said of some of them at once."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dslite.files import told_apart
@@ -15,6 +15,16 @@ _NAMED = 3
 """Rows that a note names."""
 _OF_EXPERIMENTS = ("uar_difference", "speed_up", "sparsity")
 """Metrics that only ``dslite compress`` measures."""
+
+
+def numbered(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """Tell headings apart: one that is taken already gets a number, ``size_2``."""
+    counts = Counter(taken)
+    found = []
+    for name in names:
+        counts[name] += 1
+        found.append(name if counts[name] == 1 else f"{name}_{counts[name]}")
+    return found
 
 
 def chain(compressors: Sequence[str]) -> str:

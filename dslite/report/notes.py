@@ -253,7 +253,7 @@ def _about_marks(report: BenchReport) -> list[str]:
         return ["Pareto-optimal rows: not told, as some were not timed by turns yet"]
     if any(map(is_timed_too_little, report.runs)):
         return [f"Pareto-optimal rows: not told, it takes {ENOUGH_TURNS} rounds (--rounds) to tell speeds apart"]
-    return []
+    return ["Pareto-optimal rows: none, as no row with a speed-up is valid"]
 
 
 def _about_speed(measured: Sequence[Run]) -> str:

@@ -14,6 +14,7 @@ from dslite.metrics import Figures, figure, form_of
 from dslite.metrics.forms import milliseconds
 from dslite.records import HOST, Metric
 from dslite.report import paper, plots
+from dslite.report.names import numbered
 from dslite.report.pareto import exactly, front, what_it_does
 from dslite.report.view import Shown, View, facts_in_words, other_flags
 
@@ -22,6 +23,7 @@ MOST_DRAWN = 50
 MOST_POINTS = 500
 """Of a plot; its front is that of all runs."""
 _MOST_GROUPS = 6
+_LEAST, _MOST = 1e-100, 1e100
 _SCORE = "uar"
 """What other metrics are drawn against, where it is known; else the latency."""
 
@@ -37,7 +39,10 @@ def html(view: View) -> str:
         script=_asset("page.js"),
         summary=_summary(view),
         cards=_cards(view),
-        headings=[(_key(shown), *shown.title().partition("\n")[::2], shown.meaning) for shown in columns],
+        headings=[
+            (key, *shown.title().partition("\n")[::2], shown.meaning)
+            for key, shown in zip(numbered(map(_key, columns)), columns, strict=True)
+        ],
         rows=_rows(view, columns),
         lines=_lines(view),
         groups=groups,
@@ -190,7 +195,12 @@ def _scatter(view: View, rows: Sequence[int], across: Metric, up: Metric) -> tup
 
 def _point(of: Figures, across: Metric, up: Metric) -> tuple[float, float] | None:
     x, y = figure(of, across), figure(of, up)
-    return (x.value, y.value) if x and y and math.isfinite(x.value) and math.isfinite(y.value) else None
+    return (x.value, y.value) if x and y and _can_be_drawn(x.value) and _can_be_drawn(y.value) else None
+
+
+def _can_be_drawn(value: float) -> bool:
+    """Tell whether an axis can have a value: far from where floats end, within which its margins must stay."""
+    return value == 0 or _LEAST <= abs(value) <= _MOST
 
 
 def _interval(statistics: dict[str, float]) -> tuple[float, float] | None:

@@ -10,7 +10,6 @@ from functools import cache, cached_property
 from typing import Any
 
 from dslite.codec import flattened
-from dslite.errors import SpecError
 from dslite.measure.validity import broken, is_rule
 from dslite.metrics import ALL_ALIKE, Figures, figure, figures, form_of, is_point, metric, metrics_of, statistic
 from dslite.metrics.forms import DASH
@@ -305,11 +304,9 @@ def ordered(runs: Sequence[Run], by: str, *, descending: bool = False) -> list[R
 
     Args:
         runs: of a bench.
-        by: one of `SORTABLE`, or the column or the name of a metric that a target has brought.
+        by: one of `SORTABLE`, or the column or the name of a metric that a target has brought. Where no run has such a
+            figure, they stay as they are.
         descending: highest first.
-
-    Raises:
-        SpecError: where there is no such column.
     """
     if by == "name":
         called = sorted(zip(names.titles(runs), range(len(runs)), strict=True), reverse=descending)
@@ -317,7 +314,7 @@ def ordered(runs: Sequence[Run], by: str, *, descending: bool = False) -> list[R
     found = columns_of(metrics_of(runs))
     shown = next((each for each in found if by in (each.name.lower(), each.metric.name)), None)
     if shown is None:
-        raise SpecError(f"no column is named {by!r}: there are {', '.join(SORTABLE)}")
+        return list(runs)
     numbered = [(shown.value(figures(run)), run) for run in runs]
     there = sorted(((n, run) for n, run in numbered if n is not None), key=lambda pair: pair[0], reverse=descending)
     return [run for _, run in (*there, *((n, run) for n, run in numbered if n is None))]

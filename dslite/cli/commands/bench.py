@@ -109,7 +109,7 @@ def command(
     files stay in the cache (`dslite cache`).
     """
     from dslite.audio.load import audio_files
-    from dslite.cli.reports import may_replace
+    from dslite.cli.reports import check_sort, may_replace
     from dslite.experiment import jobs, scheduler
     from dslite.experiment.devices import with_runner
     from dslite.experiment.sinks import FileSink
@@ -133,6 +133,7 @@ def command(
         raise SpecError(
             "nothing to measure: name a --backbone (`dslite list backbones`) or FILES, on a --target that runs them"
         )
+    check_sort(sort, (job.target for job in wanted))
     if output:
         may_replace(output)
     if keep:
