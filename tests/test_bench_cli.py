@@ -43,6 +43,7 @@ def test_a_failing_file_is_a_row_and_the_others_are_measured(foreign: Path, tmp_
     assert done.returncode == 1
     first, second = json.loads(done.stdout)["runs"]
     assert "broken TFLite file" in first["error"]
+    assert {"metric": "size", "value": cut.stat().st_size}.items() <= first["measurements"][0].items()
     assert second["error"] is None
     table = invoke("bench", cut, *QUICK)
     assert table.returncode == 1
