@@ -22,7 +22,6 @@ import soundfile
 from click.testing import CliRunner
 from hypothesis import settings
 from labelled import install_backbone, table, write_sounds
-from wheels import wheel_under_test
 
 from dslite.audio.load import synthetic_chunk
 from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
@@ -299,16 +298,3 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def labels_csv(data: Path) -> Path:
     """The table of all of them."""
     return table(data, "labels.csv")
-
-
-@pytest.fixture
-def git_head() -> Callable[[], str | None]:
-    def ask() -> str | None:
-        if wheel_under_test():  # which knows no commit
-            return None
-        done = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-        )
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    return ask

@@ -44,11 +44,11 @@ _HEADER = struct.Struct("<4sIIIII")
 _VERSION, _MAX_PAYLOAD = 0x01000001, 1 << 20
 """Since this version, data of a packet has no checksum."""
 _AUTH_TOKEN, _AUTH_SIGNATURE = 1, 2
-_STDIN, _STDOUT, _STDERR, _EXIT, _CLOSE_STDIN = range(5)
-"""Ids of the packets of shell_v2."""
+_STDOUT, _STDERR, _EXIT = 1, 2, 3
+"""Ids of the packets of shell_v2; what the client types is not read."""
 _SYNC_BLOCK = 1 << 16
 _STAT_V2 = struct.Struct("<4sIQQIIIIQqqq")
-_POLL_S = 0.05
+_POLL_S, _AGAIN_S = 0.05, 2.0
 _DEVICE_PATH = re.compile(r"(?<![\w./-])/(data/local/tmp|sys|proc/(?:meminfo|loadavg|cpuinfo))(?![\w.-])")
 
 
@@ -58,11 +58,9 @@ class Faults:
 
     Attributes:
         unplug_after_pushed_bytes: counted over all pushed files.
-        unplug_when_command_has: unplug when a shell command with this text
-        unplug_after_s: has run for so many seconds.
-        waits_for: seconds begin to count when this file is there: its path below the device's root.
-        kill_when_command_has: SIGKILL all processes of a shell command with this text, as the low memory killer does,
-        kill_after_s: when it has run for so many seconds,
+        unplug_when_command_has: unplug when a shell command with this text runs,
+        kill_when_command_has: or SIGKILL all processes of such a command, as the low memory killer does,
+        waits_for: once this file is there: its path below the device's root,
         kill_spares_shell: but not its shell, which then sees exit code 137.
         disk_bytes: space below ``/data/local/tmp`` for pushed files.
         corrupt_push: each pushed file arrives with a byte changed.
@@ -74,10 +72,8 @@ class Faults:
 
     unplug_after_pushed_bytes: int | None = None
     unplug_when_command_has: str | None = None
-    unplug_after_s: float = 0.3
-    waits_for: str = ""
     kill_when_command_has: str | None = None
-    kill_after_s: float = 0.3
+    waits_for: str = ""
     kill_spares_shell: bool = False
     disk_bytes: int | None = None
     corrupt_push: bool = False
@@ -189,7 +185,7 @@ class EmulatedDevice:
             [shutil.which("mksh") or "sh", "-c", script],
             cwd=self.root,
             env={"PATH": f"{self.root}/bin:{os.environ['PATH']}", "EMULATED_ROOT": str(self.root)},
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if self.shell_v2 else subprocess.STDOUT,
             bufsize=0,
@@ -199,18 +195,17 @@ class EmulatedDevice:
             self._sessions.append(process.pid)
         if faults.unplug_when_command_has and faults.unplug_when_command_has in command:
             self.faults = dataclasses.replace(faults, unplug_when_command_has=None)
-            self.follow(self._later, faults, faults.unplug_after_s, self.unplug)
+            self.follow(self._later, faults, self.unplug)
         if faults.kill_when_command_has and faults.kill_when_command_has in command:
             spared = process.pid if faults.kill_spares_shell else 0
             kill = partial(_kill_session, process.pid, spared)
-            self.follow(self._later, faults, faults.kill_after_s, kill)
+            self.follow(self._later, faults, kill)
         return process
 
-    def _later(self, faults: Faults, seconds: float, work: Callable[[], None]) -> None:
+    def _later(self, faults: Faults, work: Callable[[], None]) -> None:
         end = time.monotonic() + _CLIENT_S
         while not (self.root / faults.waits_for).exists() and time.monotonic() < end:
             time.sleep(0.01)
-        time.sleep(seconds)
         work()
 
     def count_pushed(self, n_bytes: int) -> None:
@@ -265,6 +260,7 @@ def _processes() -> Iterator[tuple[int, int]]:
 
 
 def _kill_session(session: int, spared: int) -> None:
+    time.sleep(0.3)  # by then, all that it starts is there
     for of, pid in _processes():
         if of == session and pid != spared:
             with contextlib.suppress(ProcessLookupError):
@@ -427,7 +423,6 @@ class _Stream:
 def _shell(device: EmulatedDevice, stream: _Stream, command: str, *, packets: bool) -> None:
     """Run a command for a client: its exit code and its stderr apart where packets are spoken."""
     process = device.start(command)
-    device.follow(_feed, stream, process, packets)
     assert process.stdout
     pipes = {process.stdout: _STDOUT, **({process.stderr: _STDERR} if process.stderr else {})}
     rests = dict.fromkeys(pipes, b"")
@@ -449,21 +444,6 @@ def _shell(device: EmulatedDevice, stream: _Stream, command: str, *, packets: bo
         if packets:
             stream.write(_packet(_EXIT, bytes([code if code >= 0 else 128 - code])))
     stream.close()
-
-
-def _feed(stream: _Stream, process: subprocess.Popen[bytes], packets: bool) -> None:
-    """Give a command what the client types."""
-    assert process.stdin
-    with process.stdin, contextlib.suppress(EOFError, OSError):
-        while packets:
-            kind, size = struct.unpack("<BI", stream.read(5))
-            data = stream.read(size)
-            if kind == _STDIN:
-                process.stdin.write(data)
-            elif kind == _CLOSE_STDIN:
-                break
-        while not packets:
-            process.stdin.write(stream.receive())
 
 
 def _packet(kind: int, data: bytes) -> bytes:
@@ -614,14 +594,7 @@ _PROPERTIES = {
 _BATTERY = """Current Battery Service state:
   AC powered: false
   USB powered: true
-  Wireless powered: false
-  Dock powered: false
-  Max charging current: 500000
-  Max charging voltage: 5000000
-  Charge counter: 2400000
   status: 3
-  health: 2
-  present: true
   level: 80
   scale: 100
   voltage: 4021
@@ -630,37 +603,17 @@ _BATTERY = """Current Battery Service state:
 """
 
 _THERMAL = """IsStatusOverride: false
-ThermalEventListeners:
-\tcallbacks: 1
-\tkilled: false
-\tbroadcasts count: -1
-ThermalStatusListeners:
-\tcallbacks: 2
-\tkilled: false
-\tbroadcasts count: -1
 Thermal Status: 0
 Cached temperatures:
 \tTemperature{mValue=41.0, mType=0, mName=cpu-0, mStatus=0}
 \tTemperature{mValue=31.0, mType=2, mName=battery, mStatus=0}
 \tTemperature{mValue=33.5, mType=3, mName=skin, mStatus=0}
 HAL Ready: true
-HAL connection:
-\tThermalHAL 2.0 connected: yes
-Current temperatures from HAL:
-\tTemperature{mValue=41.0, mType=0, mName=cpu-0, mStatus=0}
-\tTemperature{mValue=31.0, mType=2, mName=battery, mStatus=0}
-\tTemperature{mValue=33.5, mType=3, mName=skin, mStatus=0}
-Current cooling devices from HAL:
-\tCoolingDevice{mValue=0, mType=2, mName=cpufreq-cpu0}
 """
 
 _MEMORY = """MemTotal:        4028416 kB
 MemFree:          311572 kB
 MemAvailable:    1874228 kB
-Buffers:            4100 kB
-Cached:          1642880 kB
-SwapTotal:       2097148 kB
-SwapFree:        1520380 kB
 """
 
 
@@ -769,7 +722,8 @@ def adb_server(home: Path) -> Iterator[dict[str, str]]:
         _wait_for_port(int(port), server)
         yield environment
     finally:
-        _adb(environment, "kill-server")  # which may be one that a client started after ours had ended
+        with contextlib.suppress(OSError):
+            _answer_to(environment, "host:kill")  # which may be one that a client started after ours had ended
         server.kill()
         server.wait()
 
@@ -782,39 +736,37 @@ def connect(environment: Mapping[str, str], device: EmulatedDevice, state: str =
     """
     end = time.monotonic() + _CLIENT_S
     while time.monotonic() < end:
-        # Not waited for: with a device that does not answer, it takes ten seconds.
-        with subprocess.Popen(
-            ["adb", "connect", device.address],
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as client:
-            while states(environment).get(device.address) != state and client.poll() is None:
+        # The answer is not waited for: with a device that does not answer, it takes ten seconds.
+        with _asked(environment, f"host:connect:{device.address}"):
+            again = min(end, time.monotonic() + _AGAIN_S)
+            while time.monotonic() < again:
+                if states(environment).get(device.address) == state:
+                    return device.address
                 time.sleep(_POLL_S)
-            client.kill()
-        if states(environment).get(device.address) == state:
-            return device.address
     raise TimeoutError(f"expected {device.address} to become {state}, got {states(environment)}")
+
+
+def disconnect(environment: Mapping[str, str], device: EmulatedDevice) -> None:
+    """Have adb forget a device."""
+    _answer_to(environment, f"host:disconnect:{device.address}")
 
 
 def states(environment: Mapping[str, str]) -> dict[str, str]:
     """Give the state of each device that ``adb devices`` lists."""
-    lines = _adb(environment, "devices").splitlines()
-    return dict(line.split("\t", 1) for line in lines if "\t" in line)
+    lines = _answer_to(environment, "host:devices").splitlines()
+    return dict(line.split("\t", 1) for line in lines)
 
 
-def _adb(environment: Mapping[str, str], *words: str) -> str:
-    done = subprocess.run(
-        ["adb", *words],
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_CLIENT_S,
-        check=False,
-    )
-    return done.stdout + done.stderr
+def _asked(environment: Mapping[str, str], request: str) -> socket.socket:
+    """Ask the adb server as its client does, without a process (AOSP, packages/modules/adb: OVERVIEW.TXT)."""
+    server = socket.create_connection(("127.0.0.1", int(environment["ANDROID_ADB_SERVER_PORT"])), _CLIENT_S)
+    server.sendall(f"{len(request):04x}{request}".encode())
+    return server
+
+
+def _answer_to(environment: Mapping[str, str], request: str) -> str:
+    with _asked(environment, request) as server, server.makefile("rb") as answer:
+        return answer.read()[8:].decode()  # behind its status and its length
 
 
 def _wait_for_port(port: int, server: subprocess.Popen[bytes]) -> None:

@@ -2,10 +2,8 @@
 
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +46,15 @@ def built_runner(factory: pytest.TempPathFactory, *definitions: str) -> Path:
 
 _built: dict[tuple[str, ...], Path] = {}
 """Programs of this process, by what defines them."""
+
+
+def android_files(factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with what the owner of a phone has built and downloaded, for the ABI of the emulated one."""
+    folder = factory.mktemp("android")
+    (folder / "x86_64").mkdir()
+    shutil.copy(built_runner(factory), folder / "x86_64/dslite_runner")
+    shutil.copy(litert_library(), folder / "x86_64/libLiteRt.so")
+    return folder
 
 
 def litert_library() -> Path:
@@ -95,7 +102,6 @@ def run_runner(
     program: Path | list[str],
     result: Path,
     *words: str,
-    environment: Mapping[str, str] | None = None,
     timeout_s: float = 60.0,
     **arguments: object,
 ) -> Ran:
@@ -105,7 +111,6 @@ def run_runner(
         program: the program, or the words that start it.
         result: where its result goes.
         words: further arguments as they are.
-        environment: added to our own.
         timeout_s: interrupted after so many seconds.
         arguments: by name, underscores for hyphens.
     """
@@ -116,7 +121,6 @@ def run_runner(
         [*start, f"--result={result}", *named, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, **(environment or {})},
     ) as process:
         try:
             out, err = process.communicate(timeout=timeout_s)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from conftest import HEEDS_SIGINT, SmallSystem, invoke
-from emulated_device import EmulatedDevice, Faults, adb_server, connect
-from runner_builds import built_runner, litert_library, tflite_library
+from conftest import HEEDS_SIGINT, SmallSystem, assert_refused, invoke
+from emulated_device import EmulatedDevice, Faults, adb_server, connect, disconnect
+from runner_builds import android_files, tflite_library
 
 from dslite.experiment.devices import measured_with
 from dslite.files import sha256
@@ -36,12 +36,7 @@ RUNS = "data/local/tmp/dslite/run/pid"
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the owner of a phone has built and downloaded, for the ABI of the emulated one."""
-    folder = tmp_path_factory.mktemp("android")
-    (folder / "x86_64").mkdir()
-    shutil.copy(built_runner(tmp_path_factory), folder / "x86_64/dslite_runner")
-    shutil.copy(litert_library(), folder / "x86_64/libLiteRt.so")
-    return folder
+    return android_files(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +77,7 @@ def _attached(server: dict[str, str], device: EmulatedDevice, state: str = "devi
             connect(server, device, state)
             yield device
         finally:
-            words = ["adb", "disconnect", device.address]
-            subprocess.run(words, env=server, capture_output=True, timeout=30, check=False)
+            disconnect(server, device)
         _nothing_left(device)
 
 
@@ -162,20 +156,15 @@ def test_a_file_is_measured_and_what_it_computes_is_compared(phone: EmulatedDevi
     json.dumps(conditions, allow_nan=False)
 
 
-def test_real_audio_of_several_chunks_is_fed_and_each_output_compared(
+def test_the_other_runtime_agrees_on_real_audio_of_several_chunks(
     phone: EmulatedDevice, whole: Artifact, tone: Path
 ) -> None:
     inputs = prepare(whole, [tone])
     assert len(inputs.arrays) > 1
-    run = measure(whole, inputs=inputs)
-    method = found(run)["output_difference"].method
-    assert f"for the same {len(inputs.arrays)} inputs" in method
-
-
-def test_the_other_runtime_agrees(phone: EmulatedDevice, whole: Artifact) -> None:
-    run = measure(whole, f"android:runtime={tflite_library()}")
+    run = measure(whole, f"android:runtime={tflite_library()}", inputs=inputs)
     by_metric = found(run)
     assert by_metric["output_difference"].value <= 1e-4
+    assert f"for the same {len(inputs.arrays)} inputs" in by_metric["output_difference"].method
     assert "TensorFlow Lite 2." in by_metric["latency"].method
     assert run.conditions["backend"] == "tflite"
 
@@ -196,21 +185,15 @@ def test_what_is_there_already_is_not_copied_again(phone: EmulatedDevice, whole:
     found(measure(whole))
 
 
-def test_without_fixed_performance_nobody_asks_for_it(phone: EmulatedDevice, whole: Artifact) -> None:
-    run = measure(whole, "android:fixed=false")
-    assert found(run)
-    assert run.conditions["fixed_performance"] is False
-    phone.set_property("ro.build.version.sdk", "29")
-    assert found(measure(whole))
-    assert phone.calls == []
-
-
 @pytest.mark.fault
-def test_an_old_device_without_shell_v2_is_measured_too(
+def test_an_old_device_without_shell_v2_or_sustained_performance_is_measured_too(
     site: dict[str, str], server: dict[str, str], tmp_path: Path, whole: Artifact
 ) -> None:
-    with _attached(server, EmulatedDevice(tmp_path / "old", shell_v2=False)):
-        assert found(measure(whole))["latency"].value > 0
+    with _attached(server, EmulatedDevice(tmp_path / "old", shell_v2=False)) as old:
+        old.set_property("ro.build.version.sdk", "29")
+        run = measure(whole)
+        assert found(run)["latency"].value > 0
+        assert (run.conditions["fixed_performance"], old.calls) == (False, [])
 
 
 def test_host_and_phone_are_rows_of_one_table(
@@ -250,10 +233,7 @@ def test_of_two_devices_one_must_be_named(
 ) -> None:
     with _attached(server, EmulatedDevice(tmp_path / "second", model="Second")) as second:
         done = invoke("bench", whole.path, "--target", "android", *WORDS)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert "target android has 2 devices" in done.stderr
-        assert "name one: --target android:device=127.0.0.1:" in done.stderr
-        assert done.stderr.count("\n") == 1
+        assert_refused(done, "target android has 2 devices", "name one: --target android:device=127.0.0.1:")
         run = measure(whole, f"android:device={second.address}")
         assert found(run)
         assert run.device
@@ -271,22 +251,17 @@ def test_of_two_devices_one_must_be_named(
 
 def test_a_device_that_is_not_there_is_told_at_once(phone: EmulatedDevice, whole: Artifact) -> None:
     done = invoke("bench", whole.path, "--target", "android:device=R58M", *WORDS)
-    assert done.returncode == 2
-    assert f"target android has no device 'R58M', it has {phone.address}" in done.stderr
+    assert_refused(done, f"target android has no device 'R58M', it has {phone.address}")
 
 
 @pytest.mark.fault
 def test_no_device_and_no_adb_are_a_line_each(site: dict[str, str], foreign: Path) -> None:
+    no_adb = "no adb, which reaches Android devices: DSLITE_ADB=/nowhere/adb is no program"
     for environment, words in (
         ({}, "no Android device is attached: plug one in with USB debugging on"),
-        (
-            {"DSLITE_ADB": "/nowhere/adb"},
-            "no adb, which reaches Android devices: DSLITE_ADB=/nowhere/adb is no program",
-        ),
+        ({"DSLITE_ADB": "/nowhere/adb"}, no_adb),
     ):
-        done = invoke("bench", foreign, "--target", "android", environment=environment)
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-        assert words in done.stderr
+        assert_refused(invoke("bench", foreign, "--target", "android", environment=environment), words)
         listed = invoke("devices", environment=environment)
         assert listed.returncode == 0
         assert listed.stdout.count("\n") == 2
@@ -295,33 +270,22 @@ def test_no_device_and_no_adb_are_a_line_each(site: dict[str, str], foreign: Pat
 
 @pytest.mark.fault
 @pytest.mark.parametrize(
-    ("faults", "state", "cure"),
-    [
-        (Faults(authorised=False), "unauthorized", "unlock it and allow USB debugging"),
-        (Faults(), "offline", "unplug it and plug it in again"),
-    ],
+    ("state", "cure"),
+    [("unauthorized", "unlock it and allow USB debugging"), ("offline", "unplug it and plug it in again")],
 )
 def test_a_device_that_cannot_be_used_says_why_and_the_cure(
-    faults: Faults,
-    state: str,
-    cure: str,
-    site: dict[str, str],
-    server: dict[str, str],
-    tmp_path: Path,
-    foreign: Path,
+    state: str, cure: str, site: dict[str, str], server: dict[str, str], tmp_path: Path, foreign: Path
 ) -> None:
-    with _attached(
-        server, EmulatedDevice(tmp_path / "phone", faults=faults), "device" if state == "offline" else state
-    ) as device:
-        if state == "offline":
+    offline = state == "offline"
+    phone = EmulatedDevice(tmp_path / "phone", faults=Faults(authorised=offline))
+    with _attached(server, phone, "device" if offline else state) as device:
+        if offline:
             device.unplug()  # on the network, adb tries for a minute to get it back
         done = invoke("devices")
         assert done.returncode == 0
         assert f"not usable: {device.address}: " in done.stderr
         assert cure in done.stderr
-        done = invoke("bench", foreign, "--target", "android")
-        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-        assert cure in done.stderr
+        assert_refused(invoke("bench", foreign, "--target", "android"), cure)
 
 
 @pytest.mark.fault
@@ -331,9 +295,7 @@ def test_a_runner_that_is_missing_is_one_message(
     monkeypatch.setenv("DSLITE_ANDROID", str(tmp_path / "none"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "none"))
     done = invoke("bench", "--backbone", "densenet121", "--target", "android")  # told before it is built
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert "for x86_64 there is no dslite_runner" in done.stderr
-    assert str(tmp_path / "none/x86_64") in done.stderr
+    assert_refused(done, "for x86_64 there is no dslite_runner", str(tmp_path / "none/x86_64"))
 
 
 # -- faults ---------------------------------------------------------------------------------------------
@@ -358,7 +320,7 @@ def test_unplugged_while_a_file_is_copied(phone: EmulatedDevice, server: dict[st
 def test_unplugged_while_it_runs(
     phone: EmulatedDevice, server: dict[str, str], whole: Artifact, part: str, waits_for: str
 ) -> None:
-    phone.faults = Faults(unplug_when_command_has=f"--pass={part}", unplug_after_s=0.0, waits_for=waits_for)
+    phone.faults = Faults(unplug_when_command_has=f"--pass={part}", waits_for=waits_for)
     run = measure(whole, plan=replace(QUICK, min_s=3.0))
     assert "went away" in failed(run)
     if part == "memory":
@@ -392,10 +354,18 @@ def test_what_a_device_does_wrong_is_told(phone: EmulatedDevice, whole: Artifact
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("program", ["echo", "sleep"])
-def test_a_runner_that_says_something_else(phone: EmulatedDevice, whole: Artifact, program: str) -> None:
-    error = failed(measure(whole, f"android:runner_path={shutil.which(program)}"))
-    assert "left no result: is it dslite's runner?" in error
+@pytest.mark.parametrize(
+    ("option", "program", "said"),
+    [
+        ("", "echo", "left no result: is it dslite's runner?"),
+        ("", "sleep", "left no result: is it dslite's runner?"),
+        ("runner=benchmark_model,", "false", "benchmark_model gave no figures of inference"),
+    ],
+)
+def test_a_runner_that_says_something_else(
+    phone: EmulatedDevice, whole: Artifact, option: str, program: str, said: str
+) -> None:
+    assert said in failed(measure(whole, f"android:{option}runner_path={shutil.which(program)}"))
 
 
 @pytest.mark.fault
@@ -443,10 +413,9 @@ def test_a_hot_device_is_waited_for(phone: EmulatedDevice, whole: Artifact, monk
     run = measure(whole, "android:cool=0.3", plan=replace(QUICK, memory=False), on_progress=told.append)
     assert found(run)
     assert [what for what in told if "waiting until it is cool (moderate" in what]
-    told.clear()
     assert {"not_cool", "throttled"} <= {flag.code for flag in run.flags}
     assert run.conditions["waited_until_cool_s"] >= 0.3
-    told: list[str] = []
+    told.clear()
     assert found(measure(whole, "android:cool=0", plan=replace(QUICK, memory=False), on_progress=told.append))
     assert not [what for what in told if "waiting until it is cool" in what]
 
@@ -465,32 +434,24 @@ def _until(true: Callable[[], object]) -> None:
 
 @pytest.mark.fault
 @pytest.mark.parametrize(
-    ("number", "code", "last"),
+    ("place", "number", "code", "last"),
     [
-        (signal.SIGINT, 130, "error: interrupted"),
-        (signal.SIGTERM, 143, "error: asked to end"),
-        (signal.SIGKILL, -9, None),
+        ("dslite", signal.SIGINT, 130, ""),  # as soon as it begins
+        ("dslite/run/pid", signal.SIGINT, 130, "error: interrupted"),
+        ("dslite/run/pid", signal.SIGTERM, 143, "error: asked to end"),
+        ("dslite/run/pid", signal.SIGKILL, -9, ""),  # before, nobody there would tidy up
     ],
 )
 def test_interrupted_it_leaves_nothing(
-    phone: EmulatedDevice, whole: Artifact, number: int, code: int, last: str | None
+    phone: EmulatedDevice, whole: Artifact, place: str, number: int, code: int, last: str
 ) -> None:
     command = _start(whole, "android", "--min-seconds", 30)
-    _until((phone.folder / "dslite" / "run" / "pid").exists)  # before, nobody there would tidy up after a kill
+    _until((phone.folder / place).exists)
     command.send_signal(number)
     said, _ = command.communicate(timeout=60)
     assert command.returncode == code
     assert "Traceback" not in said
-    assert last is None or said.splitlines()[-1] == last
-
-
-@pytest.mark.fault
-def test_interrupted_as_soon_as_it_begins_it_leaves_nothing(phone: EmulatedDevice, whole: Artifact) -> None:
-    command = _start(whole, "android")
-    _until((phone.folder / "dslite").exists)
-    command.send_signal(signal.SIGINT)
-    command.communicate(timeout=60)
-    assert command.returncode == 130
+    assert not last or said.splitlines()[-1] == last
 
 
 @pytest.mark.fault
@@ -498,7 +459,7 @@ def test_unplugged_while_the_sustained_performance_comes_it_goes_again(
     phone: EmulatedDevice, server: dict[str, str], whole: Artifact
 ) -> None:
     phone.write("slow", "1")
-    phone.faults = Faults(unplug_when_command_has="--pass=time", unplug_after_s=0.0, waits_for="log")
+    phone.faults = Faults(unplug_when_command_has="--pass=time", waits_for="log")
     assert "went away" in failed(measure(whole))
     _nothing_left(phone)
     assert (phone.root / "fixed_performance").read_text() == "false\n"
@@ -555,13 +516,12 @@ def test_what_sysfs_hides_is_left_out_or_asked_of_android(phone: EmulatedDevice,
     shutil.rmtree(phone.root / "sys/class")
     for folder in (phone.root / "sys/devices/system/cpu").glob("cpu*/cpufreq"):
         shutil.rmtree(folder)
-    run = measure(whole, plan=replace(QUICK, memory=False))
+    run = measure(whole, "android:fixed=false", plan=replace(QUICK, memory=False))
     by_metric = found(run)
-    assert (by_metric["temperature"].value, by_metric["temperature"].method) == (
-        31.0,
-        "battery, by dumpsys, after the timed runs",
-    )
+    temperature = by_metric["temperature"]
+    assert (temperature.value, temperature.method) == (31.0, "battery, by dumpsys, after the timed runs")
     assert "cpu_frequency" not in by_metric
+    assert (run.conditions["fixed_performance"], phone.calls) == (False, [])  # nobody asks for what is not wanted
     assert run.conditions["cores"] == [0, 1]
 
 
@@ -618,8 +578,7 @@ def test_the_target_refuses_options_that_cannot_be(phone: EmulatedDevice, whole:
         (f"runtime={__file__}", "got something else"),
     ):
         assert words in failed(measure(whole, f"android:{options}"))
-    done = invoke("bench", whole.path, "--target", "android:cores=9")
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert_refused(invoke("bench", whole.path, "--target", "android:cores=9"), "the device has cores 0, 1")
 
 
 def test_the_target_keeps_the_contract(phone: EmulatedDevice, whole: Artifact) -> None:
@@ -627,6 +586,23 @@ def test_the_target_keeps_the_contract(phone: EmulatedDevice, whole: Artifact) -
     from dslite.testing import check_target
 
     check_target(registry().get("targets", "android"), whole)
+
+
+@pytest.mark.fault
+def test_of_a_client_that_goes_away_only_the_shell_hears(phone: EmulatedDevice, server: dict[str, str]) -> None:
+    """So it is with Android's adbd, and the other tests count on it."""
+    child = "sh -c 'trap \"touch child; exit\" HUP; touch begun; while :; do sleep 0.1; done'"
+    shell = f"cd /data/local/tmp; trap 'touch shell; exit' HUP; {child} & wait"
+    with subprocess.Popen(["adb", "-s", phone.address, "shell", shell], env=server, stdin=subprocess.DEVNULL) as client:
+        _until((phone.folder / "begun").exists)
+        client.kill()
+    _until((phone.folder / "shell").exists)
+    time.sleep(0.3)
+    assert {path.name for path in phone.folder.iterdir()} == {"begun", "shell"}
+    for pid in phone.running():
+        os.kill(pid, signal.SIGKILL)
+    for path in phone.folder.iterdir():
+        path.unlink()
 
 
 # -- Google's tool --------------------------------------------------------------------------------------
@@ -671,12 +647,6 @@ def test_googles_tool_can_stand_in_for_the_runner(
     assert "outputs_unchecked" in [flag["code"] for flag in run["flags"]]
     assert run["target"] == "android:runner=benchmark_model,runner_path=benchmark_model"
     assert str(tmp_path) not in done.stdout
-
-
-@pytest.mark.fault
-def test_a_tool_that_fails_is_quoted(phone: EmulatedDevice, whole: Artifact) -> None:
-    error = failed(measure(whole, f"android:runner=benchmark_model,runner_path={shutil.which('false')}"))
-    assert error.startswith("benchmark_model gave no figures of inference")
 
 
 def test_the_runner_is_named_where_there_is_a_phone(foreign: Path) -> None:

@@ -1,6 +1,6 @@
 """What a device says of itself, and what is made of it: parsing, choosing cores, flags, comparing outputs."""
 
-import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,37 +103,35 @@ def powers(hz: tuple[int, ...], capacity: tuple[int, ...] = ()) -> dict[int, tup
     return dict(enumerate(zip(capacity or (0,) * len(hz), hz, strict=True)))
 
 
-def test_clusters_of_one_frequency_are_told_apart_by_their_capacity() -> None:
-    assert cores_for("big", powers((1_600,) * 8, (250,) * 6 + (1024,) * 2), 1) == (6, 7)
-    assert cores_for("big", powers((1_600,) * 8, (250,) * 6 + (1024,) * 2), 4) == tuple(range(8))
-
-
-FOUR_AND_FOUR = (1_600, 1_600, 1_600, 1_600, 1_800, 1_800, 1_800, 1_800)
-PRIME = (1_800, 1_800, 1_800, 1_800, 2_400, 2_400, 2_400, 2_800)
+FOUR_AND_FOUR = powers((1_600, 1_600, 1_600, 1_600, 1_800, 1_800, 1_800, 1_800))
+PRIME = powers((1_800, 1_800, 1_800, 1_800, 2_400, 2_400, 2_400, 2_800))
+BY_CAPACITY = powers((1_600,) * 8, (250,) * 6 + (1024,) * 2)  # clusters of one frequency
 
 
 @pytest.mark.parametrize(
-    ("text", "hz", "threads", "cores"),
+    ("text", "power", "threads", "cores"),
     [
+        ("big", BY_CAPACITY, 1, (6, 7)),
+        ("big", BY_CAPACITY, 4, tuple(range(8))),
         ("big", FOUR_AND_FOUR, 4, (4, 5, 6, 7)),
         ("big", FOUR_AND_FOUR, 1, (4, 5, 6, 7)),
         ("big", FOUR_AND_FOUR, 6, tuple(range(8))),
         ("big", PRIME, 1, (7,)),
         ("big", PRIME, 4, (4, 5, 6, 7)),
-        ("big", (0, 0), 4, (0, 1)),
+        ("big", powers((0, 0)), 4, (0, 1)),
         ("all", PRIME, 1, tuple(range(8))),
         ("0-2+5", PRIME, 4, (0, 1, 2, 5)),
         ("3", PRIME, 4, (3,)),
     ],
 )
-def test_cores_are_chosen(text: str, hz: tuple[int, ...], threads: int, cores: tuple[int, ...]) -> None:
-    assert cores_for(text, powers(hz), threads) == cores
+def test_cores_are_chosen(text: str, power: dict[int, tuple[int, int]], threads: int, cores: tuple[int, ...]) -> None:
+    assert cores_for(text, power, threads) == cores
 
 
 @pytest.mark.parametrize("text", ["8", "0-8", "fast", "3-", "", "-2", "1+", "5-3"])
 def test_cores_that_are_not_there_are_refused(text: str) -> None:
     with pytest.raises(SpecError, match="android:cores"):
-        cores_for(text, powers(PRIME), 4)
+        cores_for(text, PRIME, 4)
 
 
 # -- flags ----------------------------------------------------------------------------------------------
@@ -162,54 +160,54 @@ def codes(before: State = COOL, after: State = COOL, *, fixed: bool = True, **mo
     return [flag.code for flag in validity.flags(before, after, document(**more), asked, fixed=fixed)]
 
 
-def test_a_quiet_run_has_no_flag() -> None:
-    assert codes() == []
-    assert codes(fixed=False) == []
-
-
 def changed(**fields: Any) -> State:
-    from dataclasses import replace
-
     return replace(COOL, **fields)
 
 
-def test_what_makes_a_figure_doubtful_is_told() -> None:
-    fallen = [{"cpu_max_hz": [1.8e9] * 4 + [2.4e9] * 4}, {"cpu_max_hz": [1.8e9] * 4 + [2.4e9] * 3 + [1.2e9]}]
-    assert codes(conditions=fallen) == ["throttled"]
-    assert codes(stopped="throttled") == ["throttled"]
-    assert codes(after=changed(thermal_status=2)) == ["throttled"]
-    assert codes(before=changed(thermal_status=1)) == ["not_cool"]
-    assert codes(before=changed(battery_saver=True)) == ["battery_saver"]
-    assert codes(after=changed(battery_percent=12.0)) == ["low_battery"]
-    assert codes(cpu={"wall_ns": 1e9, "own_ns": 2e9, "busy_ns": 4e9}) == ["background_load"]
-    assert codes(cpu={"wall_ns": 1e7, "own_ns": 9e6, "busy_ns": 3e7}) == []  # three ticks of 10 ms
-    assert codes(threads=6) == ["threads_exceed_cores"]
-    assert codes(cpus=[4, 5, 6], threads=3) == ["other_cores"]
-    assert codes(after=changed(awake=False)) == ["asleep"]
-    assert codes(before=changed(thermal_status=None)) == ["thermal_unknown"]
+def limits(*hz: float) -> dict[str, list[float]]:
+    """What the cores may reach at one moment."""
+    return {"cpu_max_hz": list(hz)}
 
 
-def test_a_core_that_is_held_back_by_the_sustained_mode_is_not_blamed() -> None:
-    held = [{"cpu_max_hz": [1.8e9] * 8}] * 2
-    assert codes(conditions=held, fixed=True) == []
-    assert codes(conditions=held, fixed=False) == ["throttled"]  # while it warmed up
+FULL = (1.8e9,) * 4 + (2.4e9,) * 4
+HELD = (1.8e9,) * 4 + (1.2e9,) * 4
+HELD_BEFORE = {"before": changed(core_limit_hz=HELD), "conditions": [limits(*HELD)] * 2}
 
 
-@pytest.mark.parametrize("fixed", [True, False])
-def test_a_core_that_was_held_back_before_it_began_is_told(fixed: bool) -> None:
-    limits = (1_800_000_000,) * 4 + (1_200_000_000,) * 4
-    held = [{"cpu_max_hz": list(limits)}] * 2
-    assert codes(before=changed(core_limit_hz=limits), conditions=held, fixed=fixed) == ["frequency_limited"]
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({}, []),
+        ({"fixed": False}, []),
+        ({"conditions": [limits(*FULL), limits(*FULL[:-1], 1.2e9)]}, ["throttled"]),
+        ({"conditions": [limits(*FULL), limits(*[0.9e9] * 4, *FULL[4:])]}, []),  # little cores that are not used
+        ({"stopped": "throttled"}, ["throttled"]),
+        ({"after": changed(thermal_status=2)}, ["throttled"]),
+        ({"before": changed(thermal_status=1)}, ["not_cool"]),
+        ({"before": changed(battery_saver=True)}, ["battery_saver"]),
+        ({"after": changed(battery_percent=12.0)}, ["low_battery"]),
+        ({"cpu": {"wall_ns": 1e9, "own_ns": 2e9, "busy_ns": 4e9}}, ["background_load"]),
+        ({"cpu": {"wall_ns": 1e7, "own_ns": 9e6, "busy_ns": 3e7}}, []),  # three ticks of 10 ms
+        ({"threads": 6}, ["threads_exceed_cores"]),
+        ({"cpus": [4, 5, 6], "threads": 3}, ["other_cores"]),
+        ({"after": changed(awake=False)}, ["asleep"]),
+        ({"before": changed(thermal_status=None)}, ["thermal_unknown"]),
+        ({"backend": "tflite", "delegate": None, "runtime_version": "2.5.0"}, ["no_xnnpack"]),
+        ({"backend": "tflite", "delegate": "XNNPACK"}, []),
+        # held back by the sustained mode; and without that, while it warmed up
+        ({"conditions": [limits(*[1.8e9] * 8)] * 2}, []),
+        ({"conditions": [limits(*[1.8e9] * 8)] * 2, "fixed": False}, ["throttled"]),
+        (HELD_BEFORE, ["frequency_limited"]),
+        (HELD_BEFORE | {"fixed": False}, ["frequency_limited"]),
+    ],
+)
+def test_what_makes_a_figure_doubtful_is_told(more: dict[str, Any], told: list[str]) -> None:
+    assert codes(**more) == told
 
 
 def test_a_document_that_lacks_what_is_judged_is_an_error_of_the_run() -> None:
     with pytest.raises(MeasurementError, match="lacks 'cpu_max_hz'"), runner.whole():
         codes(conditions=[{}])
-
-
-def test_little_cores_that_are_not_used_may_slow_down() -> None:
-    fallen = [{"cpu_max_hz": [1.8e9] * 4 + [2.4e9] * 4}, {"cpu_max_hz": [0.9e9] * 4 + [2.4e9] * 4}]
-    assert codes(conditions=fallen) == []
 
 
 def test_the_charge_of_the_battery_is_no_temperature_of_the_processor() -> None:
@@ -237,11 +235,6 @@ def test_memory_that_an_old_kernel_does_not_tell_is_left_out() -> None:
     }
     hidden = dict.fromkeys(told)
     assert [m.metric for m in runner.memory({"memory": use | hidden})] == ["memory_delta", "memory_process"]
-
-
-def test_without_xnnpack_is_told() -> None:
-    assert codes(backend="tflite", delegate=None, runtime_version="2.5.0") == ["no_xnnpack"]
-    assert codes(backend="tflite", delegate="XNNPACK") == []
 
 
 # -- outputs --------------------------------------------------------------------------------------------
@@ -308,12 +301,12 @@ def test_a_file_of_another_machine_is_refused(android_files: Path) -> None:
     ours = elf(android_files / "built/dslite_runner", 62)
     with pytest.raises(SpecError, match="for arm64-v8a, got one for x86_64"):
         tools.find(["arm64-v8a"], str(ours))
-    elf(android_files / "arm64-v8a/dslite_runner", 62)  # where it is looked for
-    with pytest.raises(SpecError, match=r"arm64-v8a/dslite_runner: expected .* got one for x86_64"):
-        tools.find(["arm64-v8a"])
     text = android_files / "readme"
     text.write_text("no program")
     with pytest.raises(SpecError, match="got something else"):
         tools.find(["arm64-v8a"], str(text))
     with pytest.raises(SpecError, match="got no such file"):
-        tools.find(["arm64-v8a"], str(text) + os.sep + "none")
+        tools.find(["arm64-v8a"], str(text / "none"))
+    elf(android_files / "arm64-v8a/dslite_runner", 62)  # where it is looked for
+    with pytest.raises(SpecError, match=r"arm64-v8a/dslite_runner: expected .* got one for x86_64"):
+        tools.find(["arm64-v8a"])

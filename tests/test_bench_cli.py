@@ -26,7 +26,9 @@ QUICK = ("--runs", 3, "--min-seconds", 0, "--warmup-seconds", 0, "--threads", 1)
 
 def test_a_file_gives_a_table_and_a_report_that_can_be_read(small_system: Any, tmp_path: Path) -> None:
     path = small_system.path("whole", "tflite-float32")
-    assert "whole.tflite" in said(run_dslite("bench", path, *QUICK, "-o", tmp_path / "report.json"))
+    ascii_only = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}  # a terminal that knows no more gets the table too
+    words = ("bench", path, *QUICK, "-o", tmp_path / "report.json")
+    assert "whole.tflite" in said(run_dslite(*words, environment=ascii_only))
     report = document.read(tmp_path / "report.json")
     (run,) = report.runs
     assert run.artifact.path == path.name
@@ -43,6 +45,7 @@ def test_a_failing_file_is_a_row_and_the_others_are_measured(foreign: Path, tmp_
     assert done.returncode == 1
     first, second = json.loads(done.stdout)["runs"]
     assert "broken TFLite file" in first["error"]
+    assert {"metric": "size", "value": cut.stat().st_size}.items() <= first["measurements"][0].items()
     assert second["error"] is None
     table = invoke("bench", cut, *QUICK)
     assert table.returncode == 1
@@ -83,7 +86,6 @@ def test_what_cannot_be_measured_is_one_line_and_exit_code_two(
         (["--backbone", "densenet112"], "did you mean 'densenet121'"),
         (["--backbone", "densenet121:alpha=2"], "has no option 'alpha'"),
         (["--backbone", "densenet121", "--weights", "w.h5"], "is no file"),
-        (["--backbone", "densenet121", "--exporter", "tflite-floa32"], "did you mean 'tflite-float32'"),
         (["--backbone", "densenet121", "--chunk", "0.01"], "at least one window"),
         (["--backbone", "densenet121", "--mels", "0"], "Mel bins: expected 1 to 1024"),
         ([whole, "--threads", "0"], "'--threads'"),
@@ -94,12 +96,10 @@ def test_what_cannot_be_measured_is_one_line_and_exit_code_two(
         ([whole, "-o", tmp_path / "no folder" / "r.json"], "does not exist"),
         ([whole, "-o", tmp_path], "expected a file name"),
         ([whole, "-o", whole], "-o: a file is there that is not ours: name another, or remove it"),
-        ([whole, "-o", text], "not ours: name another, or remove it"),
         ([whole, foreign, "--interleave", "--rounds", "1001"], "'--rounds'"),
         ([folder], "got a folder"),
         ([whole, "--chunk", "1"], "--chunk goes with --backbone"),
         ([whole, "--part", "cnn"], "--part goes with --backbone"),
-        ([whole, "--weights", "imagenet"], "--weights goes with --backbone"),
         (["--backbone", "densenet121", "--size", "31"], "at least 32 px, got 31"),
         (["--backbone", "densenet121", "--weights", text], "expected a weight file that Keras wrote"),
         ([whole, "--max-seconds", "nan"], "expected seconds"),
@@ -107,11 +107,6 @@ def test_what_cannot_be_measured_is_one_line_and_exit_code_two(
         ([whole, "--max-seconds", "700"], "is beyond --timeout 600"),
     ):
         assert_refused(invoke("bench", *QUICK, *words), message)
-
-
-def test_a_terminal_that_knows_no_more_than_ascii_gets_the_table_too(foreign: Path) -> None:
-    ascii_only = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
-    assert foreign.name in said(run_dslite("bench", foreign, *QUICK, "--no-memory", environment=ascii_only))
 
 
 def test_interrupting_ends_the_child_keeps_what_was_measured_and_cleans_up(
@@ -209,9 +204,7 @@ def test_export_refuses_what_it_cannot_do_before_anything_long(tmp_path: Path) -
         ((*base, "-o", tmp_path / "m.h5"), "ends in .tflite"),
         ((*base, "-o", tmp_path / "none" / "m.tflite"), "does not exist"),
         ((*base, "-o", tmp_path / "m.tflite", "--labels", "a,a"), "two or more different names"),
-        ((*base, "-o", tmp_path / "m.tflite", "--labels", "a"), "two or more different names"),
         ((*base, "-o", tmp_path / "m.tflite", "--seed", "-1"), "'--seed'"),
-        ((*base, "-o", tmp_path / "m.tflite", "--labels", "a,b", "--classes", "3"), "does not fit the 2 names"),
         ((*base, "-o", tmp_path / "m.tflite", "--regression", "--classes", "3"), "no classes"),
         ((*base, "-o", tmp_path / "m.tflite", "--dropout", "1"), "dropout: expected 0 to below 1"),
     ):

@@ -1,14 +1,14 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 import tensorflow as tf
-from conftest import invoke
+from conftest import assert_refused, invoke
 
 from dslite.audio.frontend import picture
 from dslite.audio.load import chunks, load, synthetic_chunk
@@ -77,17 +77,8 @@ def test_manifest_and_file_can_be_moved_together(small_system: Any, tmp_path: Pa
     shutil.copy(source, moved)
     shutil.copy(manifest.manifest_path(source), manifest.manifest_path(moved))
     artifact = manifest.read(moved)
-    assert artifact.path == str(moved)
-    assert (artifact.labels, artifact.params, artifact.part) == (
-        ("a", "b", "c"),
-        small_system.cnn.count_params(),
-        "whole",
-    )
-
-
-def test_manifest_names_no_folder(small_system: Any) -> None:
-    path = small_system.path("whole", "savedmodel")
-    assert str(path.parent) not in manifest.manifest_path(path).read_text(encoding="utf-8")
+    assert artifact == replace(small_system.files["whole", "tflite-float32"], path=str(moved))
+    assert str(source.parent) not in manifest.manifest_path(source).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -261,43 +252,36 @@ def test_noise_in_a_file_never_crashes_the_reader(small_system: Any, tmp_path: P
     assert "refused" in outcomes
 
 
-def test_what_is_no_tflite_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "m.tflite"
-    for content in (b"", b"hello", b"\0" * 100):
-        path.write_bytes(content)
-        with pytest.raises(ModelFileError, match="expected a TFLite file"):
-            tflite_file.read(path)
-    with pytest.raises(ModelFileError, match="no such file"):
-        tflite_file.read(tmp_path / "none.tflite")
-    with pytest.raises(ModelFileError, match="got a folder"):
-        tflite_file.read(tmp_path)
+@pytest.mark.parametrize("content", [b"", b"hello", b"\0" * 100])
+def test_what_is_no_tflite_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "m.tflite").write_bytes(content)
+    for name, message in (
+        ("m.tflite", "expected a TFLite file"),
+        ("none.tflite", "no such file"),
+        ("", "got a folder"),
+    ):
+        with pytest.raises(ModelFileError, match=message):
+            tflite_file.read(tmp_path / name)
 
 
 # -- predicting -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def sound(tmp_path: Path) -> Path:
-    path = tmp_path / "a sound.wav"
-    soundfile.write(path, synthetic_chunk(40_000, 16_000), 16_000, subtype="FLOAT")  # 2.5 s: 4 chunks of 1 s
-    return path
-
-
-def test_prediction_is_the_models_output_per_chunk_and_their_mean(small_system: Any, sound: Path) -> None:
+def test_prediction_is_the_models_output_per_chunk_and_their_mean(small_system: Any, tone: Path) -> None:
     path = small_system.path("whole", "tflite-float32")
-    got = predict(open_session(path, 1), *chunk_spec(manifest.read(path)), sound)
-    pieces = chunks(load(sound, 16_000), small_system.recipe.chunk, 16_000)
+    got = predict(open_session(path, 1), *chunk_spec(manifest.read(path)), tone)
+    pieces = chunks(load(tone, 16_000), small_system.recipe.chunk, 16_000)
     expected = np.asarray(build_part("whole", small_system.recipe, small_system.cnn)(pieces))
     assert np.allclose(got.chunks, expected, atol=1e-5)
     assert np.allclose(got.mean, expected.mean(axis=0), atol=1e-5)
     assert got.spans_s == ((0.0, 1.0), (0.5, 1.5), (1.0, 2.0), (1.5, 2.5))
 
 
-def test_predict_command_table_json_and_csv_agree(small_system: Any, sound: Path) -> None:
+def test_predict_command_table_json_and_csv_agree(small_system: Any, tone: Path) -> None:
     path = small_system.path("whole", "tflite-float32")
-    (entry,) = json.loads(invoke("predict", path, sound, "--json").stdout)
-    rows = [line.split(",") for line in invoke("predict", path, sound, "--csv").stdout.splitlines()]
-    table = invoke("predict", path, sound).stdout
+    (entry,) = json.loads(invoke("predict", path, tone, "--json").stdout)
+    rows = [line.split(",") for line in invoke("predict", path, tone, "--csv").stdout.splitlines()]
+    table = invoke("predict", path, tone).stdout
     assert rows[0] == ["file", "level", "start_s", "end_s", "label", "a", "b", "c"]
     assert [row[1] for row in rows[1:]] == ["chunk"] * 4 + ["file"]
     assert [float(p) for p in rows[-1][5:]] == pytest.approx(list(entry["probabilities"].values()), rel=1e-4)
@@ -306,12 +290,12 @@ def test_predict_command_table_json_and_csv_agree(small_system: Any, sound: Path
     assert f"{entry['probabilities']['a']:.4f}" in table
 
 
-def test_predict_goes_on_after_a_bad_file_and_says_so(small_system: Any, sound: Path, tmp_path: Path) -> None:
+def test_predict_goes_on_after_a_bad_file_and_says_so(small_system: Any, tone: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_text("no audio")
     path = small_system.path("whole", "tflite-float32")
-    done = invoke("predict", path, tmp_path / "bad.wav", sound, tmp_path / "none.wav", "--json")
+    done = invoke("predict", path, tmp_path / "bad.wav", tone, tmp_path / "none.wav", "--json")
     assert done.returncode == 2
-    assert [Path(entry["file"]).name for entry in json.loads(done.stdout)] == ["a sound.wav"]
+    assert [Path(entry["file"]).name for entry in json.loads(done.stdout)] == [tone.name]
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 2
     assert "bad.wav" in errors[0]
@@ -319,7 +303,7 @@ def test_predict_goes_on_after_a_bad_file_and_says_so(small_system: Any, sound: 
 
 
 def test_predict_refuses_files_that_do_not_go_from_audio_to_probabilities(
-    small_system: Any, sound: Path, tmp_path: Path
+    small_system: Any, tone: Path, tmp_path: Path
 ) -> None:
     bare = tmp_path / "bare.tflite"
     shutil.copy(small_system.path("whole", "tflite-float32"), bare)
@@ -328,10 +312,7 @@ def test_predict_refuses_files_that_do_not_go_from_audio_to_probabilities(
         (bare, "expected an exported model with its manifest beside it"),
         (tmp_path / "none.tflite", "no such file"),
     ):
-        done = invoke("predict", path, sound)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert message in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+        assert_refused(invoke("predict", path, tone), message)
 
 
 # -- the whole reference path, for real -----------------------------------------------------------------

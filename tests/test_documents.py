@@ -15,9 +15,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import click
 import pytest
-from conftest import SmallSystem, invoke
+from conftest import SmallSystem, csv_rows, invoke
 from emulated_device import EmulatedDevice, adb_server, cannot_emulate, connect
-from runner_builds import built_runner, litert_library
+from runner_builds import android_files
 
 from dslite import hookspecs, testing
 from dslite.cli import cli
@@ -77,9 +77,10 @@ def _section(hook: str) -> str:
 HOOKS = [name for name in vars(hookspecs) if name.startswith("dslite_")]
 
 
-def test_every_hook_has_a_heading() -> None:
+def test_every_hook_has_a_heading_and_an_example() -> None:
     assert [f"dslite_{kind}" for kind in KINDS] == HOOKS
     assert re.findall(r"^### (dslite_\w+)$", _readme(), re.MULTILINE) == HOOKS
+    assert re.findall(r"^    def (dslite_\w+)\(\):", _readme(), re.MULTILINE) == HOOKS  # an example in each
 
 
 @pytest.mark.parametrize("record", get_args(PluginRecord), ids=lambda r: r.__name__)
@@ -119,11 +120,6 @@ def test_the_example_of_every_hook_keeps_the_contract(
     (record,) = getattr(importlib.import_module(module), hook)()
     check = getattr(testing, f"check_{hook.removeprefix('dslite_').removesuffix('s')}")
     check(record)
-
-
-def test_no_example_stands_outside_the_sections_of_the_hooks() -> None:
-    defined = re.findall(r"^    def (dslite_\w+)\(\):", _readme(), re.MULTILINE)
-    assert defined == HOOKS
 
 
 # -- the README's commands, one by one --------------------------------------------------------------------
@@ -180,8 +176,7 @@ IMAGENET = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 
 def _write_labels(table: Path, folder: Path) -> None:
     """A table of three classes, eight files of each, and the files in a folder ``audio`` beside it."""
-    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(folder / "manifest.csv")
     chosen = [
         row
         for label in ("dog_bark", "rain", "rooster")
@@ -233,14 +228,10 @@ def _a_phone(folder: Path, factory: pytest.TempPathFactory) -> Iterator[dict[str
     if cannot_emulate() or not shutil.which("cmake"):
         yield {}
         return
-    built = folder / "android" / "x86_64"
-    built.mkdir(parents=True)
-    shutil.copy(built_runner(factory), built / "dslite_runner")
-    shutil.copy(litert_library(), built / "libLiteRt.so")
     with adb_server(folder / "adb") as server, EmulatedDevice(folder / "phone") as device:
         connect(server, device)
         own = {name: value for name, value in server.items() if name.startswith(("ADB_", "ANDROID_"))}
-        yield own | {"DSLITE_ANDROID": str(built.parent)}
+        yield own | {"DSLITE_ANDROID": str(android_files(factory))}
         assert list(device.folder.iterdir()) == []
 
 

@@ -1,6 +1,5 @@
 """Benches and experiments driven from Python: without a command line, wherever a launcher runs them."""
 
-import os
 import random
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import invoke
-from labelled import install_backbone
 
 from dslite.experiment import building, grid, scheduler
 from dslite.experiment.data import DataRequest
@@ -22,7 +20,6 @@ from dslite.experiment.sinks import FileSink
 from dslite.metrics import value
 from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
 from dslite.records import Plan, Progress
-from dslite.registry import registry
 from dslite.report import document
 
 QUICK = Plan(1, warmup_s=0.0, runs=3, min_s=0.0, memory=False)
@@ -51,19 +48,6 @@ class Recorder:
 
     def note(self, text: str, /) -> None:
         self.notes.append(text)
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The backbone `lab` as a plugin of this process and its children."""
-    environment = install_backbone(tmp_path_factory.mktemp("site"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(environment["PYTHONPATH"].split(os.pathsep)[0])
-        patch.setenv("PYTHONPATH", environment["PYTHONPATH"])
-        registry.cache_clear()
-        yield
-    registry.cache_clear()
-    sys.modules.pop("lab", None)
 
 
 def _system(backbone: str) -> building.System:

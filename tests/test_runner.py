@@ -135,30 +135,19 @@ def test_outputs_are_pythons(
 
 
 def test_the_document_of_a_time_pass(run: Callable[..., Ran], system: Model) -> None:
-    ran = run(system, input=system.inputs, warmup_runs=3, runs=7)
+    ran = run(system, input=system.inputs, warmup_runs=3, runs=20)
     found = ran.found
     assert (ran.code, found["status"], found["exit_code"], found["stage"]) == (0, "complete", 0, "done")
     assert (found["schema"], found["runner"], found["error"], found["pass"]) == (1, "1.0", None, "time")
-    assert found["input"] == {
-        "dtype": "float32",
-        "shape": [1, 16_000],
-        "bytes": 64_000,
-        "count": 5,
-        "source": "file",
-    }
+    fed = {"dtype": "float32", "shape": [1, 16_000], "bytes": 64_000}
+    assert found["input"] == fed | {"count": 5, "source": "file"}
     assert found["output"] == {"dtype": "float32", "shape": [1, 3], "bytes": 12}
     assert found["cpus"] == sorted(os.sched_getaffinity(0))
-    assert (found["warmup_runs"], len(found["samples_ns"]), found["stopped"]) == (3, 7, None)
+    assert (found["warmup_runs"], len(found["samples_ns"]), found["stopped"]) == (3, 20, None)
     assert all(ns > 0 for ns in (found["init_ns"], found["first_ns"], *found["samples_ns"]))
     assert "memory" not in found
-
-
-def test_runs_follow_each_other_within_the_timed_span(run: Callable[..., Ran], system: Model) -> None:
-    found = run(system, runs=20).found
-    starts, samples = found["starts_ns"], found["samples_ns"]
-    assert len(starts) == len(samples) == 20
-    ends = [start + sample for start, sample in zip(starts, samples, strict=True)]
-    assert all(end <= start for end, start in zip(ends, starts[1:], strict=False))
+    ends = [start + sample for start, sample in zip(found["starts_ns"], found["samples_ns"], strict=True)]
+    assert all(end <= start for end, start in zip(ends, found["starts_ns"][1:], strict=False))
     assert ends[-1] <= found["cpu"]["wall_ns"]
     assert found["conditions"][0]["at_ns"] == 0
     assert found["conditions"][-1]["at_ns"] >= ends[-1]
@@ -170,24 +159,16 @@ def test_without_a_file_the_input_is_synthetic_and_always_the_same(
     run: Callable[..., Ran], system: Model, tmp_path: Path
 ) -> None:
     outputs = []
-    for i in range(2):
-        ran = run(system, outputs=tmp_path / f"{i}")
-        assert ran.found["input"]["source"] == "synthetic"
-        assert ran.found["input"]["count"] == 1
-        outputs.append(np.fromfile(tmp_path / f"{i}", np.float32))
+    for _ in range(2):  # the second one's result and outputs replace those of the first
+        ran = run(system, outputs=tmp_path / "outputs")
+        assert (ran.found["input"]["source"], ran.found["input"]["count"]) == ("synthetic", 1)
+        outputs.append(np.fromfile(tmp_path / "outputs", np.float32))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["outputs", "result.json"]
     np.testing.assert_array_equal(*outputs)
     assert not any(np.allclose(outputs[0], each) for each in system.expected)
 
 
 # -- protocol -------------------------------------------------------------------------------------------
-
-
-def test_timing_lasts_at_least_its_seconds(run: Callable[..., Ran], tiny: Model) -> None:
-    found = run(tiny, runs=2, min_seconds=0.3, warmup_runs=1, warmup_seconds=0.1).found
-    assert found["cpu"]["wall_ns"] >= 0.3e9
-    assert len(found["samples_ns"]) > 2
-    assert found["warmup_runs"] > 1
-    assert found["stopped"] is None
 
 
 def test_the_cap_ends_a_long_series(run: Callable[..., Ran], tiny: Model) -> None:
@@ -200,9 +181,14 @@ def test_the_cap_ends_a_long_series(run: Callable[..., Ran], tiny: Model) -> Non
     assert (len(found["samples_ns"]), found["stopped"]) == (1, "time")
 
 
-def test_progress_is_told_at_most_five_times_a_second(run: Callable[..., Ran], tiny: Model) -> None:
+def test_timing_lasts_at_least_its_seconds_and_progress_is_told_at_most_five_times_a_second(
+    run: Callable[..., Ran], tiny: Model
+) -> None:
     begin = time.monotonic()
-    ran = run(tiny, min_seconds=0.9, warmup_seconds=0.5)
+    ran = run(tiny, runs=2, min_seconds=0.9, warmup_runs=1, warmup_seconds=0.5)
+    assert ran.found["cpu"]["wall_ns"] >= 0.9e9
+    assert (len(ran.found["samples_ns"]) > 2, ran.found["warmup_runs"] > 1) == (True, True)
+    assert ran.found["stopped"] is None
     lines = ran.out.splitlines()
     assert len(lines) <= 1 + 5 * (time.monotonic() - begin)
     told = [re.fullmatch(r"progress (\S+) (.+)", line) for line in lines]
@@ -211,10 +197,6 @@ def test_progress_is_told_at_most_five_times_a_second(run: Callable[..., Ran], t
     fractions = [float(m[1]) for m in told if m]
     assert fractions == sorted(fractions)
     assert 0 <= fractions[0] <= fractions[-1] <= 1
-
-
-def test_a_tiny_model_warms_the_runtime_first(run: Callable[..., Ran], tiny: Model, system: Model) -> None:
-    assert run(system, warm_model=tiny.path).found["status"] == "complete"
 
 
 # -- memory ---------------------------------------------------------------------------------------------
@@ -287,6 +269,9 @@ def test_conditions_come_from_sysfs_and_what_is_garbage_is_left_out(
         _write(sysfs / f"class/thermal/thermal_zone{i}/temp", value)
     _write(sysfs / "class/thermal/thermal_zone40/type", b"not \xff UTF-8 \xe2\x82\xac\x01")
     _write(sysfs / "class/thermal/thermal_zone40/temp", "51000")
+    for i in range(50, 200):  # of all, at most 128 are kept
+        _write(sysfs / f"class/thermal/thermal_zone{i}/type", f"zone {i}")
+        _write(sysfs / f"class/thermal/thermal_zone{i}/temp", "40000")
     for name, value in {"temp": "312", "capacity": "77", "status": "Charging"}.items():
         _write(sysfs / f"class/power_supply/battery/{name}", value)
     _write(procfs / "stat", "cpu  1 2 3")  # too short to be one
@@ -301,31 +286,20 @@ def test_conditions_come_from_sysfs_and_what_is_garbage_is_left_out(
         "whole degrees": 38,
         'odd "name" \\': -5.5,
         "not \ufffd UTF-8 €\x01": 51,
-    }
+    } | {f"zone {i}": 40 for i in range(50, 174)}
     assert first["battery"] == {"celsius": 31.2, "level_percent": 77, "status": "Charging"}
 
 
-def test_at_most_128_zones_are_kept(run: Callable[..., Ran], tiny: Model, tmp_path: Path) -> None:
-    for i in range(150):
-        _write(tmp_path / f"class/thermal/thermal_zone{i}/type", f"zone {i}")
-        _write(tmp_path / f"class/thermal/thermal_zone{i}/temp", "40000")
-    found = run(tiny, sysfs=tmp_path).found
-    assert [each["zone"] for each in found["conditions"][0]["temperatures"]] == [f"zone {i}" for i in range(128)]
-
-
-def test_nothing_in_sysfs_is_nothing_known(run: Callable[..., Ran], tiny: Model, tmp_path: Path) -> None:
+def test_nothing_in_sysfs_is_nothing_known_and_idle_and_waiting_are_not_busy(
+    run: Callable[..., Ran], tiny: Model, tmp_path: Path
+) -> None:
+    _write(tmp_path / "stat", "cpu  100 0 50 7000 300 0 1 2 0 0\ncpu0 1 1 1 1")
     found = run(tiny, sysfs=tmp_path / "none", procfs=tmp_path).found
+    assert found["cpu"]["busy_ns"] == 0  # it does not change
     assert len(found["conditions"]) == 2
     for each in found["conditions"]:
         del each["at_ns"]
         assert each == {"cpu_hz": [], "cpu_max_hz": [], "temperatures": [], "battery": None}
-
-
-def test_busy_time_is_what_stat_has_more_of_idle_and_waiting_apart(
-    run: Callable[..., Ran], tiny: Model, tmp_path: Path
-) -> None:
-    _write(tmp_path / "stat", "cpu  100 0 50 7000 300 0 1 2 0 0\ncpu0 1 1 1 1")
-    assert run(tiny, procfs=tmp_path).found["cpu"]["busy_ns"] == 0  # it does not change
 
 
 def _start(runner: Path, result: Path, model: Model, *words: str, until: str) -> subprocess.Popen[str]:
@@ -350,36 +324,23 @@ def _start(runner: Path, result: Path, model: Model, *words: str, until: str) ->
     raise AssertionError(f"it ended with {process.wait()} before it said {until!r}")
 
 
-def test_a_core_that_is_slowed_down_ends_the_timed_span(runner: Path, tiny: Model, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_core_that_is_slowed_down_ends_the_timed_span_where_it_may_run_on_it(
+    runner: Path, tiny: Model, tmp_path: Path, ours: bool
+) -> None:
     sysfs, result = tmp_path / "sys", tmp_path / "result.json"
+    core = min(os.sched_getaffinity(0))
     _cores(sysfs, 2_400_000)
-    words = ("--stop-when-throttled", f"--sysfs={sysfs}", "--condition-seconds=0.02", "--warmup-seconds=0")
+    words = ["--stop-when-throttled", f"--sysfs={sysfs}", "--condition-seconds=0.02", "--warmup-seconds=0"]
+    words += [f"--cpus={core}-{core},{core}", f"--max-seconds={60 if ours else 1}"]
     with _start(runner, result, tiny, *words, until="timing") as process:
-        _cores(sysfs, 1_200_000)
-        process.communicate(timeout=30)
+        _cores(sysfs, 1_200_000, but=None if ours else core)
+        process.communicate(timeout=60)
     found = json.loads(result.read_text())
-    assert (process.returncode, found["status"], found["stopped"]) == (0, "complete", "throttled")
-    assert found["conditions"][0]["cpu_max_hz"][0] == 2_400_000_000
-    assert found["conditions"][-1]["cpu_max_hz"][0] == 1_200_000_000
-
-
-def test_slow_cores_that_it_may_not_run_on_do_not_matter(runner: Path, tiny: Model, tmp_path: Path) -> None:
-    sysfs, result = tmp_path / "sys", tmp_path / "result.json"
-    ours = min(os.sched_getaffinity(0))
-    _cores(sysfs, 2_400_000)
-    words = ("--stop-when-throttled", f"--sysfs={sysfs}", "--condition-seconds=0.02", "--warmup-seconds=0")
-    with _start(runner, result, tiny, *words, f"--cpus={ours}", "--max-seconds=1", until="timing") as process:
-        _cores(sysfs, 1_200_000, but=ours)
-        process.communicate(timeout=30)
-    found = json.loads(result.read_text())
-    assert found["stopped"] == "time"
-    slowed = set(found["conditions"][-1]["cpu_max_hz"])
-    assert slowed == ({2_400_000_000} if os.cpu_count() == 1 else {2_400_000_000, 1_200_000_000})
-
-
-def test_it_runs_on_the_cores_that_are_named(run: Callable[..., Ran], tiny: Model) -> None:
-    core = max(os.sched_getaffinity(0))
-    assert run(tiny, cpus=f"{core}-{core},{core}").found["cpus"] == [core]
+    assert (process.returncode, found["status"], found["cpus"]) == (0, "complete", [core])
+    assert found["stopped"] == ("throttled" if ours else "time")
+    assert set(found["conditions"][0]["cpu_max_hz"]) == {2_400_000_000}
+    assert found["conditions"][-1]["cpu_max_hz"][core] == (1_200_000_000 if ours else 2_400_000_000)
 
 
 # -- faults: arguments, files ---------------------------------------------------------------------------
@@ -393,27 +354,21 @@ def test_it_runs_on_the_cores_that_are_named(run: Callable[..., Ran], tiny: Mode
         ([""], "expected --name=value"),
         (["--runs=3", "--runs=3"], "--runs: expected once, got it twice"),
         (["--runs=0"], "--runs=0: expected --runs=time at least N (50), 1 to 1e+09"),
-        (["--runs=-1"], "--runs=-1"),
         (["--runs=1e3"], "--runs=1e3"),
-        (["--runs="], "--runs=: expected"),
         (["--runs"], "--runs: expected"),
         (["--runs=99999999999999999999"], "expected --runs"),
         (["--threads=1.5"], "--threads=1.5"),
         (["--min-seconds=nan"], "--min-seconds=nan"),
-        (["--min-seconds=inf"], "--min-seconds=inf"),
         (["--min-seconds=0x10"], "--min-seconds=0x10"),
         (["--max-seconds=1e99"], "0 to 86400"),
         (["--condition-seconds=0"], "0.001 to 86400"),
         (["--backend=onnx"], "--backend=onnx: expected --backend=auto|tflite|litert"),
-        (["--pass=power"], "--pass=power: expected --pass=time|memory"),
         (["--pass=memory", "--outputs=x"], "--outputs: expected with --pass=time only"),
         (["--stop-when-throttled=yes"], "expected --stop-when-throttled alone, to end when"),
         (["--cpus=4-2"], "--cpus=4-2: expected cores such as 4-7,2"),
-        (["--cpus=1,"], "--cpus=1,"),
         (["--cpus=-1"], "--cpus=-1"),
         (["--cpus=99999999999"], "--cpus=99999999999"),
         (["--cpus=1023"], "expected cores that are there"),
-        (["--result=x"], "--result: expected once, got it twice"),
     ],
 )
 def test_a_wrong_argument_is_one_clear_line(
@@ -457,24 +412,23 @@ def test_no_arguments_whatever_break_it(
     assert "Sanitizer" not in ran.err
 
 
-def _not_a_model(folder: Path, kind: str) -> Path:
-    path = folder / f"{kind}.tflite"
-    if kind == "folder":
-        path.mkdir()
-    elif kind != "missing":
-        path.write_bytes({"empty": b"", "short": b"\x1c\0\0\0TF", "other": b"\x7fELF" * 99}[kind])
-    return path
-
-
-@pytest.mark.parametrize("kind", ["missing", "folder", "empty", "short", "other"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"\x1c\0\0\0TF", b"\x7fELF" * 99], ids=["missing", "empty", "short", "other"]
+)
 def test_what_is_no_model_is_refused_before_the_runtime_sees_it(
-    sanitized: Path, tiny: Model, tmp_path: Path, kind: str
+    sanitized: Path, tiny: Model, tmp_path: Path, content: bytes | None
 ) -> None:
-    path = _not_a_model(tmp_path, kind)
-    for stage, given_as in (("model", {"model": path}), ("runtime", {"model": tiny.path, "warm_model": path})):
-        ran = run_runner(sanitized, tmp_path / "result.json", runtime=litert_library(), **given_as)
+    path = tmp_path / "model.tflite"
+    if content is not None:
+        path.write_bytes(content)
+    for stage, no_model, words in (
+        ("model", path, {"model": path}),
+        ("runtime", path, {"model": tiny.path, "warm_model": path}),
+        ("model", tmp_path, {"model": tmp_path}),
+    ):
+        ran = run_runner(sanitized, tmp_path / "result.json", runtime=litert_library(), **words)
         assert (ran.code, ran.found["exit_code"], ran.found["stage"]) == (4, 4, stage)
-        assert f"{path}: expected a TFLite file" in ran.found["error"]
+        assert f"{no_model}: expected a TFLite file" in ran.found["error"]
 
 
 @pytest.mark.parametrize(
@@ -544,14 +498,6 @@ def test_results_that_cannot_be_written_are_told(run: Callable[..., Ran], runner
         assert f"{place}: the outputs cannot be written" in ran.found["error"]
 
 
-def test_a_result_replaces_an_earlier_one_and_leaves_nothing_else(
-    run: Callable[..., Ran], tiny: Model, tmp_path: Path
-) -> None:
-    for _ in range(2):
-        assert run(tiny, outputs=tmp_path / "outputs").code == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["outputs", "result.json"]
-
-
 # -- faults: broken models, signals ---------------------------------------------------------------------
 
 
@@ -588,10 +534,8 @@ def _run_each(program: Path, corpus: list[bytes], folder: Path, backend: str) ->
 
 
 @pytest.mark.parametrize("backend", ["litert", "tflite"])
-def test_a_broken_model_always_leaves_a_document(
-    runner: Path, tiny: Model, system: Model, tmp_path: Path, backend: str
-) -> None:
-    runs = _run_each(runner, _broken(tiny.path) + _broken(system.path), tmp_path, backend)
+def test_a_broken_model_always_leaves_a_document(runner: Path, system: Model, tmp_path: Path, backend: str) -> None:
+    runs = _run_each(runner, _broken(system.path), tmp_path, backend)
     assert all(ran.code < 0 or ran.code in {0, 4, 6} for ran in runs), [ran.code for ran in runs]
     assert all(map(_agrees, runs))
     assert {0, 4} <= {ran.code for ran in runs}
@@ -608,34 +552,20 @@ def test_what_a_broken_model_breaks_is_the_runtime(sanitized: Path, tiny: Model,
         assert not frames or "dslite_runner.c" not in frames[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGKILL])
 def test_an_interrupted_run_is_marked_failed(runner: Path, tiny: Model, tmp_path: Path, number: signal.Signals) -> None:
     result = tmp_path / "result.json"
     with _start(runner, result, tiny, until="timing") as process:
-        process.send_signal(number)
+        if number == signal.SIGPIPE and process.stdout:
+            process.stdout.close()  # nobody listens any more
+        else:
+            process.send_signal(number)
         assert process.wait(10) == -number
     found = json.loads(result.read_text())
     assert (found["status"], found["exit_code"], found["stage"]) == ("failed", 128 + number, "run")
-    assert found["error"] == f"interrupted by {number.name}"
-    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
-
-
-def test_a_killed_run_is_marked_failed(runner: Path, tiny: Model, tmp_path: Path) -> None:
-    result = tmp_path / "result.json"
-    with _start(runner, result, tiny, until="timing") as process:
-        process.kill()
-    found = json.loads(result.read_text())
-    assert (found["status"], found["exit_code"], found["stage"]) == ("failed", 137, "run")
-    assert "did not come to its end" in found["error"]
-
-
-def test_a_run_to_which_nobody_listens_ends(runner: Path, tiny: Model, tmp_path: Path) -> None:
-    result = tmp_path / "result.json"
-    process = _start(runner, result, tiny, until="timing")
-    assert process.stdout
-    process.stdout.close()
-    assert process.wait(10) == -signal.SIGPIPE
-    assert json.loads(result.read_text())["error"] == "interrupted by SIGPIPE"
+    killed = number == signal.SIGKILL
+    assert ("did not come to its end" if killed else f"interrupted by {number.name}") in found["error"]
+    assert killed or [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
 # -- a library that misbehaves --------------------------------------------------------------------------

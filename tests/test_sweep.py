@@ -3,7 +3,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import distributions
+import psutil
 import pytest
-from conftest import HEEDS_SIGINT, invoke, run_dslite
+from conftest import HEEDS_SIGINT, assert_refused, invoke, run_dslite
 
 from dslite import cache
 from dslite.codec import from_json, to_json
@@ -115,18 +115,13 @@ def dslite_targets():
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """An environment with the backbones above, in this process too, an empty cache, and a log of what is built."""
+def lab(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """An environment with the backbones above, an empty cache, and a log of what is built."""
     site = tmp_path / "site"
     site.mkdir()
     distributions.install(site, "lab", PLUGIN)
-    monkeypatch.syspath_prepend(site)
-    registry.cache_clear()
     yield {"PYTHONPATH": str(site), "DSLITE_CACHE": str(tmp_path / "cache"), "LOG": str(tmp_path / "log")}
-    registry.cache_clear()
     keys.source.cache_clear()
-    for module in ("lab", "away"):
-        sys.modules.pop(module, None)
 
 
 def _built(lab: dict[str, str]) -> list[str]:
@@ -137,6 +132,13 @@ def _built(lab: dict[str, str]) -> list[str]:
 def _report(text: str) -> BenchReport:
     report: BenchReport = document.from_text(text)
     return report
+
+
+def _bench(lab: dict[str, str], *words: object, code: int = 0) -> tuple[tuple[Run, ...], str]:
+    """Give the runs of a bench, and what it wrote on standard error."""
+    done = invoke("bench", *words, "--json", environment=lab)
+    assert done.returncode == code, done.stderr
+    return _report(done.stdout).runs, done.stderr
 
 
 def _backbones(report: BenchReport) -> list[str | None]:
@@ -207,17 +209,6 @@ def test_a_sweep_is_a_row_a_backbone_and_what_fails_is_a_row_with_its_error(
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_takes_only_its_case_along(lab: dict[str, str]) -> None:
-    words = ("--backbone", "t_dies", "--part", "cnn", "--part", "frontend", "--exporter", "tflite-float32")
-    done = invoke("bench", *words, *QUICK, "--json", environment=lab)
-    assert done.returncode == 1
-    cnn, frontend = _report(done.stdout).runs
-    assert (cnn.artifact.part, frontend.artifact.part) == ("cnn", "frontend")
-    assert "SIGABRT" in (cnn.error or "")
-    assert frontend.error is None
-
-
-@pytest.mark.slow
 def test_exported_files_are_taken_from_the_cache_while_nothing_has_changed(lab: dict[str, str], tmp_path: Path) -> None:
     def bench(*words: object) -> list[str]:
         before = len(_built(lab))
@@ -243,18 +234,13 @@ def test_exported_files_are_taken_from_the_cache_while_nothing_has_changed(lab: 
 
 @pytest.mark.slow
 def test_a_sweep_that_is_killed_goes_on_where_it_was(lab: dict[str, str], tmp_path: Path) -> None:
-    report, wait = tmp_path / "report.json", Path(lab["LOG"] + ".wait")
-    words = ["bench", "--backbone", "t_a,t_waits,t_b", *map(str, QUICK), "-o", str(report)]
-    wait.touch()
-    with _started(lab, words) as process:
-        _until(lambda: "t_waits" in _built(lab))
-        workers = _workers(process.pid)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    report = tmp_path / "report.json"
+    words = ["bench", "--backbone", "t_a,t_waits,t_b", *QUICK, "-o", report]
+    with _waiting(lab, words, signal.SIGKILL) as process:
+        workers = process.children(recursive=True)
     assert workers
     assert _backbones(document.read(report)) == ["t_a"]  # written as it came
-    _until(lambda: not any(_alive(pid) for pid in workers))  # nobody is left behind
-    wait.unlink()
+    assert psutil.wait_procs(workers, timeout=200)[1] == []  # nobody is left behind
 
     done = invoke(*words, environment=lab)
     assert done.returncode == 0
@@ -271,32 +257,35 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(lab: dict[str, str], tmp_pa
 
 @pytest.mark.slow
 def test_fresh_measures_all_again(lab: dict[str, str]) -> None:
-    words = ("--backbone", "t_b,t_waits", *QUICK)
-    wait = Path(lab["LOG"] + ".wait")
-    wait.touch()
-    with _started(lab, ["bench", *map(str, words)]) as process:
-        _until(lambda: "t_waits" in _built(lab))
-        process.send_signal(signal.SIGTERM)
-    wait.unlink()
-    assert process.returncode == 128 + signal.SIGTERM
+    words = ("bench", "--backbone", "t_b,t_waits", *QUICK)
+    with _waiting(lab, words, signal.SIGTERM):
+        pass
     assert len(list((Path(lab["DSLITE_CACHE"]) / "runs").glob("*/*.json"))) == 1
-    done = invoke("bench", *words, "--fresh", "--json", environment=lab)
+    done = invoke(*words, "--fresh", "--json", environment=lab)
     assert "before this command was stopped" not in done.stderr
     assert "measured_before" not in [flag.code for run in _report(done.stdout).runs for flag in run.flags]
     assert list((Path(lab["DSLITE_CACHE"]) / "runs").iterdir()) == []
 
 
 @contextmanager
-def _started(lab: dict[str, str], words: Sequence[str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """The command at work, to be stopped in one way or another."""
+def _waiting(lab: dict[str, str], words: Sequence[object], number: signal.Signals) -> Iterator[psutil.Process]:
+    """The command at work, until it waits for ever in `t_waits`; ended by a signal, after which nothing waits."""
+    wait = Path(lab["LOG"] + ".wait")
+    wait.touch()
     with subprocess.Popen(
-        [*HEEDS_SIGINT, *words], env={**os.environ, **lab}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*HEEDS_SIGINT, *map(str, words)],
+        env={**os.environ, **lab},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            yield process
+            _until(lambda: "t_waits" in _built(lab))
+            yield psutil.Process(process.pid)
+            process.send_signal(number)
         except BaseException:  # else it is waited for, and it may wait itself
             process.kill()
             raise
+    wait.unlink(missing_ok=True)
 
 
 def _until(condition: Callable[[], object], seconds: float = 200) -> None:
@@ -304,18 +293,6 @@ def _until(condition: Callable[[], object], seconds: float = 200) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
-
-
-def _workers(pid: int) -> list[int]:
-    import psutil
-
-    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-
-
-def _alive(pid: int) -> bool:
-    import psutil
-
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 # -- order, copies, cache ---------------------------------------------------------------------------------
@@ -330,11 +307,9 @@ def test_rows_are_ordered_by_any_column_in_table_and_json(lab: dict[str, str]) -
         (["--sort", "name", "--descending"], [4, 2, 1]),
         ([], [2, 4, 1]),
     ):
-        done = invoke("bench", "--backbone", names, *QUICK, *words, "--json", environment=lab)
-        assert _backbones(_report(done.stdout)) == [f"t_a:width={width}" for width in widths]
-    wrong = invoke("bench", "--backbone", names, "--sort", "speed", environment=lab)
-    assert wrong.returncode == 2
-    assert "p50" in wrong.stderr
+        runs, _ = _bench(lab, "--backbone", names, *QUICK, *words)
+        assert [run.artifact.backbone for run in runs] == [f"t_a:width={width}" for width in widths]
+    assert_refused(invoke("bench", "--backbone", names, "--sort", "speed", environment=lab), "p50")
 
 
 @pytest.mark.slow
@@ -362,14 +337,16 @@ def test_the_cache_is_shown_and_cleared(lab: dict[str, str]) -> None:
     assert json.loads(invoke("cache", "--json", environment=lab).stdout)["entries"] == []
 
 
-def test_without_a_cache_folder_a_bench_still_measures(lab: dict[str, str], tmp_path: Path) -> None:
+def test_without_a_cache_folder_a_users_file_is_still_measured_beside_a_backbone(
+    lab: dict[str, str], small_system: Any, tmp_path: Path
+) -> None:
     (tmp_path / "a file").touch()
     environment = {**lab, "DSLITE_CACHE": str(tmp_path / "a file" / "cache")}
-    words = ("--backbone", "t_a", "--exporter", "tflite-float32", *QUICK)
-    done = invoke("bench", *words, "--json", environment=environment)
-    assert done.returncode == 0, done.stderr
-    assert [run.error for run in _report(done.stdout).runs] == [None]
-    assert "nothing is kept (DSLITE_CACHE names another folder)" in done.stderr
+    path = small_system.path("whole", "tflite-float32")
+    runs, said = _bench(environment, path, "--backbone", "t_a", "--exporter", "tflite-float32", *QUICK)
+    files = [path.name, "t_a-whole-tflite-float32.tflite"]
+    assert [(run.artifact.path, run.error) for run in runs] == [(file, None) for file in files]
+    assert "nothing is kept (DSLITE_CACHE names another folder)" in said
 
 
 def test_the_cache_keeps_to_its_limit_and_what_was_used_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -412,16 +389,7 @@ def test_an_entry_is_gone_from_its_key_before_its_files_go(tmp_path: Path, monke
 def test_a_weight_file_is_for_one_backbone(lab: dict[str, str], tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "w.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     done = invoke("bench", "--backbone", "t_a,t_b", *QUICK, *words, cwd=tmp_path, environment=lab)
-    assert done.returncode == 2
-    assert "a file fits one backbone, got 2" in done.stderr
-
-
-def test_the_files_of_a_user_are_measured_beside_a_backbone(lab: dict[str, str], small_system: Any) -> None:
-    path = small_system.path("whole", "tflite-float32")
-    words = ("--backbone", "t_a", "--exporter", "tflite-float32", *QUICK)
-    done = invoke("bench", path, *words, "--json", environment=lab)
-    assert done.returncode == 0, done.stderr
-    assert [run.artifact.path for run in _report(done.stdout).runs] == [path.name, "t_a-whole-tflite-float32.tflite"]
+    assert_refused(done, "a file fits one backbone, got 2")
 
 
 # -- plugins that do what they should not, and caches that are not left alone ------------------------------
@@ -431,14 +399,10 @@ def test_a_target_may_do_anything_and_is_a_row_with_its_name_and_the_cure(
     lab: dict[str, str], small_system: Any
 ) -> None:
     distributions.install(Path(lab["PYTHONPATH"]), "away", TARGETS)
-    registry.cache_clear()
     path = small_system.path("whole", "tflite-float32")
     hows = ["raises", "exits", "nothing", "wrong", "prints", "daemon", "well"]
     targets = [word for how in hows for word in ("--target", f"t_target:how={how}")]
-    words = (path, *targets, "--target", "t_half", *QUICK[6:], "--json")
-    done = invoke("bench", *words, environment=lab)
-    assert done.returncode == 1
-    runs = _report(done.stdout).runs
+    runs, _ = _bench(lab, path, *targets, "--target", "t_half", *QUICK[6:], code=1)
     assert [run.target for run in runs] == [*(f"t_target:how={how}" for how in hows), "t_half"]
     errors = {run.target.rpartition("=")[2]: run.error or "" for run in runs}
     for how, words_of_it in (
@@ -457,19 +421,16 @@ def test_a_target_may_do_anything_and_is_a_row_with_its_name_and_the_cure(
 def test_an_exporter_that_fails_is_told_with_its_plugin_and_one_that_nobody_runs_is_left_out(
     lab: dict[str, str],
 ) -> None:
-    words = ("--backbone", "t_a", "--part", "cnn", *QUICK, "--json")
+    words = ("--backbone", "t_a", "--part", "cnn", *QUICK)
     several = ("--exporter", "t_*,tflite-float32", "--target", "host-litert")
-    done = invoke("bench", *words, *several, environment=lab)
-    assert done.returncode == 1
-    bad, good = _report(done.stdout).runs
+    (bad, good), said = _bench(lab, *words, *several, code=1)
     assert bad.error == (
         "exporter t_bad failed: ValueError: no such format "
         "(plugin lab of lab 1.0: mend it, or tell its authors what DSLITE_DEBUG=1 shows)"
     )
     assert good.error is None
-    assert "note: exporter t_onnx is left out: no target among host-litert runs .onnx" in done.stderr
-    alone = invoke("bench", *words, "--exporter", "t_onnx", environment=lab)
-    assert (alone.returncode, alone.stdout) == (2, "")
+    assert "note: exporter t_onnx is left out: no target among host-litert runs .onnx" in said
+    assert_refused(invoke("bench", *words, "--exporter", "t_onnx", environment=lab), "runs .onnx")
 
 
 @pytest.mark.slow
@@ -478,23 +439,21 @@ def test_an_options_value_names_no_folder_of_the_users(lab: dict[str, str], tmp_
     precious.mkdir()
     (precious / "gold.txt").write_text("gold")
     names = "t_a:text=../../../precious/x,t_a:text=a/b,t_a:text=a_b"
-    words = ("--backbone", names, "--exporter", "tflite-float32", *QUICK, "--keep", tmp_path / "kept", "--json")
-    done = invoke("bench", *words, environment=lab)
-    assert done.returncode == 0, done.stdout
+    words = ("--backbone", names, "--exporter", "tflite-float32", *QUICK, "--keep", tmp_path / "kept")
+    assert len(_bench(lab, *words)[0]) == 3
     assert [path.name for path in precious.iterdir()] == ["gold.txt"]
-    assert len(_report(done.stdout).runs) == 3
     assert len([path for path in (tmp_path / "kept").iterdir() if path.suffix == ".tflite"]) == 3
 
 
 def test_what_is_not_the_caches_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DSLITE_CACHE", str(tmp_path))
     cache.make()
-    (tmp_path / "runs" / "events.out").write_text("of another tool")
-    (tmp_path / "exports" / "mine").mkdir()
+    others = tmp_path / "runs" / "events.out", tmp_path / "exports" / "mine"
+    others[0].write_text("of another tool")
+    others[1].mkdir()
     cache.trim(0)
     assert "cleared: 0 entries" in invoke("cache", "--clear").stdout
-    assert (tmp_path / "runs" / "events.out").exists()
-    assert (tmp_path / "exports" / "mine").exists()
+    assert all(path.exists() for path in others)
 
 
 @pytest.mark.slow
@@ -512,15 +471,10 @@ def test_what_could_not_be_delivered_is_kept(lab: dict[str, str]) -> None:
 
 @pytest.mark.slow
 def test_one_model_under_two_names_is_two_rows_also_when_a_bench_goes_on(lab: dict[str, str]) -> None:
-    wait = Path(lab["LOG"] + ".wait")
-    words = ["bench", "--backbone", "t_a,t_waits,t_a:width=1.0", "--exporter", "tflite-float32", *map(str, QUICK)]
-    wait.touch()
-    with _started(lab, words) as process:
-        _until(lambda: "t_waits" in _built(lab))
+    words = ["bench", "--backbone", "t_a,t_waits,t_a:width=1.0", "--exporter", "tflite-float32", *QUICK]
+    with _waiting(lab, words, signal.SIGINT):
         meanwhile = invoke("bench", "--backbone", "t_a", *words[3:], environment=lab)
         assert "before this command was stopped" not in meanwhile.stderr  # another bench takes nothing over
-        process.send_signal(signal.SIGINT)
-    wait.unlink()
     done = invoke(*words, "--json", environment=lab)
     assert "1 of 3 jobs were measured before this command was stopped" in done.stderr
     assert _backbones(_report(done.stdout)) == ["t_a", "t_waits", "t_a:width=1.0"]
@@ -528,14 +482,10 @@ def test_one_model_under_two_names_is_two_rows_also_when_a_bench_goes_on(lab: di
 
 @pytest.mark.slow
 def test_a_bench_that_is_running_is_not_taken_for_one_that_was_stopped(lab: dict[str, str]) -> None:
-    wait = Path(lab["LOG"] + ".wait")
-    words = ["bench", "--backbone", "t_a,t_waits", "--exporter", "tflite-float32", *map(str, QUICK)]
-    wait.touch()
-    with _started(lab, words) as process:
-        _until(lambda: "t_waits" in _built(lab))
-        wait.unlink()
+    words = ["bench", "--backbone", "t_a,t_waits", "--exporter", "tflite-float32", *QUICK]
+    with _waiting(lab, words, signal.SIGTERM) as process:
+        Path(lab["LOG"] + ".wait").unlink()  # the second one does not wait
         second = invoke(*words, "--json", environment=lab)
-        process.send_signal(signal.SIGTERM)
     assert f"process {process.pid} measures the same" in second.stderr
     assert "measured_before" not in [flag.code for run in _report(second.stdout).runs for flag in run.flags]
     third = invoke(*words, "--json", environment=lab)
