@@ -101,13 +101,6 @@ def test_an_int_is_taken_for_a_float_and_stays_whole_in_json() -> None:
     assert json.dumps(to_json(plan)["min_s"]) == "2"
 
 
-def test_an_optional_field_takes_null_and_its_own_type() -> None:
-    data = to_json(ARTIFACT)
-    assert from_json(Artifact, data | {"macs": None}).macs is None
-    assert from_json(Artifact, data | {"macs": 7}).macs == 7
-    assert from_json(Run, to_json(RUN) | {"device": None}).device is None
-
-
 def _set(*path: str | int, to: Any) -> Callable[[Any], None]:
     def change(data: Any) -> None:
         for step in path[:-1]:

@@ -93,16 +93,6 @@ def test_the_interval_covers_what_is_true() -> None:
     assert 180 <= covered <= 200
 
 
-def test_chunks_of_one_file_tell_no_more_than_the_file() -> None:
-    generator = np.random.default_rng(0)
-    true = generator.integers(0, 2, 50)
-    predicted = np.where(generator.random(50) < 0.8, true, 1 - true)
-    once = classification(true, predicted, "ab")
-    copied = classification(np.repeat(true, 9), np.repeat(predicted, 9), "ab", groups=np.repeat(np.arange(50), 9))
-    assert copied.uar_interval == pytest.approx(once.uar_interval)
-    assert (copied.n, once.n) == (450, 50)
-
-
 @pytest.mark.parametrize(
     ("true", "predicted", "uar", "interval"),
     [

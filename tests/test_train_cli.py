@@ -176,12 +176,16 @@ def _stopped(words: Sequence[object], line: str, sent: signal.Signals) -> tuple[
 @pytest.mark.parametrize(
     "stops",
     [
-        [("head epoch 2", signal.SIGKILL), ("finetune epoch 2", signal.SIGKILL)],
+        [("finetune epoch 2", signal.SIGKILL)],
         pytest.param(
-            [("head epoch 1", signal.SIGTERM), ("head epoch 3", signal.SIGINT), ("finetune epoch 1", signal.SIGTERM)],
+            [
+                *[("head epoch 1", signal.SIGTERM), ("head epoch 2", signal.SIGKILL), ("head epoch 3", signal.SIGINT)],
+                *[("finetune epoch 1", signal.SIGTERM), ("finetune epoch 3", signal.SIGKILL)],
+            ],
             marks=pytest.mark.slow,
         ),
     ],
+    ids=["killed", "stopped"],
 )
 def test_a_training_that_was_stopped_ends_as_one_that_was_not(
     run: Path, labels_csv: Path, tmp_path: Path, stops: list[tuple[str, signal.Signals]]

@@ -1,7 +1,6 @@
 """Training on tiny pictures; what the command makes of it is in test_train_cli.py."""
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -416,24 +415,6 @@ def test_the_weights_of_the_best_or_the_last_epoch_are_kept(keep: Literal["best"
     assert best != len(done) - 1  # else this shows nothing
     assert equal(network.cnn.get_weights(), done[best if keep == "best" else -1].weights)
     assert equal(done[-1].kept, network.cnn.get_weights())
-
-
-def test_without_devel_the_last_weights_are_kept_and_nothing_is_scored() -> None:
-    network = network_of()
-    lesson = dataclasses.replace(lesson_of(network), devel=np.zeros(0, np.int64))
-    done = list(states(network, lesson, dataclasses.replace(QUICK, patience=1)))
-    assert len(done) == 4
-    assert {(epoch.devel_loss, epoch.devel_score) for epoch in done[-1].history} == {(None, None)}
-    assert equal(network.cnn.get_weights(), done[-1].weights)
-
-
-def test_patience_ends_a_phase() -> None:
-    spec = TrainSpec(learning_rate=1e-12, head_epochs=9, finetune_epochs=9, finetune_layers=0, patience=2, batch_size=8)
-    _, done = trained(spec=spec)
-    phases = [phase for phase, _ in itertools.groupby(done[-1].history, lambda epoch: epoch.phase)]
-    assert phases == ["head", "finetune"]
-    assert len(done) < 18
-    assert next_epoch(done[-1].history, spec) is None
 
 
 # -- regression -------------------------------------------------------------------------------------------
