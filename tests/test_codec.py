@@ -67,13 +67,8 @@ def _through_text(record: Any) -> Any:
 
 
 @settings(max_examples=50)
-@given(_ARTIFACTS | _RUNS | _REPORTS)
-def test_any_record_comes_back_from_json_text_as_it_was(record: Artifact | Run | BenchReport) -> None:
-    assert _through_text(record) == record
-
-
-@pytest.mark.parametrize("record", [ARTIFACT, RUN, REPORT, REFERENCE, HeadSpec(n_hidden=64, output="linear")])
-def test_a_record_comes_back_with_the_types_it_had(record: Any) -> None:
+@given(_ARTIFACTS | _RUNS | _REPORTS | st.sampled_from([REPORT, REFERENCE, HeadSpec(n_hidden=64, output="linear")]))
+def test_any_record_comes_back_from_json_text_as_it_was(record: Any) -> None:
     back = _through_text(record)
     assert back == record
     assert repr(back) == repr(record)  # equality takes 1 for 1.0 and True

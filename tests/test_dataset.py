@@ -99,14 +99,6 @@ def test_real_table_without_splits_is_divided_by_speakers(data_dir: Path, tmp_pa
     assert note.startswith("no column split: divided 60/20/20 with seed 0: ")
 
 
-def test_a_table_becomes_examples(folder: Path, table: Table) -> None:
-    data = read(table(HEADER, *GOOD))
-    assert [example.name for example in data.examples] == [f"{i}.wav" for i in range(24)]
-    assert (data.task, data.labels, data.notes) == ("classification", ("a", "b"), ())
-    first = data.examples[0]
-    assert (first.path, first.label, first.speaker, first.split) == (folder / "0.wav", "a", "s0", "train")
-
-
 PLAIN = ["0.wav,x,train", "1.wav,y,train", "2.wav,x,devel", "a b/ü,1.wav,y,devel", "4.wav,x,test", "5.wav,y,test"]
 
 
