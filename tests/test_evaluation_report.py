@@ -31,11 +31,6 @@ def _text(evaluation: Evaluation, width: int = 100) -> str:
     return printed(evaluation_tables(evaluation, width), width)
 
 
-def test_figures_as_text() -> None:
-    assert (figure(0.87549), figure(None)) == ("0.875", "-")
-    assert (interval((0.8, 0.9)), interval(None)) == ("0.800 to 0.900", "-")
-
-
 def test_uar_stands_beside_its_interval_and_chance_at_both_levels() -> None:
     evaluation = _evaluation(["negative", "positive"])
     text = _text(evaluation)

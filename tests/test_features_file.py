@@ -127,9 +127,7 @@ def test_rows_are_taken_one_by_one(tmp_path: Path, suffix: str) -> None:
         (("x.wav", [1.0, np.nan], "a", None), RunError, "got nan as feature 1"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_nothing_is_left(
-    tmp_path: Path, row: Row, error: type[Exception], message: str
-) -> None:
+def test_what_does_not_fit_leaves_no_file(tmp_path: Path, row: Row, error: type[Exception], message: str) -> None:
     good: Row = ("ok.wav", [1.0, 2.0], "a", None)
     with pytest.raises(error, match=message):
         write_features(tmp_path / "f.arff", [good, row], 2, ["a", "b"])
