@@ -9,17 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from bench_reports import (
-    BUSY,
-    bench_report,
-    bench_row,
-    compared_trials,
-    csv_of,
-    printed,
-    table_of,
-    trial,
-    with_figures,
-)
+from bench_reports import BUSY, bench_report, bench_row, compared_trials, csv_of, printed, table_of, trial, with_figures
 from conftest import invoke, said
 from distributions import install
 

@@ -92,10 +92,7 @@ def test_a_chunk_shorter_than_a_window_is_refused() -> None:
 
 
 _FRONTENDS = st.builds(
-    FrontendSpec,
-    sample_rate_hz=st.integers(1000, 96_000),
-    window_s=st.floats(0.004, 0.2),
-    hop_s=st.floats(0.002, 0.2),
+    FrontendSpec, sample_rate_hz=st.integers(1000, 96_000), window_s=st.floats(0.004, 0.2), hop_s=st.floats(0.002, 0.2)
 )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bench_reports import BUSY, bench_report, bench_row, csv_of, in_turn
-from conftest import invoke
+from conftest import assert_refused, invoke, said
 
 from dslite.records import BenchReport, Flag, Measurement, Run
 from dslite.report import document
@@ -104,8 +104,7 @@ def test_the_command_writes_by_suffix(report: BenchReport, tmp_path: Path) -> No
     source = tmp_path / "a.json"
     document.write(report, source)
     for name, begin in (("a.html", "<!doctype html>"), ("a.md", "# "), ("a.csv", "name,backbone")):
-        done = invoke("report", str(source), "-o", str(tmp_path / name))
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert said(invoke("report", source, "-o", tmp_path / name)) == ""
         assert (tmp_path / name).read_text(encoding="utf-8").startswith(begin)
     shown = invoke("report", str(source), str(VERSION_1), "--title", "mine").stdout
     assert shown.startswith("# mine\n")
@@ -128,17 +127,12 @@ def test_the_command_writes_by_suffix(report: BenchReport, tmp_path: Path) -> No
     ],
 )
 def test_wrong_requests_are_one_line(words: list[str], message: str) -> None:
-    done = invoke("report", *words)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert_refused(invoke("report", *words), message)
 
 
 def test_a_report_without_a_case_is_refused(report: BenchReport, tmp_path: Path) -> None:
     document.write(replace(report, runs=()), tmp_path / "a.json")
-    done = invoke("report", str(tmp_path / "a.json"))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "a.json: the report has no case" in done.stderr
+    assert_refused(invoke("report", tmp_path / "a.json"), "a.json: the report has no case")
 
 
 def _in_turn() -> BenchReport:
@@ -190,9 +184,8 @@ def test_stars_are_judged_among_the_rows_of_one_device_and_explained_once() -> N
 def test_nothing_but_documents_is_replaced(report: BenchReport, tmp_path: Path) -> None:
     (tmp_path / "voice.wav").write_bytes(b"RIFF")
     document.write(report, tmp_path / "a.json")
-    done = invoke("report", str(tmp_path / "a.json"), "--format", "csv", "-o", str(tmp_path / "voice.wav"))
-    assert done.returncode == 2
-    assert "is there, and by its name no page, Markdown or CSV" in done.stderr
+    done = invoke("report", tmp_path / "a.json", "--format", "csv", "-o", tmp_path / "voice.wav")
+    assert_refused(done, "is there, and by its name no page, Markdown or CSV")
     assert (tmp_path / "voice.wav").read_bytes() == b"RIFF"
 
 
@@ -200,6 +193,7 @@ def test_reports_whose_names_differ_in_their_last_part_alone_are_told_apart() ->
     one = bench_report(bench_row("a", 1.0))
     assert view([("v1.0.json", one), ("v1.1.json", one)]).names[0].endswith("(v1.0)")
     assert view([("a.json", one), ("a", one)]).names[0].endswith("(a.json)")
+    assert view([("first/report.json", one), ("second/report.json", one)]).names[0].endswith(" (first/report)")
 
 
 def test_a_figure_that_was_made_in_two_ways_has_both() -> None:
@@ -224,28 +218,22 @@ def alike(tmp_path: Path) -> list[str]:
 
 
 def test_reports_of_one_name_are_told_apart_by_folders_and_no_more(alike: list[str], tmp_path: Path) -> None:
-    done = invoke("report", *alike, str(VERSION_1))
-    assert (done.returncode, done.stderr) == (0, "")
+    shown = said(invoke("report", *alike, VERSION_1))
     for name in ("first/report.json: 2", "second/report.json: 2", "\nversion\\_1.json: 2"):
-        assert name in done.stdout
-    assert str(tmp_path) not in done.stdout
+        assert name in shown
+    assert str(tmp_path) not in shown
 
 
 def test_a_report_that_is_named_twice_is_refused(alike: list[str], tmp_path: Path) -> None:
     (tmp_path / "link.json").symlink_to(alike[0])
     for again in (alike[0], str(tmp_path / "link.json")):
-        done = invoke("report", alike[0], again)
-        assert done.returncode == 2
-        assert done.stderr == f"error: {alike[0]}: expected each report once, got it 2 times\n"
+        assert_refused(invoke("report", alike[0], again), f"{alike[0]}: expected each report once, got it 2 times")
 
 
 def test_a_report_is_never_replaced_by_its_own_page(alike: list[str], tmp_path: Path) -> None:
     (tmp_path / "link.html").symlink_to(alike[1])
     for output in (alike[1], str(tmp_path / "link.html")):
-        done = invoke("report", *alike, "--format", "html", "-o", output)
-        assert done.returncode == 2
-        assert "is a report that is to be read" in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+        assert_refused(invoke("report", *alike, "--format", "html", "-o", output), "is a report that is to be read")
     assert Path(alike[1]).read_bytes() == VERSION_1.read_bytes()
 
 
@@ -308,9 +296,7 @@ def test_a_browser_loads_it_without_a_word_and_sorts_it(report: BenchReport, tmp
 
 @in_browser
 @pytest.mark.parametrize("width", [340, 1200])
-def test_a_browser_scrolls_only_the_table_sideways_and_a_click_sorts(
-    report: BenchReport, tmp_path: Path, width: int
-) -> None:
+def test_a_browser_scrolls_only_the_table_and_a_click_sorts(report: BenchReport, tmp_path: Path, width: int) -> None:
     (tmp_path / "a.html").write_text(html(view([("a.json", report)])), encoding="utf-8")
     (tmp_path / "probe.html").write_text(PROBE.replace("WIDTH", str(width)), encoding="utf-8")
     text, _ = _loaded(tmp_path / "probe.html", tmp_path, width=max(500, width))

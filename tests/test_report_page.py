@@ -98,12 +98,6 @@ def test_markdown_has_the_environment_and_a_command_cannot_leave_its_block() -> 
     assert text.endswith("````sh\nx ```\n# evil\n````\n")
 
 
-def test_rows_of_reports_of_one_name_are_told_apart() -> None:
-    report = bench_report(bench_row("a", 1, 1))
-    found = view([("first/report.json", report), ("second/report.json", report)])
-    assert [name.partition(" ")[2] for name in found.names] == ["(first/report)", "(second/report)"]
-
-
 def test_ticks_that_are_close_are_told_apart() -> None:
     along = axis(metric("latency"), (0.1661e-3, 0.1689e-3))
     text = scatter(along, along, ["a", "b"], {0})
