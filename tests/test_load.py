@@ -309,9 +309,7 @@ def test_file_of_zero_samples_is_refused(tmp_path: Path, kind: str, subtype: str
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("rate", [RATE, 44_100])
 @pytest.mark.parametrize("n_channels", [1, 2])
-def test_sample_that_is_not_finite_is_refused_and_named(
-    tmp_path: Path, value: float, rate: int, n_channels: int
-) -> None:
+def test_sample_that_is_not_finite_is_named(tmp_path: Path, value: float, rate: int, n_channels: int) -> None:
     channels = np.repeat(noise(5000)[:, None], n_channels, axis=1)
     channels[1234, -1] = channels[3000, 0] = value
     message = refusal(written(tmp_path / "nan.wav", channels, rate, "FLOAT"))

@@ -21,12 +21,9 @@ def reference_cnn() -> Any:
     return build_cnn(registry().get("backbones", "densenet121"), {}, 224, REFERENCE.head, 4, None)
 
 
-def test_reference_model_has_the_papers_parameters_and_arelus_two(reference_cnn: Any) -> None:
+def test_reference_model_has_the_papers_parameters_with_arelus_two_and_the_known_macs(reference_cnn: Any) -> None:
     # 7,037,504 of DenseNet121 without its top, 1024 * 512 + 512 hidden, 512 * 4 + 4 output, alpha and beta
     assert reference_cnn.count_params() == 7_564_356 + 2
-
-
-def test_reference_model_has_the_known_macs(reference_cnn: Any) -> None:
     # 2,833,137,664 is DenseNet121 without its top at 224 px by convolution arithmetic; the head adds its two products
     assert count_macs(trace(reference_cnn)) == 2_833_137_664 + 1024 * 512 + 512 * 4
 
