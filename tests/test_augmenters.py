@@ -48,18 +48,6 @@ every_augmenter = pytest.mark.parametrize("record", AUGMENTERS.values(), ids=AUG
 
 
 @every_augmenter
-def test_strength_0_leaves_every_bit_beside_samples_that_change(record: Augmenter) -> None:
-    images, labels = pictures(9), np.random.default_rng(0).normal(size=(9, 1)).astype(np.float32)
-    images[0, 0, 0], labels[0] = -0.0, -0.0
-    strength = np.array([0, 1, 0, 0.5, 0, 1, 1, 0, 0], np.float32)
-    for seed in range(5):
-        out = apply(record.name, images, labels, strength, (seed, seed))
-        for before, after in zip((images, labels), out, strict=True):
-            assert before[strength == 0].tobytes() == after[strength == 0].tobytes()
-        assert not np.array_equal(out[0], images)
-
-
-@every_augmenter
 def test_a_graph_for_any_batch_and_picture_gives_what_eager_execution_gives(record: Augmenter) -> None:
     shapes = (None, None, None, 3), (None, None), (None,)
     signature = [*map(tf.TensorSpec, shapes), tf.TensorSpec((2,), tf.int32)]
@@ -163,7 +151,7 @@ def test_cutmix_reaches_every_point_alike() -> None:
 
 @given(n=st.integers(2, 9), alpha=st.floats(0.01, 100), strength=st.floats(0, 1), seed=SEEDS)
 @EXAMPLES
-def test_mixup_fades_one_other_sample_in_by_the_share_of_its_labels(
+def test_mixup_fades_a_sample_in_by_its_share_of_labels(
     n: int, alpha: float, strength: float, seed: tuple[int, int]
 ) -> None:
     images = pictures(n, 9, 11)
@@ -267,9 +255,7 @@ def test_noise_is_gaussian_grey_as_strong_as_asked_for_and_within_the_range_of_p
 
 @given(width=SIDES, size=st.integers(1, 60), strength=st.floats(0, 1), seed=SEEDS)
 @EXAMPLES
-def test_timeshift_turns_pictures_round_along_time(
-    width: int, size: int, strength: float, seed: tuple[int, int]
-) -> None:
+def test_timeshift_turns_pictures_along_time(width: int, size: int, strength: float, seed: tuple[int, int]) -> None:
     images = pictures(4, 3, width)
     out, _ = apply("timeshift", images, np.zeros((4, 1), np.float32), strength, seed, size=size)
     farthest = min(round(float(np.float32(strength) * np.float32(size))), width)

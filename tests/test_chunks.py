@@ -53,19 +53,6 @@ def test_chunks_are_the_padded_slices_at_their_starts(n: int, length: int, hop: 
         assert not piece[len(expected) :].any()
 
 
-@given(n=totals, length=lengths, data=st.data())
-def test_padding_leaves_no_sample_out_where_chunks_touch(n: int, length: int, data: st.DataObject) -> None:
-    hop = data.draw(st.integers(1, length))
-    pieces = chunks(numbered(n), spec_of(length, hop), RATE)
-    assert set(numbered(n)) == set(pieces[pieces != 0])
-
-
-@given(n=totals, length=lengths, hop=hops, short=choices, tail=choices)
-def test_no_chunk_is_padding_alone(n: int, length: int, hop: int, short: Short, tail: Short) -> None:
-    pieces = chunks(numbered(n), spec_of(length, hop, short, tail), RATE)
-    assert (pieces[:, 0] != 0).all()
-
-
 @given(n=totals, length=lengths)
 def test_hop_is_half_a_chunk_unless_said(n: int, length: int) -> None:
     np.testing.assert_array_equal(

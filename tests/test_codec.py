@@ -67,13 +67,8 @@ def _through_text(record: Any) -> Any:
 
 
 @settings(max_examples=50)
-@given(_ARTIFACTS | _RUNS | _REPORTS)
-def test_any_record_comes_back_from_json_text_as_it_was(record: Artifact | Run | BenchReport) -> None:
-    assert _through_text(record) == record
-
-
-@pytest.mark.parametrize("record", [ARTIFACT, RUN, REPORT, REFERENCE, HeadSpec(n_hidden=64, output="linear")])
-def test_a_record_comes_back_with_the_types_it_had(record: Any) -> None:
+@given(_ARTIFACTS | _RUNS | _REPORTS | st.sampled_from([REPORT, REFERENCE, HeadSpec(n_hidden=64, output="linear")]))
+def test_any_record_comes_back_from_json_text_as_it_was(record: Any) -> None:
     back = _through_text(record)
     assert back == record
     assert repr(back) == repr(record)  # equality takes 1 for 1.0 and True
@@ -99,13 +94,6 @@ def test_an_int_is_taken_for_a_float_and_stays_whole_in_json() -> None:
     plan = from_json(Plan, {"threads": 1, "min_s": 2})
     assert plan.min_s == 2.0
     assert json.dumps(to_json(plan)["min_s"]) == "2"
-
-
-def test_an_optional_field_takes_null_and_its_own_type() -> None:
-    data = to_json(ARTIFACT)
-    assert from_json(Artifact, data | {"macs": None}).macs is None
-    assert from_json(Artifact, data | {"macs": 7}).macs == 7
-    assert from_json(Run, to_json(RUN) | {"device": None}).device is None
 
 
 def _set(*path: str | int, to: Any) -> Callable[[Any], None]:

@@ -1,12 +1,11 @@
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from bench_reports import printed
 from matplotlib.image import imread
-from rich.console import Console
 
 from dslite.learn.evaluation import Evaluation, evaluate
 from dslite.report.evaluation import confusion_png, evaluation_tables, figure, headline, interval
@@ -29,14 +28,7 @@ def _regression() -> Evaluation:
 
 
 def _text(evaluation: Evaluation, width: int = 100) -> str:
-    console = Console(file=io.StringIO(), width=width)
-    console.print(evaluation_tables(evaluation, width))
-    return console.file.getvalue()  # type: ignore[attr-defined]
-
-
-def test_figures_as_text() -> None:
-    assert (figure(0.87549), figure(None)) == ("0.875", "-")
-    assert (interval((0.8, 0.9)), interval(None)) == ("0.800 to 0.900", "-")
+    return printed(evaluation_tables(evaluation, width), width)
 
 
 def test_uar_stands_beside_its_interval_and_chance_at_both_levels() -> None:

@@ -173,6 +173,7 @@ def test_resampled_as_librosa_does(tmp_path: Path, rate: int) -> None:
 @pytest.mark.data
 def test_real_files_are_what_librosa_loads(real_audio: list[Path]) -> None:
     assert len(real_audio) >= 12
+    assert faults(real_audio) == [None] * len(real_audio)
     for path in real_audio:
         reference, _ = librosa.load(path, sr=RATE)
         samples = load(path, RATE)
@@ -308,9 +309,7 @@ def test_file_of_zero_samples_is_refused(tmp_path: Path, kind: str, subtype: str
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("rate", [RATE, 44_100])
 @pytest.mark.parametrize("n_channels", [1, 2])
-def test_sample_that_is_not_finite_is_refused_and_named(
-    tmp_path: Path, value: float, rate: int, n_channels: int
-) -> None:
+def test_sample_that_is_not_finite_is_named(tmp_path: Path, value: float, rate: int, n_channels: int) -> None:
     channels = np.repeat(noise(5000)[:, None], n_channels, axis=1)
     channels[1234, -1] = channels[3000, 0] = value
     message = refusal(written(tmp_path / "nan.wav", channels, rate, "FLOAT"))
@@ -391,8 +390,3 @@ def test_many_files_are_checked_at_once_each_for_itself(tmp_path: Path) -> None:
     assert str(third) == f"{paths[2]}: no such file"
     assert "cannot be read: File name too long" in str(last)
     assert faults([]) == []
-
-
-@pytest.mark.data
-def test_real_files_pass_the_check(real_audio: list[Path]) -> None:
-    assert faults(real_audio) == [None] * len(real_audio)

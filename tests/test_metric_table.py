@@ -11,12 +11,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import invoke, run_dslite
+from bench_reports import BUSY, bench_report, bench_row, compared_trials, csv_of, printed, table_of, trial, with_figures
+from conftest import invoke, said
 from distributions import install
-from rich.console import Console
-from test_experiment_report import _compared
-from test_experiment_report import _run as trial
-from test_report_cli import _report, _row
 
 from dslite.errors import SpecError
 from dslite.measure import bench
@@ -24,12 +21,11 @@ from dslite.measure.inputs import Inputs
 from dslite.metrics import metric, table
 from dslite.metrics.scores import Difference
 from dslite.metrics.table import METRICS
-from dslite.records import BenchReport, Column, Device, Flag, Measurement, Metric, Plan, Run, Target
+from dslite.records import BenchReport, Column, Device, Measurement, Metric, Plan, Run, Target
 from dslite.report import compare_table, comparison, document, limits, page, pareto
 from dslite.report.comma_separated import as_csv
 from dslite.report.markdown import markdown
 from dslite.report.schema import json_schema
-from dslite.report.terminal import report_table
 from dslite.report.view import ordered, view
 
 ENERGY = Metric(
@@ -42,15 +38,8 @@ ENERGY = Metric(
 
 
 def _with(name: str, joules: float, described: bool = True, ms: float = 5.0, size: float = 1e6) -> Run:
-    run = _row(name, ms, size)
-    found = Measurement("energy", joules, "J", "by a meter")
-    return replace(run, measurements=(*run.measurements, found), metrics=(ENERGY,) if described else ())
-
-
-def _text(renderable: Any, width: int = 200) -> str:
-    console = Console(file=io.StringIO(), width=width)
-    console.print(renderable)
-    return console.file.getvalue()  # type: ignore[attr-defined]
+    run = with_figures(bench_row(name, ms, size), Measurement("energy", joules, "J", "by a meter"))
+    return replace(run, metrics=(ENERGY,) if described else ())
 
 
 def _again(report: BenchReport) -> BenchReport:
@@ -62,18 +51,18 @@ def _again(report: BenchReport) -> BenchReport:
 
 @pytest.mark.parametrize("described", [True, False])
 def test_a_metric_of_a_target_is_in_every_format_in_comparisons_and_in_limits(described: bool) -> None:
-    report = _again(_report(_with("a", 2.0, described), _with("b", 0.25, described), _with("c", 30.5, described)))
+    report = _again(bench_report(_with("a", 2.0, described), _with("b", 0.25, described), _with("c", 30.5, described)))
     shown = view([("a.json", report)])
-    assert " energy " in _text(report_table(report, 200))
-    assert "30.5" in _text(report_table(report, 80))
+    assert " energy " in table_of(report)
+    assert "30.5" in table_of(report, 80)
     assert "| energy J |" in markdown(shown)
-    assert [float(row["energy_J"]) for row in csv.DictReader(io.StringIO(as_csv(shown)))] == [2.0, 0.25, 30.5]
+    assert [float(row["energy_J"]) for row in csv_of(report)] == [2.0, 0.25, 30.5]
     text = page.html(shown)
     assert 'data-key="energy"' in text
     assert 'data-value="30.5"' in text
     assert [run.artifact.backbone for run in ordered(report.runs, "energy")] == ["b", "a", "c"]
-    found = comparison.compare(report, _report(_with("a", 3.0, described), *report.runs[1:]), ("A", "B"))
-    assert "+50.0%" in _text(compare_table.comparison_table(found, 0.25, 120))
+    found = comparison.compare(report, bench_report(_with("a", 3.0, described), *report.runs[1:]), ("A", "B"))
+    assert "+50.0%" in printed(compare_table.comparison_table(found, 0.25, 120))
     assert compare_table.to_json(found, 0.25)["cases"][0]["figures"]["energy"] == {"before": 2.0, "after": 3.0}
     for limit in ("energy>10%", "energy>0.5", "energy>0.5J"):
         (excess,) = limits.judge([limits.parse(limit)], [found], 0.25).beyond
@@ -87,7 +76,7 @@ def test_what_a_target_says_of_its_metric_decides_stars_plots_and_the_best_of_a_
     best, judged = pareto.optimal(runs)
     assert best == {0, 1}
     assert "energy" in [each.name for each in judged]
-    text = page.html(view([("a.json", _again(_report(*runs)))]))
+    text = page.html(view([("a.json", _again(bench_report(*runs)))]))
     assert "<b>1.0 J</b><span>least energy: slow</span>" in text
     assert "energy, J" in text
     assert "no other row of this part and target is as low in p50, size, energy" in text
@@ -97,7 +86,7 @@ def test_what_a_target_says_of_its_metric_decides_stars_plots_and_the_best_of_a_
 def test_a_limit_may_allow_for_what_measurements_of_such_a_metric_differ_by() -> None:
     noisy = replace(ENERGY, interval="run_to_run", run_to_run=0.5)
     before, after = (replace(_with("a", joules), metrics=(noisy,)) for joules in (2.0, 2.5))
-    found = comparison.compare(_report(before), _report(after), ("A", "B"))
+    found = comparison.compare(bench_report(before), bench_report(after), ("A", "B"))
     judged = limits.judge([limits.parse("energy>0")], [found], 0.25)
     assert (judged.beyond, len(judged.not_judged)) == ([], 1)
 
@@ -105,9 +94,9 @@ def test_a_limit_may_allow_for_what_measurements_of_such_a_metric_differ_by() ->
 def test_a_report_of_another_version_or_of_anybody_is_laid_out_all_the_same() -> None:
     column = Column("<b>energy|\nJ", form="of_tomorrow", paper="energy_of_tomorrow")
     runs = [replace(_with(name, 2.5), metrics=(replace(ENERGY, columns=(column,)),)) for name in ("a", "b")]
-    report = _again(_report(*runs))
+    report = _again(bench_report(*runs))
     shown = view([("a.json", report)], with_paper=True)
-    assert "2.5" in _text(report_table(report, 120))
+    assert "2.5" in table_of(report)
     assert "\\<b>energy\\| J" in markdown(shown)
     assert "<b>energy" not in page.html(shown)
 
@@ -115,21 +104,21 @@ def test_a_report_of_another_version_or_of_anybody_is_laid_out_all_the_same() ->
 def test_a_new_metric_of_dslite_is_one_record(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing but the table of metrics knows of it."""
     monkeypatch.setattr(table, "METRICS", (*METRICS, ENERGY))
-    report = _report(*(replace(_with(name, joules), metrics=()) for name, joules in (("a", 2.0), ("b", 4.0))))
+    report = bench_report(*(replace(_with(name, joules), metrics=()) for name, joules in (("a", 2.0), ("b", 4.0))))
     test_a_metric_of_a_target_is_in_every_format_in_comparisons_and_in_limits(described=False)
     assert "<b>2.0 J</b><span>least energy: a</span>" in page.html(view([("a.json", report)]))
     assert "energy (J): of one inference" in json.dumps(json_schema())
-    header = as_csv(view([("a.json", _report(_row("a", 1.0, 1e6)))])).splitlines()[0]
+    header = as_csv(view([("a.json", bench_report(bench_row("a", 1.0, 1e6)))])).splitlines()[0]
     assert "energy_J" in header.split(",")  # whether or not a run has it, as of all of dslite's own
 
 
 def test_what_nobody_describes_follows_from_its_unit() -> None:
-    for unit, heading in (
-        ("s", "some wait\nms"),
-        ("bytes", "some wait"),
-        ("count", "some wait"),
-        ("V", "some wait\nV"),
-    ):
+    for unit, heading in {
+        "s": "some wait\nms",
+        "bytes": "some wait",
+        "count": "some wait",
+        "V": "some wait\nV",
+    }.items():
         (column,) = metric("some_wait", unit).columns
         assert column.title == heading
     assert metric("latency") == metric("latency", "s") == next(each for each in METRICS if each.name == "latency")
@@ -153,12 +142,12 @@ def test_a_bench_keeps_what_its_target_describes(small_system: Any) -> None:
 
 
 def _experiment() -> BenchReport:
-    rows = _compared(trial(), trial(["prune", "qat"], "tflite-int8", sparsity=0.8, seconds=0.002, n_bytes=1e6))
+    rows = compared_trials(trial(), trial(["prune", "qat"], "tflite-int8", sparsity=0.8, seconds=0.002, n_bytes=1e6))
     base, ours = comparison.compared(
         [comparison.without(run, "speed_up") for run in rows],
         lambda *_: Difference(40, 0.82, 0.8, 0.02, 3, (-0.01, 0.05), 1000, 0.95),
     )
-    return replace(_report(base, ours), command="dslite compress run data.csv")
+    return bench_report(base, ours, command="dslite compress run data.csv")
 
 
 @pytest.mark.parametrize("form", ["markdown", "csv", "html"])
@@ -170,15 +159,8 @@ def test_documents_of_an_experiment_have_all_that_its_table_has(form: str, tmp_p
     assert "prune+qat, tflite-int8" in done.stdout
     if form == "csv":
         _, row = csv.DictReader(io.StringIO(done.stdout))
-        asked = (
-            "uar_difference",
-            "uar_difference_low",
-            "uar_difference_high",
-            "speed_up",
-            "sparsity",
-            "delegated_nodes",
-        )
-        assert [float(row[name]) for name in asked] == pytest.approx([0.02, -0.01, 0.05, 2.0, 0.8, 95])
+        asked = "uar_difference uar_difference_low uar_difference_high speed_up sparsity delegated_nodes"
+        assert [float(row[name]) for name in asked.split()] == pytest.approx([0.02, -0.01, 0.05, 2.0, 0.8, 95])
         assert (row["changed_decisions"], row["pareto"]) == ("3", "yes")
         return
     for cell in ("+0.020 (-0.010 to +0.050)", "2.00x (2.00 to 2.00)", "80%", "95/100", "0.800 (0.700 to 0.900)"):
@@ -187,15 +169,15 @@ def test_documents_of_an_experiment_have_all_that_its_table_has(form: str, tmp_p
 
 
 def test_a_row_of_an_experiment_that_is_not_valid_has_no_star_and_takes_none() -> None:
-    base, better = _compared(trial(), trial(["channels"], uar=0.9, seconds=0.001, n_bytes=1e6))
+    base, better = compared_trials(trial(), trial(["channels"], uar=0.9, seconds=0.001, n_bytes=1e6))
     assert pareto.optimal_trials([base, better]) == {1}
-    busy = replace(better, flags=(Flag("background_load", "others were busy"),))
+    busy = replace(better, flags=(BUSY,))
     assert pareto.optimal_trials([base, busy]) == {0}
-    report = replace(_report(base, busy), command="dslite compress run data.csv")
-    assert "\n ! channels, tflite-float32" in _text(report_table(report, 200))
-    assert "rows that are not valid are not judged" in _text(report_table(report, 200))
+    report = bench_report(base, busy, command="dslite compress run data.csv")
+    assert "\n ! channels, tflite-float32" in table_of(report)
+    assert "rows that are not valid are not judged" in table_of(report)
     none = replace(report, runs=tuple(replace(run, flags=busy.flags) for run in report.runs))
-    assert "Pareto-optimal rows: none, as no row with a speed-up is valid" in _text(report_table(none, 200))
+    assert "Pareto-optimal rows: none, as no row with a speed-up is valid" in table_of(none)
 
 
 # -- memory -------------------------------------------------------------------------------------------------
@@ -203,11 +185,8 @@ def test_a_row_of_an_experiment_that_is_not_valid_has_no_star_and_takes_none() -
 
 @pytest.mark.parametrize(("rise", "is_beyond"), [(1.0, False), (1.015, False), (1.03, True)])
 def test_memory_must_rise_by_more_than_two_measurements_of_one_file_differ_by(rise: float, is_beyond: bool) -> None:
-    def peak(value: float) -> BenchReport:
-        row = _row("a", 5.0, 1e6)
-        return _report(replace(row, measurements=(*row.measurements, Measurement("memory_delta", value, "bytes", "m"))))
-
-    found = comparison.compare(peak(17.3e6), peak(17.3e6 * rise), ("A", "B"))
+    before, after = (bench_report(bench_row("a", 5.0, memory_delta=peak)) for peak in (17.3e6, 17.3e6 * rise))
+    found = comparison.compare(before, after, ("A", "B"))
     judged = limits.judge([limits.parse("memory>0")], [found], 0.25)
     assert bool(judged.beyond) == is_beyond
     assert bool(judged.not_judged) == (rise > 1.0 and not is_beyond)  # what is not shown is told
@@ -239,9 +218,8 @@ def test_a_plugins_metric_from_bench_to_compare(small_system: Any, tmp_path: Pat
     install(site, "meter", METER)
     files = [small_system.path(part, "tflite-float32") for part in ("whole", "cnn")]
     words = ["bench", *files, "--target", "meter", "--sort", "energy", "-o", tmp_path / "a.json"]
-    done = run_dslite(*words, environment={"PYTHONPATH": str(site)})
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.index("cnn.tflite") < done.stdout.index("whole.tflite")  # the smaller one first
+    shown = said(invoke(*words, environment={"PYTHONPATH": str(site)}), None)
+    assert shown.index("cnn.tflite") < shown.index("whole.tflite")  # the smaller one first
     report = document.read(tmp_path / "a.json")
     assert {run.metrics[0].meaning for run in report.runs} == {"of one inference"}
     rows = [replace(run, measurements=tuple(map(_doubled, run.measurements))) for run in report.runs]
@@ -261,7 +239,7 @@ def _doubled(m: Measurement) -> Measurement:
 
 
 def _compared_energy(before: Run, after: Run) -> comparison.Comparison:
-    return comparison.compare(_report(before), _report(after), ("A", "B"))
+    return comparison.compare(bench_report(before), bench_report(after), ("A", "B"))
 
 
 def _judged(limit: str, before: Run, after: Run) -> limits.Judgement:
@@ -282,7 +260,7 @@ def test_figures_of_one_name_in_two_units_are_not_mixed() -> None:
     assert (judged.beyond, judged.blind) == ([], ["energy>0"])
     assert "was in J, and is in kWh" in str(judged.not_judged[0])
     assert "unit of energy: J -> kWh" in _compared_energy(first, second).environment
-    both = view([("a.json", _report(first, replace(_in_unit("b", 5.5, "kWh"), target="another")))])
+    both = view([("a.json", bench_report(first, replace(_in_unit("b", 5.5, "kWh"), target="another")))])
     (row, other) = csv.DictReader(io.StringIO(as_csv(both)))
     assert (row["energy_J"], row["energy_kWh"], other["energy_J"], other["energy_kWh"]) == ("1", "", "", "5.5")
 
@@ -309,7 +287,7 @@ def test_limits_know_what_a_target_says_of_its_metric() -> None:
         _judged("energy>0", *refusing)
     numbered = replace(ENERGY, name="Energy2", columns=(Column("power\nJ"),))
     found = [Measurement("Energy2", v, "J", "m") for v in (1.0, 2.0)]
-    runs = [replace(_row("a", 1.0, 1e6), measurements=(each,), metrics=(numbered,)) for each in found]
+    runs = [replace(bench_row("a", 1.0, 1e6), measurements=(each,), metrics=(numbered,)) for each in found]
     for text in ("Energy2>0", "power>0"):
         assert [each.limit for each in _judged(text, *runs).beyond] == [text]
 
@@ -317,8 +295,8 @@ def test_limits_know_what_a_target_says_of_its_metric() -> None:
 def test_headings_of_a_csv_and_of_a_page_are_harmless_and_differ() -> None:
     alike = [Metric(name, "ratio", columns=(Column("size"),)) for name in ("error", "valid", "=1+1")]
     found = tuple(Measurement(each.name, 0.5, "ratio", "m") for each in alike)
-    run = replace(_row("a", 1.0, 1e6), metrics=tuple(alike))
-    shown = view([("a.json", _report(replace(run, measurements=(*run.measurements, *found))))])
+    run = replace(bench_row("a", 1.0, 1e6), metrics=tuple(alike))
+    shown = view([("a.json", bench_report(replace(run, measurements=(*run.measurements, *found))))])
     (row,) = csv.DictReader(io.StringIO(as_csv(shown)))
     assert (row["error_2"], row["valid_2"], row["'=1+1"], row["valid"]) == ("0.5", "0.5", "0.5", "true")
     keys = re.findall(r'data-key="([^"]*)"', page.html(shown))
@@ -327,11 +305,13 @@ def test_headings_of_a_csv_and_of_a_page_are_harmless_and_differ() -> None:
 
 @pytest.mark.parametrize("extreme", [1e308, 5e-324, -1e308])
 def test_a_page_draws_or_leaves_out_extreme_figures(extreme: float) -> None:
-    assert "energy" in page.html(view([("a.json", _report(_with("a", extreme), _with("b", 1.0), _with("c", 2.0)))]))
+    assert "energy" in page.html(
+        view([("a.json", bench_report(_with("a", extreme), _with("b", 1.0), _with("c", 2.0)))])
+    )
 
 
 def test_rows_stay_where_nobody_measured_what_they_are_ordered_by(small_system: Any, tmp_path: Path) -> None:
-    runs = [_row(name, 1.0, 1e6) for name in ("b", "a")]
+    runs = [bench_row(name, 1.0, 1e6) for name in ("b", "a")]
     assert ordered(runs, "energy") == runs
     install(tmp_path, "meter", METER)
     small = small_system.path("whole", "tflite-float32")

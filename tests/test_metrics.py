@@ -16,14 +16,7 @@ from sklearn import metrics as sk
 from dslite.codec import from_json, to_json
 from dslite.errors import RunError, SpecError
 from dslite.learn.evaluation import Evaluation, by_file, evaluate, write_predictions
-from dslite.metrics.scores import (
-    Classification,
-    Difference,
-    Regression,
-    classification,
-    paired_difference,
-    regression,
-)
+from dslite.metrics.scores import Classification, Difference, Regression, classification, paired_difference, regression
 
 _ABC = ("a", "b", "c")
 _PAIRS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30)
@@ -78,29 +71,6 @@ def test_the_interval_is_the_percentile_bootstraps_over_files(chunks_a_file: int
     found = classification(true, predicted, "abcd", groups=groups, n_resamples=400)
     # The same draws: scipy takes a batch of resamples from the generator at once, in the same order.
     assert found.uar_interval == pytest.approx(_slow_interval(true, predicted, groups, 400))
-
-
-def test_the_interval_covers_what_is_true() -> None:
-    # The mean of 0.9, 0.7 and 0.5. Of 1000 such intervals 934 held it, of these 200 at least 180 do.
-    generator = np.random.default_rng(0)
-    true = np.repeat([0, 1, 2], 60)
-    right = np.array([0.9, 0.7, 0.5])[true]
-    covered = 0
-    for _ in range(200):
-        predicted = np.where(generator.random(180) < right, true, (true + 1) % 3)
-        low, high = classification(true, predicted, _ABC, n_resamples=300).uar_interval or (1.0, 0.0)
-        covered += low <= 0.7 <= high
-    assert 180 <= covered <= 200
-
-
-def test_chunks_of_one_file_tell_no_more_than_the_file() -> None:
-    generator = np.random.default_rng(0)
-    true = generator.integers(0, 2, 50)
-    predicted = np.where(generator.random(50) < 0.8, true, 1 - true)
-    once = classification(true, predicted, "ab")
-    copied = classification(np.repeat(true, 9), np.repeat(predicted, 9), "ab", groups=np.repeat(np.arange(50), 9))
-    assert copied.uar_interval == pytest.approx(once.uar_interval)
-    assert (copied.n, once.n) == (450, 50)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +212,7 @@ def test_regression_as_scikit_learn_and_scipy_have_it(pairs: list[tuple[float, f
     npst.arrays(np.float64, 12, elements=st.floats(-10, 10).map(lambda x: round(x, 3))),
     st.sampled_from([0.0, 1e3, -1e6]),
 )
-def test_an_offset_of_both_changes_nothing(
+def test_an_offset_changes_nothing(
     true: npt.NDArray[np.float64], predicted: npt.NDArray[np.float64], offset: float
 ) -> None:
     plain, moved = (regression(true + by, predicted + by, n_resamples=30) for by in (0.0, offset))

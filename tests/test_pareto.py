@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dslite.errors import SpecError
 from dslite.measure.bench import undescribed
 from dslite.records import Flag, Measurement, Part, Plan, Run
-from dslite.report.pareto import exactly, front, optimal
+from dslite.report.pareto import optimal
 from dslite.report.view import SORTABLE, ordered
 
 Point = tuple[float, float, float]
@@ -39,15 +39,6 @@ def test_a_row_is_marked_where_no_other_is_as_low_in_all_and_lower_in_one(points
         )
         assert (i in best) == (not beaten)
     assert best
-
-
-@given(st.lists(st.tuples(_FEW, _FEW), min_size=1, max_size=8))
-def test_the_lowest_points_are_those_that_none_dominates(points: list[tuple[float, float]]) -> None:
-    def dominates(one: tuple[float, float], other: tuple[float, float]) -> bool:
-        return all(a <= b for a, b in zip(one, other, strict=True)) and one != other
-
-    expected = {i for i, point in enumerate(points) if not any(dominates(other, point) for other in points)}
-    assert front([exactly([point[k] for point in points]) for k in range(2)]) == expected
 
 
 def test_only_rows_that_do_the_same_are_compared() -> None:

@@ -39,7 +39,7 @@ def examples(tmp_path: Path) -> list[Example]:
 
 
 @pytest.mark.parametrize("colour_map", ["viridis", "none"])
-def test_levels_coloured_are_the_pictures_bit_for_bit(
+def test_coloured_levels_are_the_pictures_exactly(
     tmp_path: Path, examples: list[Example], colour_map: ColourMap
 ) -> None:
     recipe = _recipe(colour_map=colour_map)
@@ -79,9 +79,7 @@ def test_what_was_made_once_is_not_decoded_again(tmp_path: Path, examples: list[
         prepare([], RECIPE, tmp_path / "no folder" / "cache", _tell)
 
 
-def test_all_files_that_cannot_be_decoded_are_listed_and_nothing_is_kept(
-    tmp_path: Path, examples: list[Example]
-) -> None:
+def test_all_files_that_cannot_be_decoded_are_listed_and_none_kept(tmp_path: Path, examples: list[Example]) -> None:
     (tmp_path / "kept").mkdir()
     soundfile.write(examples[1].path, np.full(RATE, np.nan, np.float32), RATE, subtype="FLOAT")
     examples[3].path.write_text("no audio")

@@ -46,23 +46,10 @@ def test_strengths_are_those_of_scipy(losses: list[float], a: float, s: float) -
     assert found.max() <= 1
 
 
-def test_strengths_by_hand() -> None:
-    # a = 0.5, s = 2: I(x; 1, 1) = x, so lambda = 1 - rank / n; ranks of these losses: 4 1 3 2.
-    found = strengths([0.9, 0.1, 0.5, 0.2], AugmentSpec(a=0.5, s=2))
-    np.testing.assert_allclose(found, [0, 0.75, 0.25, 0.5], atol=1e-7)
-    # The paper's a = 0.5, s = 10: I(x; 5, 5) is the probability of 5 to 9 successes in 9 trials of probability x:
-    # for x = 1/4, (126 * 81 + 84 * 27 + 36 * 9 + 9 * 3 + 1) / 4**9 = 12826 / 4**9; for x = 1/2, one half.
-    np.testing.assert_allclose(strengths([1, 2, 3, 4]), [1 - 12826 / 4**9, 0.5, 12826 / 4**9, 0], atol=1e-7)
-
-
 def test_equal_losses_rank_in_their_order_and_nan_ranks_highest() -> None:
     spec = AugmentSpec(a=0.5, s=2)
     np.testing.assert_allclose(strengths([7.0] * 5, spec), [0.8, 0.6, 0.4, 0.2, 0], atol=1e-7)
     np.testing.assert_allclose(strengths([np.nan, 1, np.inf, 0, -np.inf], spec), [0.2, 0.4, 0, 0.6, 0.8], atol=1e-7)
-
-
-def test_a_sample_alone_is_not_augmented() -> None:
-    assert strengths([0.3]).tolist() == [0.0]
 
 
 @given(losses=LOSSES.map(lambda losses: list(set(losses))), seed=st.integers(0, 1000))
@@ -74,11 +61,6 @@ def test_strengths_go_with_their_samples_and_know_ranks_alone(losses: list[float
     np.testing.assert_array_equal(strengths(-1000 + 2 * np.argsort(np.argsort(losses))), found)
     by_loss = found[np.argsort(losses)]
     assert (np.diff(by_loss) <= 0).all()
-
-
-def test_probabilities_go_from_the_least_to_the_most() -> None:
-    found = policy.probabilities(tf.constant([0.0, 0.5, 1.0]), PAPER)
-    np.testing.assert_allclose(found, [0.10, 0.175, 0.25], rtol=1e-6)  # the paper's 10 to 25 %
 
 
 # -- augment -------------------------------------------------------------------------------------------

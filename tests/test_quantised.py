@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import soundfile
 from ai_edge_litert.interpreter import Interpreter
-from conftest import run_dslite, small_backbone
+from conftest import assert_refused, invoke, run_dslite, said, small_backbone
+from labelled import table
 
 from dslite.audio.load import load, synthetic_chunk
 from dslite.deploy import calibration, manifest, tflite_file
 from dslite.deploy.contents import contents
 from dslite.deploy.export import Provenance, export
 from dslite.deploy.runtime import litert_coverage, open_session
-from dslite.errors import AudioError, ModelFileError, SpecError
+from dslite.errors import AudioError, DataError, ModelFileError, SpecError
+from dslite.experiment.data import calibration_files
 from dslite.model.assembly import build_cnn, build_part
 from dslite.model.keras import keras
 from dslite.recipe import ChunkSpec, HeadSpec, Recipe
@@ -241,7 +243,7 @@ def test_zeros_of_a_backbone_count_whatever_its_layers_are_called(small_system: 
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
-def test_weights_that_stand_behind_the_flatbuffer_are_counted_and_missed(
+def test_weights_behind_the_flatbuffer_are_counted_and_missed(
     made: dict[str, Path], exporter: str, tmp_path: Path
 ) -> None:
     content = made[exporter].read_bytes()
@@ -312,15 +314,45 @@ def test_silence_alone_is_refused(folder: list[Path], small_system: Any) -> None
         next(calibration.samples(folder[-1:], small_system.recipe, "whole"))
 
 
+def test_of_a_table_the_train_split_is_taken_and_of_a_folder_all(data: Path, labels_csv: Path) -> None:
+    assert [path.name for path in calibration_files([labels_csv])] == [f"{i}.wav" for i in range(12)]
+    assert len(calibration_files([data])) == 25
+    assert [path.name for path in calibration_files([labels_csv, data / "20.wav"])][-2:] == ["11.wav", "20.wav"]
+    no_train = table(data, "no_train.csv", lambda row: None if row["split"] == "train" else row)
+    with pytest.raises(DataError, match=r"no_train.csv: expected a train split to calibrate with"):
+        calibration_files([no_train])
+    with pytest.raises(AudioError):
+        calibration_files([data / "gone.wav"])
+
+
+def test_a_table_without_splits_is_divided_by_the_seed_of_the_run(data: Path) -> None:
+    whole = table(data, "whole.csv")
+    text = "".join(f"{line.rpartition(',')[0]}\n" for line in whole.read_text(encoding="utf-8").splitlines())
+    whole.write_text(text, encoding="utf-8")
+    heard = {seed: {path.name for path in calibration_files([whole], seed)} for seed in (None, 0, 1)}
+    assert heard[None] == heard[0] != heard[1]
+    assert 10 <= len(heard[1]) <= 20
+
+
 # -- commands -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("exporter", "message"),
+    [
+        ("tflite-float32", "--calibration: tflite-float32 has nothing to calibrate: leave it away"),
+        ("tflite-int8:samples=7", "tflite-int8:samples=7: samples: expected at least 8 calibration chunks, got 7"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_told(labels_csv: Path, tmp_path: Path, exporter: str, message: str) -> None:
+    words = ("--backbone", "mobilenet_v2", "-o", tmp_path / "x.tflite", "--exporter", exporter)
+    assert_refused(invoke("export", *words, "--calibration", labels_csv), message)
 
 
 def test_export_wants_audio_and_takes_it(site: dict[str, str], data: Path, tmp_path: Path) -> None:
     words = ("export", "--backbone", "lab", "--size", "64", "--exporter", "tflite-int8:samples=8", "-o", "lab.tflite")
-    done = run_dslite(*words, cwd=tmp_path, environment=site)
-    assert done.returncode == 2
-    assert "exporter tflite-int8:samples=8 needs audio" in done.stderr
-    assert "--calibration" in done.stderr
+    refused = invoke(*words, cwd=tmp_path, environment=site)
+    assert_refused(refused, "exporter tflite-int8:samples=8 needs audio", "--calibration")
     assert not list(tmp_path.iterdir())
     done = run_dslite(*words, "--calibration", data, cwd=tmp_path, environment=site)
     assert done.returncode == 0, done.stderr
@@ -335,9 +367,8 @@ def test_export_wants_audio_and_takes_it(site: dict[str, str], data: Path, tmp_p
 def test_bench_calibrates_with_the_audio_it_measures_with(site: dict[str, str], data: Path, tmp_path: Path) -> None:
     words = ("bench", "--backbone", "lab", "--size", "64", "--runs", "2", "--min-seconds", "0")
     exporters = ("--exporter", "tflite-float32,tflite-int8:samples=8", "--target", "host-litert")
-    done = run_dslite(*words, *exporters, "--audio", data, "-o", "with.json", cwd=tmp_path, environment=site)
-    assert done.returncode == 0, done.stderr
-    assert "tflite-int8" in done.stdout
-    done = run_dslite(*words, *exporters, cwd=tmp_path, environment=site)
-    assert done.returncode == 0, done.stderr
+    done = invoke(*words, *exporters, "--audio", data, "-o", "with.json", cwd=tmp_path, environment=site)
+    assert "tflite-int8" in said(done, None)
+    done = invoke(*words, *exporters, cwd=tmp_path, environment=site)
+    said(done, None)
     assert "note: exporter tflite-int8:samples=8 is left out: " in done.stderr

@@ -55,10 +55,7 @@ def test_check_sums_a_sound_recipe_up_in_a_line(tmp_path: Path) -> None:
         f"{mine}: OK: mobilenet:alpha=0.5, weights none, chunks of 2.5 s, 224 px, adam 0.001, 40 + 20 epochs, "
         "no augmentation\n"
     )
-    assert told_json("recipe", "check", mine) == {
-        "recipe": str(mine),
-        "problems": [],
-    }
+    assert told_json("recipe", "check", mine) == {"recipe": str(mine), "problems": []}
 
 
 def test_check_tells_all_that_is_not_installed_or_does_not_fit(tmp_path: Path) -> None:
@@ -85,7 +82,6 @@ def test_check_tells_all_that_is_not_installed_or_does_not_fit(tmp_path: Path) -
     [
         ('backbone = "densenet12"', "backbone: no backbone is named 'densenet12': did you mean 'densenet121'?"),
         ('backbone = "vgg16:depth=2"', "backbone: vgg16 has no option 'depth'"),
-        ("[training]\nseed = -1", "[training] seed: seed: expected 0 to 2147483647, got -1"),
         ("[training", "expected TOML: "),
     ],
 )
@@ -154,12 +150,6 @@ def _recipe(words: Sequence[object]) -> TrainingRecipe:
     return recipe
 
 
-def test_without_an_option_the_recipe_holds_or_the_defaults_of_the_records() -> None:
-    assert _recipe(["--backbone", "vgg16"]) == TrainingRecipe(backbone="vgg16")
-    for name in recipes.names():
-        assert _recipe(["--recipe", name]) == recipes.read(name)
-
-
 # Each field says something else than the defaults.
 OTHERWISE = TrainingRecipe(
     "mobilenet:alpha=0.5",
@@ -198,15 +188,8 @@ def test_an_option_overrides_its_field_and_no_other(setting: Any) -> None:
 
 def test_there_is_an_option_for_each_field_but_two() -> None:
     covered = {(setting.table, setting.field) for setting in TRAINING_SETTINGS}
-    fields = {("", "backbone"), ("", "weights")}
-    for table, record in (
-        ("chunk", ChunkSpec()),
-        ("frontend", FrontendSpec()),
-        ("head", HeadSpec()),
-        ("training", TrainSpec()),
-        ("augmentation", AugmentSpec()),
-    ):
-        fields |= {(table, name) for name in to_json(record)}
+    tables = {table: fields for table, fields in to_json(TrainingRecipe()).items() if isinstance(fields, dict)}
+    fields = {("", "backbone"), ("", "weights"), *((table, name) for table in tables for name in tables[table])}
     # The floor of powers concerns nobody; the output is the data's.
     assert fields - covered == {("frontend", "power_floor"), ("head", "output")}
 

@@ -1,24 +1,18 @@
 """Documents made of reports: the page, in a real browser where there is one; Markdown; CSV."""
 
-import csv
-import io
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
-from conftest import invoke
+from bench_reports import BUSY, bench_report, bench_row, csv_of, in_turn
+from conftest import assert_refused, invoke, said
 
-from dslite.measure.bench import undescribed
-from dslite.measure.figures import with_statistics
-from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
+from dslite.records import BenchReport, Flag, Measurement, Run
 from dslite.report import document
-from dslite.report.comma_separated import as_csv
 from dslite.report.markdown import markdown
 from dslite.report.page import MOST_DRAWN, html
 from dslite.report.view import view
@@ -26,44 +20,15 @@ from dslite.report.view import view
 VERSION_1 = Path(__file__).with_name("reports") / "version_1.json"
 EVIL = "<img src=x onerror=alert('x')>"
 VOID = {"meta", "link", "br"}
-Command = Callable[..., CompletedProcess[str]]
-
-
-@pytest.fixture
-def dslite_command() -> Command:
-    """Commands that read and write files alone: none of them needs a process of its own."""
-    return invoke
-
-
-def _row(backbone: str, ms: float, size: float, **others: float) -> Run:
-    samples = tuple(ms / 1e3 * (1 + 0.01 * ((i * 7) % 13)) for i in range(80))
-    found = [
-        with_statistics(Measurement("latency", 0, "s", "a clock", samples)),
-        Measurement("size", size, "bytes", "m"),
-    ]
-    found += [Measurement(name, value, "count", "counted") for name, value in others.items()]
-    device = Device("host", "a processor", "Linux", "x86_64", 2, 1 << 33)
-    return Run(
-        undescribed(Path(f"{backbone}-whole-tflite-float32.tflite"), backbone, "tflite-float32"),
-        "host-litert",
-        device,
-        Plan(2),
-        tuple(found),
-    )
-
-
-def _report(*runs: Run) -> BenchReport:
-    environment = {"cpu": "a processor", "cpus": 2, "system": "Linux", "packages": {"numpy": "2.0"}}
-    return BenchReport(1, "2026-01-01T00:00:00Z", "0.1.0", "abc", f"dslite bench {EVIL}", environment, runs)
 
 
 @pytest.fixture
 def report() -> BenchReport:
-    failed = replace(_row("broken", 1, 1e6), error=f"it crashed {EVIL}", measurements=())
-    flags = Flag("background_load", "others were busy"), Flag("drift", "it drifts")
-    busy = replace(_row("busy", 20.0, 3e6, macs=5e8), flags=flags)
-    evil, formula = _row(EVIL, 4.0, 5e6, macs=3e8), _row("=1+1", 100.0, 2e6, macs=9e9)
-    return _report(_row("slow", 30.0, 9e6, macs=2e9), evil, formula, busy, failed)
+    failed = bench_row("broken", 1, error=f"it crashed {EVIL}")
+    busy = bench_row("busy", 20.0, 3e6, macs=5e8, flags=(BUSY, Flag("drift", "it drifts")))
+    evil, formula = bench_row(EVIL, 4.0, 5e6, macs=3e8), bench_row("=1+1", 100.0, 2e6, macs=9e9)
+    rows = (bench_row("slow", 30.0, 9e6, macs=2e9), evil, formula, busy, failed)
+    return bench_report(*rows, command=f"dslite bench {EVIL}")
 
 
 class _Page(HTMLParser):
@@ -102,11 +67,13 @@ def test_the_page_is_whole_and_fetches_nothing_and_harms_nobody(report: BenchRep
 
 
 def test_a_page_of_thousands_of_runs_stays_small(report: BenchReport) -> None:
-    many = replace(report, runs=tuple(_row(f"b{i}", 1 + i % 17, 1e6 + i, macs=1e6 * (1 + i)) for i in range(3000)))
+    rows = [bench_row(f"b{i}", 1 + i % 17, 1e6 + i, macs=1e6 * (1 + i)) for i in range(17)]
+    n = 1500  # of 17 kinds, which are as many as are quick to make
+    many = replace(report, runs=tuple(rows[i % 17] for i in range(n)))
     text = html(view([("many.json", many)]))
     assert text.count("<article>") == MOST_DRAWN
-    assert f"Of 3000 runs, the first {MOST_DRAWN} are drawn" in text
-    assert len(text) < 6e6
+    assert f"Of {n} runs, the first {MOST_DRAWN} are drawn" in text
+    assert len(text) < 2000 * n
     _Page(text)
 
 
@@ -123,29 +90,28 @@ def test_markdown_has_table_truths_and_command(report: BenchReport) -> None:
 
 
 def test_csv_is_read_back_and_no_cell_is_a_formula(report: BenchReport) -> None:
-    rows = list(csv.DictReader(io.StringIO(as_csv(view([("a.json", report)])), newline="")))
+    rows = csv_of(report)
     assert [row["backbone"] for row in rows] == ["slow", EVIL, "'=1+1", "busy", "broken"]
     assert [row["valid"] for row in rows] == ["true", "true", "true", "false", "false"]
     assert float(rows[0]["latency_p50_s"]) == report.runs[0].measurements[0].value
     assert float(rows[0]["latency_low_s"]) <= float(rows[0]["latency_p50_s"]) <= float(rows[0]["latency_high_s"])
-    assert rows[0]["latency_p99_s"] == ""  # eighty runs do not support it
+    assert rows[0]["latency_p99_s"] == ""  # a hundred runs do not support it
     assert float(rows[3]["macs"]) == 5e8
     assert rows[3]["flags"] == "background_load;drift"
 
 
-def test_the_command_writes_by_suffix(report: BenchReport, tmp_path: Path, dslite_command: Command) -> None:
+def test_the_command_writes_by_suffix(report: BenchReport, tmp_path: Path) -> None:
     source = tmp_path / "a.json"
     document.write(report, source)
     for name, begin in (("a.html", "<!doctype html>"), ("a.md", "# "), ("a.csv", "name,backbone")):
-        done = dslite_command("report", str(source), "-o", str(tmp_path / name))
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert said(invoke("report", source, "-o", tmp_path / name)) == ""
         assert (tmp_path / name).read_text(encoding="utf-8").startswith(begin)
-    shown = dslite_command("report", str(source), str(VERSION_1), "--title", "mine").stdout
+    shown = invoke("report", str(source), str(VERSION_1), "--title", "mine").stdout
     assert shown.startswith("# mine\n")
     assert "(version\\_1)" in shown
-    schema = dslite_command("report", "--schema").stdout
+    schema = invoke("report", "--schema").stdout
     assert '"$schema"' in schema
-    assert dslite_command("report", "--schema", "-o", str(tmp_path / "schema.json")).stdout == ""
+    assert invoke("report", "--schema", "-o", str(tmp_path / "schema.json")).stdout == ""
     assert (tmp_path / "schema.json").read_text(encoding="utf-8") == schema
 
 
@@ -160,31 +126,17 @@ def test_the_command_writes_by_suffix(report: BenchReport, tmp_path: Path, dslit
         ([str(VERSION_1), "--schema"], "--schema goes with -o alone"),
     ],
 )
-def test_wrong_requests_are_one_line(dslite_command: Command, words: list[str], message: str) -> None:
-    done = dslite_command("report", *words)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_wrong_requests_are_one_line(words: list[str], message: str) -> None:
+    assert_refused(invoke("report", *words), message)
 
 
-def test_a_report_without_a_case_is_refused(report: BenchReport, tmp_path: Path, dslite_command: Command) -> None:
+def test_a_report_without_a_case_is_refused(report: BenchReport, tmp_path: Path) -> None:
     document.write(replace(report, runs=()), tmp_path / "a.json")
-    done = dslite_command("report", str(tmp_path / "a.json"))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "a.json: the report has no row" in done.stderr
+    assert_refused(invoke("report", tmp_path / "a.json"), "a.json: the report has no row")
 
 
 def _in_turn() -> BenchReport:
-    base = tuple(0.01 * pace for pace in (1.0, 1.5, 0.9, 2.0, 1.1, 1.0, 1.2))
-    rows = []
-    for name, factor in (("base", 1.0), ("slow", 1.03)):
-        turns = [
-            Measurement("turn_latency", 0.0, "s", "in turn", tuple(factor * t for t in base)),
-            Measurement("reference_latency", 0.0, "s", "in turn", base),
-        ]
-        row = _row(name, 10.0, 1e6)
-        rows.append(replace(row, measurements=(*row.measurements, *turns)))
-    return replace(_report(*rows), partial="2 of 3 jobs were measured")
+    return replace(bench_report(*in_turn(base=1.0, slow=1.03)), partial="2 of 3 jobs were measured")
 
 
 def test_every_form_has_the_verdicts_of_rows_that_took_turns() -> None:
@@ -192,14 +144,14 @@ def test_every_form_has_the_verdicts_of_rows_that_took_turns() -> None:
     told = "in turn: slow against base: 1.030 times its latency (95 % interval of 7 rounds: 1.030 to 1.030): slower"
     assert told in html(found)
     assert told in markdown(found)
-    base, slow = csv.DictReader(io.StringIO(as_csv(found), newline=""))
+    base, slow = csv_of(_in_turn())
     assert (slow["against"], slow["rounds"], slow["verdict"]) == ("base", "7", "slower")
     assert float(slow["ratio"]) == pytest.approx(1.03)
     assert (base["against"], base["verdict"], base["report"]) == ("", "", "a.json")
 
 
 def test_every_page_says_what_is_missing_of_a_report() -> None:
-    found = view([("a.json", _in_turn()), ("b.json", _report(_row("b", 1.0, 1e6)))])
+    found = view([("a.json", _in_turn()), ("b.json", bench_report(bench_row("b", 1.0)))])
     for text in (html(found), markdown(found)):
         assert "a.json is partial: 2 of 3 jobs were measured" in text
         assert "a.json: in turn: slow against base" in text
@@ -216,43 +168,43 @@ def test_stars_are_judged_among_the_rows_of_one_device_and_explained_once() -> N
     """Two hosts have one target: a row of the slower one is not beaten by the other's."""
 
     def on(model: str, name: str, ms: float) -> Run:
-        row = _row(name, ms, 1e6)
+        row = bench_row(name, ms, 1e6)
         return replace(row, device=replace(row.device, model=model))  # type: ignore[type-var]
 
     quick, slow = ([on(model, name, ms * k) for k, name in ((1, "a"), (2, "b"))] for model, ms in (("x", 1), ("y", 9)))
-    found = view([("x.json", _report(*quick)), ("y.json", _report(*slow))])
+    found = view([("x.json", bench_report(*quick)), ("y.json", bench_report(*slow))])
     assert found.best == {0, 2}
     for text in (html(found), markdown(found)):
         assert text.count("Pareto-optimal: no other row of this part and target is as low in p50, size") == 1
-    alone = view([("x.json", _report(quick[0])), ("z.json", _report(quick[1]))])
+    alone = view([("x.json", bench_report(quick[0])), ("z.json", bench_report(quick[1]))])
     assert alone.best == {0}
     assert "Pareto-optimal" in markdown(alone)
 
 
-def test_nothing_but_documents_is_replaced(report: BenchReport, tmp_path: Path, dslite_command: Command) -> None:
+def test_nothing_but_documents_is_replaced(report: BenchReport, tmp_path: Path) -> None:
     (tmp_path / "voice.wav").write_bytes(b"RIFF")
     document.write(report, tmp_path / "a.json")
-    done = dslite_command("report", str(tmp_path / "a.json"), "--format", "csv", "-o", str(tmp_path / "voice.wav"))
-    assert done.returncode == 2
-    assert "is there, and by its name no page, Markdown or CSV" in done.stderr
+    done = invoke("report", tmp_path / "a.json", "--format", "csv", "-o", tmp_path / "voice.wav")
+    assert_refused(done, "is there, and by its name no page, Markdown or CSV")
     assert (tmp_path / "voice.wav").read_bytes() == b"RIFF"
 
 
 def test_reports_whose_names_differ_in_their_last_part_alone_are_told_apart() -> None:
-    one = _report(_row("a", 1.0, 1e6))
+    one = bench_report(bench_row("a", 1.0))
     assert view([("v1.0.json", one), ("v1.1.json", one)]).names[0].endswith("(v1.0)")
     assert view([("a.json", one), ("a", one)]).names[0].endswith("(a.json)")
+    assert view([("first/report.json", one), ("second/report.json", one)]).names[0].endswith(" (first/report)")
 
 
 def test_a_figure_that_was_made_in_two_ways_has_both() -> None:
-    one, two, three = _row("a", 1.0, 1e6), _row("b", 1.0, 1e6), _row("c", 1.0, 1e6)
+    one, two, three = bench_row("a", 1.0), bench_row("b", 1.0), bench_row("c", 1.0)
     counted = [Measurement("macs", 1e6, "count", f"counted from {what}") for what in ("48 nodes", "51 nodes", "memory")]
     rows = [replace(row, measurements=(m,)) for row, m in zip((one, two, three), counted, strict=True)]
-    assert view([("a.json", _report(*rows))]).methods() == [
+    assert view([("a.json", bench_report(*rows))]).methods() == [
         ("macs", "a, b: counted from 48 nodes (a; of others, figures in it differ)"),
         ("macs", "c: counted from memory"),
     ]
-    assert view([("a.json", _report(rows[0], rows[0]))]).methods() == [("macs", "counted from 48 nodes")]
+    assert view([("a.json", bench_report(rows[0], rows[0]))]).methods() == [("macs", "counted from 48 nodes")]
 
 
 @pytest.fixture
@@ -265,31 +217,23 @@ def alike(tmp_path: Path) -> list[str]:
     return [str(path) for path in paths]
 
 
-def test_reports_of_one_name_are_told_apart_by_folders_and_no_more(
-    alike: list[str], tmp_path: Path, dslite_command: Command
-) -> None:
-    done = dslite_command("report", *alike, str(VERSION_1))
-    assert (done.returncode, done.stderr) == (0, "")
+def test_reports_of_one_name_are_told_apart_by_folders_and_no_more(alike: list[str], tmp_path: Path) -> None:
+    shown = said(invoke("report", *alike, VERSION_1))
     for name in ("first/report.json: 2", "second/report.json: 2", "\nversion\\_1.json: 2"):
-        assert name in done.stdout
-    assert str(tmp_path) not in done.stdout
+        assert name in shown
+    assert str(tmp_path) not in shown
 
 
-def test_a_report_that_is_named_twice_is_refused(alike: list[str], tmp_path: Path, dslite_command: Command) -> None:
+def test_a_report_that_is_named_twice_is_refused(alike: list[str], tmp_path: Path) -> None:
     (tmp_path / "link.json").symlink_to(alike[0])
     for again in (alike[0], str(tmp_path / "link.json")):
-        done = dslite_command("report", alike[0], again)
-        assert done.returncode == 2
-        assert done.stderr == f"error: {alike[0]}: expected each report once, got it 2 times\n"
+        assert_refused(invoke("report", alike[0], again), f"{alike[0]}: expected each report once, got it 2 times")
 
 
-def test_a_report_is_never_replaced_by_its_own_page(alike: list[str], tmp_path: Path, dslite_command: Command) -> None:
+def test_a_report_is_never_replaced_by_its_own_page(alike: list[str], tmp_path: Path) -> None:
     (tmp_path / "link.html").symlink_to(alike[1])
     for output in (alike[1], str(tmp_path / "link.html")):
-        done = dslite_command("report", *alike, "--format", "html", "-o", output)
-        assert done.returncode == 2
-        assert "is a report that is to be read" in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+        assert_refused(invoke("report", *alike, "--format", "html", "-o", output), "is a report that is to be read")
     assert Path(alike[1]).read_bytes() == VERSION_1.read_bytes()
 
 
@@ -352,9 +296,7 @@ def test_a_browser_loads_it_without_a_word_and_sorts_it(report: BenchReport, tmp
 
 @in_browser
 @pytest.mark.parametrize("width", [340, 1200])
-def test_a_browser_scrolls_only_the_table_sideways_and_a_click_sorts(
-    report: BenchReport, tmp_path: Path, width: int
-) -> None:
+def test_a_browser_scrolls_only_the_table_and_a_click_sorts(report: BenchReport, tmp_path: Path, width: int) -> None:
     (tmp_path / "a.html").write_text(html(view([("a.json", report)])), encoding="utf-8")
     (tmp_path / "probe.html").write_text(PROBE.replace("WIDTH", str(width)), encoding="utf-8")
     text, _ = _loaded(tmp_path / "probe.html", tmp_path, width=max(500, width))

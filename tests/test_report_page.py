@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_report_cli import _loaded, _report, _row, in_browser
+from bench_reports import BUSY, bench_report, bench_row, with_figures, with_samples
+from test_report_cli import _loaded, in_browser
 
-from dslite.measure.figures import with_statistics
 from dslite.metrics import metric
-from dslite.records import BenchReport, Flag, Measurement, Run
+from dslite.records import BenchReport, Measurement, Run
 from dslite.report import page
 from dslite.report.comma_separated import as_csv
 from dslite.report.markdown import markdown
@@ -18,16 +18,15 @@ from dslite.report.plots import axis, scatter, shortened
 from dslite.report.view import Best, view
 
 LONG = "first-prune_sparsity_0.7_epochs_2_qat_epochs_1-tflite-float16-{}.tflite"
-BUSY = (Flag("background_load", "others were busy"),)
 
 
-def _named(name: str, **changes: object) -> Run:
-    run = _row("b", 5.0, 2e6, macs=1e8)
-    return replace(run, artifact=replace(run.artifact, path=name, exporter=None), **changes)  # type: ignore[arg-type]
+def _named(name: str, **figures: float) -> Run:
+    run = bench_row("b", 5.0, **figures)
+    return replace(run, artifact=replace(run.artifact, path=name, exporter=None))
 
 
 def _html(*runs: Run) -> str:
-    return page.html(view([("a.json", _report(*runs))]))
+    return page.html(view([("a.json", bench_report(*runs))]))
 
 
 def _probed(text: str, script: str, folder: Path, width: int = 1200) -> str:
@@ -41,17 +40,17 @@ def _probed(text: str, script: str, folder: Path, width: int = 1200) -> str:
 
 
 def test_the_quickest_is_one_that_is_valid_and_a_size_stays_a_size() -> None:
-    busy = replace(_row("busy", 1.0, 1e6), flags=BUSY)
-    found = view([("a.json", _report(busy, _row("slow", 9.0, 3e6), _row("as_slow", 9.0, 3e6)))])
+    busy = replace(bench_row("busy", 1.0, 1e6), flags=(BUSY,))
+    found = view([("a.json", bench_report(busy, bench_row("slow", 9.0, 3e6), bench_row("as_slow", 9.0, 3e6)))])
     assert found.best_of(metric("latency")) == Best("slow and 1 more", found.runs[1].measurements[0].value, "valid")
     assert found.best_of(metric("size")) == Best("busy", 1e6, "")
     assert "lowest median latency of the valid ones: slow and 1 more" in page.html(found)
-    assert view([("a.json", _report(busy))]).best_of(metric("latency")) is None
+    assert view([("a.json", bench_report(busy))]).best_of(metric("latency")) is None
     assert "3</b><span>rows, 2 of them valid" in page.html(found)
 
 
 def test_only_what_does_the_same_stands_in_a_plot() -> None:
-    model, quick = _row("m", 9.0, 9e6, macs=1e9), _row("q", 1.0, 1e6, macs=1e7)
+    model, quick = bench_row("m", 9.0, 9e6, macs=1e9), bench_row("q", 1.0, 1e6, macs=1e7)
     frontend = replace(quick, artifact=replace(quick.artifact, part="frontend"))
     assert "<figure>" in _html(model, quick)
     assert "<figure>" not in _html(model, frontend)
@@ -63,7 +62,7 @@ def test_only_what_does_the_same_stands_in_a_plot() -> None:
 
 def test_the_front_is_of_all_runs_also_of_those_that_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "MOST_POINTS", 5)
-    text = _html(*(_row(f"b{i}", 100.0 - i, 1e8 - i) for i in range(20)))
+    text = _html(*(bench_row(f"b{i}", 100.0 - i, 1e8 - i) for i in range(20)))
     assert "Of 20 points, 5 are drawn; the line is of all." in text
     assert text.count('class="best"') == 1
     assert "<title>b19: " in text
@@ -71,11 +70,9 @@ def test_the_front_is_of_all_runs_also_of_those_that_are_not_drawn(monkeypatch: 
 
 def test_runs_that_are_not_valid_are_rings_and_a_score_has_its_interval() -> None:
     statistics = {"n": 50.0, "low": 0.5, "high": 0.7}
-    runs = [_row(name, ms, 1e6, macs=ms) for name, ms in (("a", 3.0), ("b", 5.0))]
-    scored = [
-        replace(r, measurements=(*r.measurements, Measurement("uar", 0.6, "ratio", "", (), statistics))) for r in runs
-    ]
-    text = _html(scored[0], replace(scored[1], flags=BUSY))
+    runs = [bench_row(name, ms, 1e6, macs=ms) for name, ms in (("a", 3.0), ("b", 5.0))]
+    scored = [with_figures(run, Measurement("uar", 0.6, "ratio", "", (), statistics)) for run in runs]
+    text = _html(scored[0], replace(scored[1], flags=(BUSY,)))
     n_plots = text.count("<figure>")
     assert n_plots == 3
     assert text.count('class="reach"') == 2 * n_plots
@@ -83,10 +80,10 @@ def test_runs_that_are_not_valid_are_rings_and_a_score_has_its_interval() -> Non
 
 
 def test_values_that_are_no_numbers_and_machines_that_nobody_described_make_a_page() -> None:
-    row = _row("odd", 3.0, 1e6, macs=math.nan)
+    row = bench_row("odd", 3.0, 1e6, macs=math.nan)
     latency = Measurement("latency", math.inf, "s", "", (math.inf,) * 9 + (0.1,))
     endless = replace(row, measurements=(latency, *row.measurements[1:]))
-    bare = replace(_report(row, endless, _row("fine", 2.0, 2e6, macs=1e8)), environment={"tool": "another"})
+    bare = replace(bench_report(row, endless, bench_row("fine", 2.0, 2e6, macs=1e8)), environment={"tool": "another"})
     found = view([("a.json", bare), ("none.json", replace(bare, runs=()))], with_paper=True)
     text = page.html(found)
     assert not re.search(r'="[^"]*\b(nan|inf)\b[^"]*"', text)
@@ -96,19 +93,13 @@ def test_values_that_are_no_numbers_and_machines_that_nobody_described_make_a_pa
 
 
 def test_markdown_has_the_environment_and_a_command_cannot_leave_its_block() -> None:
-    text = markdown(view([("a.json", replace(_report(_row("a", 1, 1)), command="x ```\n# evil"))]))
+    text = markdown(view([("a.json", replace(bench_report(bench_row("a", 1, 1)), command="x ```\n# evil"))]))
     assert "environment: cpu a processor; cpus 2; system Linux; packages numpy 2.0" in text
     assert text.endswith("````sh\nx ```\n# evil\n````\n")
 
 
-def test_rows_of_reports_of_one_name_are_told_apart() -> None:
-    report = _report(_row("a", 1, 1))
-    found = view([("first/report.json", report), ("second/report.json", report)])
-    assert [name.partition(" ")[2] for name in found.names] == ["(first/report)", "(second/report)"]
-
-
 def test_plots_of_one_page_share_no_id_and_have_its_colours() -> None:
-    runs = [_row(f"b{i}", 5.0 + i, 1e6 * (9 - i), macs=1e8 * (i + 1)) for i in range(4)]
+    runs = [bench_row(f"b{i}", 5.0 + i, 1e6 * (9 - i), macs=1e8 * (i + 1)) for i in range(4)]
     text = _html(*runs, *(replace(run, target="android") for run in runs))
     assert text.count("<figure>") == 4
     ids = re.findall(r' id="(?!runs")([^"]*)"', text)
@@ -137,7 +128,7 @@ def test_labels_keep_what_names_differ_in() -> None:
 @in_browser
 @pytest.mark.parametrize("width", [500, 1200])
 def test_no_name_is_so_long_that_it_hides_that_a_run_is_not_valid(tmp_path: Path, width: int) -> None:
-    runs = [_named(LONG.format(i), flags=BUSY) for i in range(3)]
+    runs = [replace(_named(LONG.format(i)), flags=(BUSY,)) for i in range(3)]
     script = """return [...document.querySelectorAll("#runs .badge")].map((badge) => {
       const [inner, cell] = [badge.getBoundingClientRect(), badge.closest("td").getBoundingClientRect()];
       return inner.width > 20 && inner.left >= cell.left && inner.right <= cell.right && inner.bottom <= cell.bottom;
@@ -147,7 +138,9 @@ def test_no_name_is_so_long_that_it_hides_that_a_run_is_not_valid(tmp_path: Path
 
 @in_browser
 def test_labels_lie_on_no_other_label_and_no_point(tmp_path: Path) -> None:
-    crowd = [_row(f"network_number_{i}", 30 * 1.07**i, 1e6 * 1.05 ** (i % 7 + i), macs=1e8 * 1.1**i) for i in range(18)]
+    crowd = [
+        bench_row(f"network_number_{i}", 30 * 1.07**i, 1e6 * 1.05 ** (i % 7 + i), macs=1e8 * 1.1**i) for i in range(18)
+    ]
     script = """let n = 0; const over = [];
     for (const plot of document.querySelectorAll(".plot")) {
       const boxes = (kind) => [...plot.querySelectorAll(kind)].map((one) => one.getBBox());
@@ -175,10 +168,8 @@ def test_on_paper_the_table_is_whole_and_the_environment_is_there(report_of_all:
 @pytest.fixture
 def report_of_all() -> BenchReport:
     """A report with a figure in every column that there is."""
-    samples = tuple(0.1 + 0.0001 * (i % 17) for i in range(400))
-    latency = with_statistics(Measurement("latency", 0, "s", "", samples))
     counted = {"size": 2.4e8, "macs": 3.1e9, "flops": 6.2e9, "parameters": 7.6e6, "memory_delta": 1.2e8}
     others = {"memory_process": 7.2e8, "first_latency": 0.1, "init_time": 0.2, "real_time_factor": 30.0, "uar": 0.7}
     rates = {"flop_rate": 6e10, "flop_rate_share": 0.3, "temperature": 40.0, "gzip_size": 2.1e8}
-    found = [Measurement(name, value, metric(name).unit, "") for name, value in (counted | others | rates).items()]
-    return _report(replace(_named("inception_resnet_v2"), measurements=(latency, *found), flags=BUSY))
+    row = replace(_named("inception_resnet_v2", **counted, **others, **rates), flags=(BUSY,))
+    return bench_report(with_samples(row, *(0.1 + 0.0001 * (i % 17) for i in range(400))))

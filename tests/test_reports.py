@@ -1,21 +1,18 @@
 """Report files: their published form, their versions, and that of version 1, which is read for ever."""
 
-import io
 import json
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import jsonschema
 import pytest
+from bench_reports import table_of
 
 from dslite.errors import ReportError
 from dslite.report import comparison, document
 from dslite.report.schema import json_schema
-from dslite.report.terminal import report_table
 
 VERSION_1 = Path(__file__).with_name("reports") / "version_1.json"
 """Of dslite 0.1.0, before reports had intervals: `dslite bench --backbone squeezenet_v1 --threads 1 --runs 12`."""
@@ -25,18 +22,10 @@ EARLY = Path(__file__).with_name("reports") / "version_1_early.json"
 """Of the first benches of the whole zoo, two rows, without split seeds; 60 samples of each series."""
 
 
-def _text(renderable: Any, width: int = 200) -> str:
-    from rich.console import Console
-
-    console = Console(width=width, record=True, file=io.StringIO())
-    console.print(renderable)
-    return console.export_text()
-
-
 def test_a_file_of_version_1_is_read_shown_and_compared() -> None:
     report = document.read(VERSION_1)
     assert (report.schema, report.dslite, len(report.runs)) == (1, "0.1.0", 4)
-    text = _text(report_table(report, 200))
+    text = table_of(report)
     assert "TFLite, end to end" in text
     assert "not valid" not in text  # rules came later: what was not recorded is not judged
     found = comparison.compare(report, report, ("A", "B"))
@@ -46,7 +35,7 @@ def test_a_file_of_version_1_is_read_shown_and_compared() -> None:
 def test_a_file_from_before_fields_were_added_is_read() -> None:
     report = document.read(EARLY)
     assert {run.artifact.backbone for run in report.runs} == {"squeezenet_v1", "densenet121"}
-    assert "squeezenet_v1" in _text(report_table(report, 200))
+    assert "squeezenet_v1" in table_of(report)
 
 
 def test_the_schema_is_a_schema_and_describes_what_is_written(small_system: Any, tmp_path: Path) -> None:
@@ -85,9 +74,7 @@ def test_the_schema_is_a_schema_and_describes_what_is_written(small_system: Any,
         ('{"schema": 1, "runs": []}', "field 'created' is missing"),
     ],
 )
-def test_other_files_each_get_their_message(
-    tmp_path: Path, content: str, message: str, dslite_command: Callable[..., CompletedProcess[str]]
-) -> None:
+def test_other_files_each_get_their_message(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "odd.json"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ReportError) as caught:
@@ -118,4 +105,4 @@ def test_reading_a_report_takes_time_by_its_length(tmp_path: Path) -> None:
             taken.append(time.process_time() - begin)
         return min(taken)
 
-    assert seconds(2000) < 40 * seconds(200)
+    assert seconds(1000) < 40 * seconds(100)

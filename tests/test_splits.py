@@ -59,25 +59,6 @@ def test_a_group_is_in_one_split(table: tuple[list[str], list[str]], seed: int) 
     assert len(set(zip(groups, splits, strict=True))) == len(set(groups))
 
 
-@given(tables(30, 100), SEEDS, st.randoms(use_true_random=False))
-def test_the_order_of_files_does_not_matter(table: tuple[list[str], list[str]], seed: int, random: object) -> None:
-    files = list(zip(*table, strict=True))
-    assume(len(set(table[1])) > 2)
-    shuffled = list(files)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
-    split_of = [
-        dict(
-            zip(
-                (group for _, group in order),
-                divide(*map(list, zip(*order, strict=True)), seed, covered=False),
-                strict=True,
-            )
-        )  # type: ignore[arg-type]
-        for order in (files, shuffled, files)
-    ]
-    assert split_of[0] == split_of[1] == split_of[2]
-
-
 @given(st.lists(st.integers(3, 60), min_size=1, max_size=8), SEEDS)
 def test_files_alone_are_divided_60_20_20_class_by_class(sizes: list[int], seed: int) -> None:
     classes = [f"class {i}" for i, n in enumerate(sizes) for _ in range(n)]

@@ -13,17 +13,25 @@ from dslite.model.surgery import backbone_of, copied, folded, rebuilt, with_back
 from dslite.registry import get_with_options
 
 
+def _cnn(backbone: Any) -> Any:
+    image = keras.Input(backbone.input_shape[1:])
+    return keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pooling")(backbone(image)))
+
+
+def _checked(cnn: Any) -> Any:
+    """Fold a model, which computes the same then."""
+    new, probe = folded(cnn), np.random.default_rng(0).normal(size=(2, *cnn.input_shape[1:])).astype(np.float32)
+    assert np.allclose(new(probe), cnn(probe, training=False), atol=1e-5)
+    return new
+
+
 def test_normalisation_behind_a_concatenation_becomes_a_scale_and_an_offset() -> None:
     image = keras.Input((8, 8, 3))
     both = keras.layers.Concatenate()([keras.layers.Conv2D(4, 3)(image), keras.layers.Conv2D(5, 3)(image)])
     backbone = keras.Model(image, keras.layers.ReLU()(keras.layers.BatchNormalization(name="bn")(both)), name="back")
-    x = keras.layers.GlobalAveragePooling2D(name="pooling")(backbone(image))
-    cnn = keras.Model(image, keras.layers.Dense(2, name="hidden")(x))
+    cnn = _cnn(backbone)
     backbone.get_layer("bn").set_weights([np.arange(1, 10), np.ones(9), np.linspace(-1, 1, 9), np.full(9, 4.0)])
-    new = folded(cnn)
-    assert isinstance(backbone_of(new).get_layer("bn"), ChannelAffine)
-    probe = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)
-    assert np.allclose(new(probe), cnn(probe, training=False), atol=1e-5)
+    assert isinstance(backbone_of(_checked(cnn)).get_layer("bn"), ChannelAffine)
 
 
 @pytest.mark.parametrize("multiplier", [1, 2])
@@ -35,22 +43,15 @@ def test_a_separable_convolution_becomes_two_and_takes_the_normalisation_behind_
     x = keras.layers.ReLU()(keras.layers.BatchNormalization(name="bn")(separable(image)))
     backbone = keras.Model(image, x, name="back")
     backbone.get_layer("bn").set_weights([np.arange(1, 6), np.ones(5), np.linspace(-1, 1, 5), np.full(5, 4.0)])
-    cnn = keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pooling")(backbone(image)))
-    probe = np.random.default_rng(0).normal(size=(2, 9, 9, 3)).astype(np.float32)
-    new = folded(cnn)
-    kinds = [type(layer).__name__ for layer in backbone_of(new).layers]
+    kinds = [type(layer).__name__ for layer in backbone_of(_checked(_cnn(backbone))).layers]
     assert kinds == ["InputLayer", "DepthwiseConv2D", "Conv2D", "ReLU"]
-    assert np.allclose(new(probe), cnn(probe, training=False), atol=1e-5)
 
 
 def test_a_model_inside_a_backbone_is_refused_by_name() -> None:
     image = keras.Input((8, 8, 3))
     block = keras.Sequential([keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization()], name="stem")
-    cnn = keras.Model(
-        image, keras.layers.GlobalAveragePooling2D()(keras.Model(image, block(image), name="mine")(image))
-    )
     with pytest.raises(ExportError, match="backbone mine: expected layers, got a model inside, stem: "):
-        folded(cnn)
+        folded(_cnn(keras.Model(image, block(image), name="mine")))
 
 
 @pytest.mark.parametrize(
@@ -65,9 +66,7 @@ def test_what_cannot_be_folded_stays_right(before: Any) -> None:
     normalisation = keras.layers.BatchNormalization(name="bn")
     backbone = keras.Model(image, normalisation(copied(before)(image)), name="back")
     normalisation.set_weights([np.full(6, 2.0), np.ones(6), np.full(6, 0.3), np.full(6, 0.5)])
-    cnn = keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pooling")(backbone(image)))
-    probe = np.random.default_rng(0).normal(size=(1, 8, 8, 6)).astype(np.float32)
-    assert np.allclose(folded(cnn)(probe), cnn(probe, training=False), atol=1e-5)
+    _checked(_cnn(backbone))
 
 
 def test_a_convolution_that_others_read_too_is_not_folded() -> None:
@@ -76,9 +75,7 @@ def test_a_convolution_that_others_read_too_is_not_folded() -> None:
     normalised = keras.layers.BatchNormalization(name="bn")(shared)
     backbone = keras.Model(image, keras.layers.Add()([shared, normalised]), name="back")
     backbone.get_layer("bn").set_weights([np.full(4, 3.0), np.ones(4), np.zeros(4), np.ones(4)])
-    cnn = keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pooling")(backbone(image)))
-    probe = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)
-    assert np.allclose(folded(cnn)(probe), cnn(probe, training=False), atol=1e-5)
+    _checked(_cnn(backbone))
 
 
 def test_layers_can_be_replaced_and_taken_out() -> None:

@@ -1,21 +1,18 @@
-import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
+from bench_reports import BUSY, bench_report, table_of, with_figures
 
 from dslite.codec import to_json
 from dslite.measure.bench import undescribed
-from dslite.measure.environment import environment
 from dslite.measure.statistics import summarise
 from dslite.metrics.forms import count, milliseconds, size
 from dslite.recipe import REFERENCE, ChunkSpec, FrontendSpec
-from dslite.records import BenchReport, Device, Flag, Measurement, Plan, Run
+from dslite.records import Device, Flag, Measurement, Plan, Run
 from dslite.report import document, paper
 from dslite.report.names import flag_messages, titles
-from dslite.report.terminal import report_table
 
 
 @pytest.mark.parametrize(
@@ -42,16 +39,6 @@ def _run(backbone: str | None, error: str | None = None) -> Run:
     return Run(artifact, "host-litert", None, Plan(2), () if error else (latency,), (), error)
 
 
-def _report(*runs: Run) -> BenchReport:
-    return document.report(runs, "dslite bench", environment())
-
-
-def _text(report: BenchReport, width: int = 200) -> str:
-    console = Console(file=io.StringIO(), width=width)
-    console.print(report_table(report, width))
-    return console.file.getvalue()  # type: ignore[attr-defined]
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -65,22 +52,21 @@ def _text(report: BenchReport, width: int = 200) -> str:
 def test_the_papers_figures_stand_beside_the_papers_system_only(change: dict[str, Any]) -> None:
     run = _run("densenet121")
     assert paper.figures_for(run) is not None
-    assert "89.7" in _text(_report(run))
-    assert "89.7" not in _text(_report(replace(run, artifact=replace(run.artifact, **change))))
+    assert "89.7" in table_of(bench_report(run))
+    assert "89.7" not in table_of(bench_report(replace(run, artifact=replace(run.artifact, **change))))
     assert paper.figures_for(replace(run, artifact=replace(run.artifact, **change))) is None
 
 
 def test_errors_and_flags_are_told_once_under_the_table() -> None:
     flag = Flag("threads_exceed_cores", "8 threads on 2 cores")
     good = replace(_run("densenet121"), flags=(flag,))
-    text = _text(_report(good, good, _run("densenet121", "it crashed [with brackets]")))
+    text = table_of(bench_report(good, good, _run("densenet121", "it crashed [with brackets]")))
     assert text.count("8 threads on 2 cores") == 1
     assert "failed: densenet121-cnn-tflite-float32.tflite (3): it crashed [with brackets]" in text
 
 
 def test_rows_that_are_not_valid_are_marked_where_they_stand() -> None:
-    flag = Flag("background_load", "others were busy")
-    text = _text(_report(_run("vgg16"), replace(_run("vgg19"), flags=(flag,))))
+    text = table_of(bench_report(_run("vgg16"), replace(_run("vgg19"), flags=(BUSY,))))
     lines = [line.strip() for line in text.splitlines()]
     assert any(line.startswith("! vgg19 ") for line in lines)
     assert "! vgg19: not valid because others were busy" in lines
@@ -88,25 +74,15 @@ def test_rows_that_are_not_valid_are_marked_where_they_stand() -> None:
 
 
 def test_a_report_that_is_not_whole_says_so() -> None:
-    part = document.report([_run("vgg16")], "dslite bench", environment(), "1 of 2 jobs were measured")
-    assert "partial: 1 of 2 jobs were measured" in _text(part)
+    part = replace(bench_report(_run("vgg16")), partial="1 of 2 jobs were measured")
+    assert "partial: 1 of 2 jobs were measured" in table_of(part)
     assert document.from_text(document.to_text(part)).partial == "1 of 2 jobs were measured"
-    assert "partial" not in _text(_report(_run("vgg16")))
-
-
-def test_files_of_one_name_keep_the_folders_that_tell_them_apart_in_a_report() -> None:
-    runs = [
-        replace(_run(None), artifact=replace(_run(None).artifact, path=f"/home/me/{folder}/m.tflite"))
-        for folder in ("old", "new")
-    ]
-    assert titles(_report(*runs).runs) == ["old/m.tflite", "new/m.tflite"]
-    assert titles(_report(runs[0]).runs) == ["m.tflite"]
+    assert "partial" not in table_of(bench_report(_run("vgg16")))
 
 
 def test_what_took_turns_says_in_which_processes() -> None:
     turns = Measurement("turn_latency", 0.03, "s", "m", (0.03,) * 6)
-    run = _run("vgg16")
-    text = _text(_report(run, replace(_run("vgg19"), measurements=(*run.measurements, turns))))
+    text = table_of(bench_report(_run("vgg16"), with_figures(_run("vgg19"), turns)))
     (alone, in_turn) = [line for line in text.splitlines() if "batch 1" in line]
     assert "a fresh process each" in alone
     assert "in turn with other files; first, init and memory in a fresh process each" in in_turn
@@ -114,12 +90,12 @@ def test_what_took_turns_says_in_which_processes() -> None:
 
 def test_shares_of_peaks_that_differ_are_not_compared() -> None:
     def run(name: str, rate: float) -> Run:
-        found = [Measurement("matmul_rate", rate, "flop/s", "m"), Measurement("flop_rate_share", 0.5, "ratio", "m")]
-        return replace(_run(name), measurements=(*_run(name).measurements, *found))
+        share = Measurement("flop_rate_share", 0.5, "ratio", "m")
+        return with_figures(_run(name), Measurement("matmul_rate", rate, "flop/s", "m"), share)
 
     told = "they reached 80 to 160 GFLOP/s, so shares of different rows do not compare"
-    assert told in _text(_report(run("vgg16", 8e10), run("vgg19", 1.6e11)))
-    assert "do not compare" not in _text(_report(run("vgg16", 8e10), run("vgg19", 9e10)))
+    assert told in table_of(bench_report(run("vgg16", 8e10), run("vgg19", 1.6e11)))
+    assert "do not compare" not in table_of(bench_report(run("vgg16", 8e10), run("vgg19", 9e10)))
 
 
 def test_a_note_names_the_rows_that_it_is_true_of() -> None:
@@ -142,8 +118,8 @@ def test_a_note_names_the_rows_that_it_is_true_of() -> None:
 def test_no_figure_is_cut_at_any_width(width: int) -> None:
     run = replace(_run("densenet121"), target="host-litert")
     long = replace(run, artifact=replace(run.artifact, path="a_long_name_of_a_foreign_file_v2_1.0_224.tflite"))
-    for report in (_report(run, _whole(run)), _report(long)):
-        text = _text(report, width)
+    for report in (bench_report(run, _whole(run)), bench_report(long)):
+        text = table_of(report, width)
         shown = [name for name in ("p50", "p90", "mean", "memory", "size") if name in text.split("- ")[0]]
         assert {"p50", "memory", "size"} <= set(shown)
         assert "30.0 MB" in text
@@ -198,9 +174,7 @@ def test_the_column_that_rows_are_ordered_by_and_the_star_are_never_left_out() -
     run, long = _run("densenet121"), "a_backbone_with_a_very_long_name"
     quick = replace(run, artifact=replace(run.artifact, path=f"{long}-cnn-tflite-float32.tflite", backbone=long))
     for width in (60, 80):
-        console = Console(file=io.StringIO(), width=width)
-        console.print(report_table(_report(quick, _run("vgg16")), width, "std"))
-        text = console.file.getvalue()  # type: ignore[attr-defined]
+        text = table_of(bench_report(quick, _run("vgg16")), width, "std")
         assert " std " in text.split("- ")[0]
         (row,) = [line for line in text.splitlines() if "a_backbone" in line]
         assert row.strip().startswith("* a_backbone")
