@@ -255,7 +255,7 @@ def test_what_failed_is_beyond_every_limit_unless_it_is_mended() -> None:
     elsewhere = bench_row("c", 1.0, target="host-tensorflow", error="it crashed")
     judged = _judge(_within(bench_row("a", 1.0), bench_row("b", 1.0), elsewhere), "size>0")
     assert [excess.message for excess in judged.beyond] == ["it failed: it crashed"]
-    with pytest.raises(SpecError, match="every case failed, before and after"):
+    with pytest.raises(SpecError, match="every row failed, before and after"):
         _judge(_compared(failed, failed), "size>0")
 
 
