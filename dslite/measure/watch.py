@@ -37,7 +37,7 @@ class _Moment:
     own: float  # of this process, all threads
     busy: float  # of the cores that this process may use, without what was stolen
     stolen: float  # of these, that a hypervisor did not give
-    processes: dict[str, float]  # processor seconds of the others, by their names
+    processes: dict[tuple[int, str], float]  # processor seconds of the others, by their numbers and names
 
 
 class Watch:
@@ -67,8 +67,9 @@ class Watch:
     def seen(self) -> dict[str, Any]:
         """Give the conditions of the series, JSON-ready; see `conditions`."""
         before, after = self._moments
-        # Of a name whose processes have ended since, less than it took.
-        taken = {name: seconds - before.processes.get(name, 0.0) for name, seconds in after.processes.items()}
+        taken: dict[str, float] = defaultdict(float)  # but by processes that have ended since: nobody knows what
+        for process, seconds in after.processes.items():
+            taken[process[1]] += seconds - before.processes.get(process, 0.0)
         clocks = {
             "span_s": after.at - before.at,
             "others_s": max(0.0, after.busy - before.busy - (after.own - before.own)),
@@ -159,15 +160,15 @@ def _moment() -> _Moment:
     return _Moment(time.perf_counter(), time.process_time(), busy, stolen, _processes())
 
 
-def _processes() -> dict[str, float]:
-    """Give the processor seconds of the other processes, those of one name together."""
-    found: dict[str, float] = defaultdict(float)
+def _processes() -> dict[tuple[int, str], float]:
+    """Give the processor seconds of each of the other processes."""
+    found = {}
     own = os.getpid()
     for process in psutil.process_iter(["name", "cpu_times"]):
         taken = process.info["cpu_times"]
         if taken and process.pid != own:
-            found[process.info["name"] or "?"] += taken.user + taken.system
-    return dict(found)
+            found[process.pid, process.info["name"] or "?"] = taken.user + taken.system
+    return found
 
 
 def _frequency() -> float | None:
