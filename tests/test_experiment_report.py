@@ -30,6 +30,7 @@ from dslite.report import markdown as documents
 from dslite.report.comparison import compared, without
 from dslite.report.experiment_plots import _BY_SPEED_UP, _LATENCY_TITLE, _latencies, draw, drawn, marker
 from dslite.report.names import in_short
+from dslite.report.notes import of_experiment
 from dslite.report.pareto import optimal_trials as best
 from dslite.report.view import view
 
@@ -462,3 +463,9 @@ def test_what_is_said_of_time_and_machine_names_the_rows_that_it_is_true_of() ->
     for text in (table_of(_report(*rows)), markdown(_report(*rows))):
         assert "qat, tflite-float32, prune, tflite-float32: not valid because others were busy" in text
         assert "prune, tflite-float32: it became 9% slower" in text
+
+
+def test_how_memory_is_counted_is_told_where_it_was() -> None:
+    counted = with_figures(trial(), Measurement("memory_delta", 2e6, "bytes", "peak"))
+    said = ["no model" in " ".join(of_experiment(_report(run))) for run in (trial(), counted)]
+    assert said == [False, True]

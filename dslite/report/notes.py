@@ -218,7 +218,8 @@ def of_experiment(report: BenchReport) -> list[str]:
     if measured:
         where = f"{'; '.join(_machines(report, measured))}; {_threads(measured)}"
         found.append(f"latency: {where}, batch 1, in fresh processes, front end included")
-        found += [_about_speed(measured), *_busy(report), f"{_MEMORY}; MB = 10^6 bytes"]
+        memory = f"{_MEMORY}; " if any(find(run.measurements, "memory_delta") for run in measured) else ""
+        found += [_about_speed(measured), *_busy(report), f"{memory}MB = 10^6 bytes"]
     calibrated = sorted({n for run in report.runs if (n := run.artifact.n_calibration) is not None})
     if calibrated:
         found.append(
