@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter, defaultdict
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -76,6 +77,17 @@ def test_speakers_of_many_sizes_come_near_their_shares() -> None:
     count = Counter(divide(classes, groups, 0))
     assert count["train"] / len(groups) == pytest.approx(0.6, abs=0.05)
     assert count["devel"] / len(groups) == pytest.approx(0.2, abs=0.05)
+
+
+@given(tables(30, 100), SEEDS, st.randoms(use_true_random=False))
+def test_the_order_of_files_does_not_matter(table: tuple[list[str], list[str]], seed: int, random: Any) -> None:
+    classes, groups = table
+    assume(len(set(groups)) > 2)
+    order = list(range(len(groups)))
+    random.shuffle(order)
+    shuffled = divide([classes[i] for i in order], [groups[i] for i in order], seed, covered=False)
+    ours = divide(classes, groups, seed, covered=False)
+    assert dict(zip(groups, ours, strict=True)) == dict(zip([groups[i] for i in order], shuffled, strict=True))
 
 
 def test_another_seed_divides_otherwise() -> None:
