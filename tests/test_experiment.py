@@ -1,5 +1,6 @@
 """Benches and experiments driven from Python: without a command line, wherever a launcher runs them."""
 
+import os
 import random
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from conftest import invoke
 from dslite.experiment import building, grid, scheduler
 from dslite.experiment.data import DataRequest
 from dslite.experiment.jobs import exported_jobs, file_jobs
-from dslite.experiment.launchers import Inline
+from dslite.experiment.launchers import Inline, caller_undisturbed
 from dslite.experiment.sinks import FileSink
 from dslite.metrics import value
 from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
@@ -126,6 +127,20 @@ def test_a_grid_of_compressors_runs_in_this_process(lab: None, labels_csv: Path,
     assert len(told.lines) == 5  # a line a row, and one for the rounds
     assert any("TensorFlow was started before" in note for note in told.notes)
     assert not grid.any_failed(report)
+    assert "TF_USE_LEGACY_KERAS" not in os.environ  # or a notebook's tf.keras would be another one afterwards
+
+
+def test_a_launcher_of_ones_own_can_leave_the_callers_process_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    for before in (None, "0"):
+        if before is not None:
+            monkeypatch.setenv("TF_USE_LEGACY_KERAS", before)
+        drawn = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+        with caller_undisturbed():
+            os.environ["TF_USE_LEGACY_KERAS"] = "1"
+            random.seed(1)
+            np.random.seed(1)  # noqa: NPY002
+        assert drawn == (random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002
+        assert os.environ.get("TF_USE_LEGACY_KERAS") == before
 
 
 def test_a_script_needs_neither_click_nor_rich_and_nothing_is_printed(small_system: Any, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Where jobs run: in this process, or in a worker process. A new place to run them is a class with one method."""
 
 import json
+import os
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +23,28 @@ _SLACK_S = 60.0
 Message = dict[str, Any]
 Numbered = list[tuple[int, Job]]
 """Jobs with their numbers."""
+_SET_BY_TFMOT = "TF_USE_LEGACY_KERAS"
+"""Variable that tensorflow-model-optimization sets as it is imported, and by which a later ``tf.keras`` is Keras 2."""
+
+
+@contextmanager
+def caller_undisturbed() -> Iterator[None]:
+    """Let jobs run in the caller's process without traces there.
+
+    They seed random generators: those of Python and NumPy are the caller's again afterwards, TensorFlow's is not. What
+    native libraries print is hidden, and Keras is what it was, also where compressors need Keras 2.
+    """
+    states, keras = (random.getstate(), np.random.get_state()), os.environ.get(_SET_BY_TFMOT)  # noqa: NPY002
+    try:
+        with native_output_hidden():
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002 - it is the global one that jobs seed
+        if keras is None:
+            os.environ.pop(_SET_BY_TFMOT, None)
+        else:
+            os.environ[_SET_BY_TFMOT] = keras
 
 
 class Launcher(Protocol):
@@ -28,6 +52,8 @@ class Launcher(Protocol):
 
     def launch(self, request: Message, receive: Callable[[Message], None], /) -> str:
         """Have `dslite.experiment.worker.work` do a request; both it and its messages are JSON-ready.
+
+        In the caller's process it is called within `caller_undisturbed`.
 
         Args:
             request: see `work`.
@@ -39,20 +65,12 @@ class Launcher(Protocol):
 
 
 class Inline:
-    """Runs jobs in this process, for tests and notebooks: whatever ends its process ends this one.
-
-    Jobs seed random generators: those of Python and NumPy are the caller's again afterwards, TensorFlow's is not.
-    """
+    """Runs jobs in this process, for tests and notebooks: whatever ends its process ends this one."""
 
     def launch(self, request: Message, receive: Callable[[Message], None], /) -> str:
         """Do a request."""
-        states = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is the global one that jobs seed
-        try:
-            with native_output_hidden():
-                worker.work(json.loads(json.dumps(request)), lambda message: receive(json.loads(json.dumps(message))))
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])  # noqa: NPY002
+        with caller_undisturbed():
+            worker.work(json.loads(json.dumps(request)), lambda message: receive(json.loads(json.dumps(message))))
         return "the worker left jobs out"
 
 
