@@ -285,6 +285,7 @@ class Target:
             a few runs at a time and in turn, so that what disturbs one disturbs the others; no memory. Jobs are pairs
             of artifact and plan. Where a target has none, files that are compared follow each other, a process each.
         metrics: descriptions of the metrics of its own that it measures; reports keep those that a run has figures of.
+            Metrics of dslite's own stay in their units: a figure in another one is an error of the run.
     """
 
     name: str

@@ -330,6 +330,9 @@ def _latency(*samples: float) -> Measurement:
     return Measurement("latency", 1.0, "s", "clock", samples)
 
 
+_IN_MEGABYTES = Measurement("memory_delta", 1.0, "MB", "peak")
+
+
 def _half(*_: object) -> None:
     raise MeasurementError("memory: out of it", [_latency(1.0, 3.0)])
 
@@ -342,6 +345,7 @@ def _half(*_: object) -> None:
         (_half, lambda: 1 / 0, "ZeroDivisionError: division by zero"),
         (lambda *_: [_latency(1.0, math.nan)], None, "latency: expected finite figures from the target, got nan"),
         (lambda *_: [_latency(1.0, math.inf)], None, "latency: expected finite figures from the target, got inf"),
+        (lambda *_: [_latency(1.0, 3.0), _IN_MEGABYTES], None, "memory_delta: expected bytes from the target, got MB"),
     ],
 )
 def test_a_target_that_fails_is_a_run_with_an_error_and_what_was_measured_before(
@@ -350,8 +354,9 @@ def test_a_target_that_fails_is_a_run_with_an_error_and_what_was_measured_before
     run = _run_odd(whole, work, devices)
     assert message in (run.error or "")
     assert "size" in _by_metric(run)
-    if (work, devices) == (_half, None):
+    if "memory" in message:  # the latency was measured before, or beside it
         assert _by_metric(run)["latency"].statistics["mean"] == 2.0
+        assert "memory_delta" not in _by_metric(run)
 
 
 def test_turns_are_one_series_of_which_each_has_its_median_beside_that_of_another_file(measured: Run) -> None:

@@ -235,12 +235,21 @@ def _outcome(found: Sequence[Measurement] | Outcome) -> Outcome:
 
 
 def _checked(found: Outcome) -> Outcome:
-    """Refuse figures that are not finite, of which no statistics can be made, or in another unit than their metric."""
+    """Refuse figures that are not finite, of which no statistics can be made, or in another unit than their metric.
+
+    Raises:
+        MeasurementError: of such figures; it holds the others.
+    """
+    whole, wrong = [], list[str]()
     for m in found.measurements:
         if (unit := metric(m.metric).unit) and m.unit != unit:
-            raise MeasurementError(f"{m.metric}: expected {unit} from the target, got {m.unit}")
-        if odd := [figure for figure in (m.value, *m.samples) if not math.isfinite(figure)]:
-            raise MeasurementError(f"{m.metric}: expected finite figures from the target, got {odd[0]}")
+            wrong.append(f"{m.metric}: expected {unit} from the target, got {m.unit}")
+        elif odd := [figure for figure in (m.value, *m.samples) if not math.isfinite(figure)]:
+            wrong.append(f"{m.metric}: expected finite figures from the target, got {odd[0]}")
+        else:
+            whole.append(m)
+    if wrong:
+        raise MeasurementError("; ".join(wrong), replace(found, measurements=tuple(whole)))
     return found
 
 
