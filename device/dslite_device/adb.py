@@ -106,7 +106,7 @@ def follow(serial: str, script: str, on_line: Callable[[str], None], timeout_s: 
     """
     command = ["-s", serial, "shell", f"{script}\necho dslite-exit:$code"]
     last, code = "", None
-    with _client(command) as client, _killed_after(timeout_s, client) as timer:
+    with _client(command) as client, _killed_after(timeout_s, client) as has_killed:
         for text in client.stdout or ():
             line = text.rstrip("\r\n")
             last = last if line.startswith(("progress ", "dslite-")) else line or last
@@ -114,7 +114,7 @@ def follow(serial: str, script: str, on_line: Callable[[str], None], timeout_s: 
                 code = int(ending[1])
             else:
                 on_line(line)
-        if timer.finished.is_set():
+        if has_killed.is_set():
             raise MeasurementError(f"{serial}: gave up after {timeout_s:g} s")
     if code is None:
         raise _gone(serial, last)
@@ -211,13 +211,19 @@ def _client(words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextlib.contextmanager
-def _killed_after(timeout_s: float, client: subprocess.Popen[str]) -> Iterator[threading.Timer]:
-    """Kill a client that takes longer than the block may: a pipe has no timeout everywhere. The timer has finished."""
-    timer = threading.Timer(timeout_s, client.kill)
+def _killed_after(timeout_s: float, client: subprocess.Popen[str]) -> Iterator[threading.Event]:
+    """Kill a client that takes longer than the block may, the event set before: pipes have no timeout everywhere."""
+    has_killed = threading.Event()
+
+    def kill() -> None:
+        has_killed.set()
+        client.kill()
+
+    timer = threading.Timer(timeout_s, kill)
     timer.daemon = True
     timer.start()
     try:
-        yield timer
+        yield has_killed
     finally:
         timer.cancel()
 
