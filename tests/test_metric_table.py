@@ -14,6 +14,8 @@ import pytest
 from bench_reports import BUSY, bench_report, bench_row, compared_trials, csv_of, printed, table_of, trial, with_figures
 from conftest import invoke, said
 from distributions import install
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dslite.errors import SpecError
 from dslite.measure import bench
@@ -25,6 +27,7 @@ from dslite.records import BenchReport, Column, Device, Measurement, Metric, Pla
 from dslite.report import compare_table, comparison, document, limits, page, pareto
 from dslite.report.comma_separated import as_csv
 from dslite.report.markdown import markdown
+from dslite.report.names import numbered
 from dslite.report.schema import json_schema
 from dslite.report.view import ordered, view
 
@@ -285,9 +288,9 @@ def test_limits_know_what_a_target_says_of_its_metric() -> None:
     refusing = [replace(_with("a", v), metrics=(replace(ENERGY, no_limit="it is the board's"),)) for v in (1.0, 2.0)]
     with pytest.raises(SpecError, match="no limit can be on energy: it is the board's"):
         _judged("energy>0", *refusing)
-    numbered = replace(ENERGY, name="Energy2", columns=(Column("power\nJ"),))
+    other = replace(ENERGY, name="Energy2", columns=(Column("power\nJ"),))
     found = [Measurement("Energy2", v, "J", "m") for v in (1.0, 2.0)]
-    runs = [replace(bench_row("a", 1.0, 1e6), measurements=(each,), metrics=(numbered,)) for each in found]
+    runs = [replace(bench_row("a", 1.0, 1e6), measurements=(each,), metrics=(other,)) for each in found]
     for text in ("Energy2>0", "power>0"):
         assert [each.limit for each in _judged(text, *runs).beyond] == [text]
 
@@ -301,6 +304,47 @@ def test_headings_of_a_csv_and_of_a_page_are_harmless_and_differ() -> None:
     assert (row["error_2"], row["valid_2"], row["'=1+1"], row["valid"]) == ("0.5", "0.5", "0.5", "true")
     keys = re.findall(r'data-key="([^"]*)"', page.html(shown))
     assert len(keys) == len(set(keys))
+
+
+def test_columns_of_a_comparison_are_all_there_whatever_metrics_call_theirs() -> None:
+    titled = {"pages": "memory", "judge": "verdict", "joules": "e", "euros": "e"}
+    own = tuple(Metric(name, "ratio", columns=(Column(title),)) for name, title in titled.items())
+
+    def row(value: float) -> Run:
+        found = [Measurement(name, value, "ratio", "m") for name in titled]
+        memory = Measurement("memory_delta", value * 1e6, "bytes", "peak")
+        return replace(with_figures(bench_row("a", 1.0, 1e6), memory, *found), metrics=own)
+
+    text = printed(compare_table.comparison_table(_compared_energy(row(1.0), row(2.0)), 0.1, 200))
+    headings = text.splitlines()[[" row " in line for line in text.splitlines()].index(True)]
+    assert re.findall(r"memory\S*|verdict\S*|\be\S*", headings.partition("interval)")[2]) == [
+        *("verdict", "memory", "verdict_2", "e", "e_2", "memory_2")
+    ]
+    assert (text.count("+100.0%"), text.count("+1.000")) == (1, 4)
+
+
+@given(st.lists(st.sampled_from(["e", "e_2", "e_3", "f"])), st.sets(st.sampled_from(["e", "f", "f_2"])))
+def test_numbered_headings_differ(names: list[str], taken: set[str]) -> None:
+    found = numbered(names, taken)
+    assert len({*found, *taken}) == len(found) + len(taken)
+    assert all(heading.startswith(name) for heading, name in zip(found, names, strict=True))
+
+
+def test_names_in_limits_may_be_written_in_capitals_and_units_as_plugins_write_them() -> None:
+    rows = [_in_unit("a", value, "mJ/inf") for value in (1.0, 3.0)]
+    for text in ("Energy>1mJ/inf", "ENERGY>10%", "energy>1"):
+        assert [each.limit for each in _judged(text, *rows).beyond] == [text]
+    assert limits.parse("LATENCY>5%").metric == "latency"
+    undescribed = [replace(row, metrics=()) for row in rows]
+    assert _judged("Energy>1mJ/inf", *undescribed).beyond
+
+
+@pytest.mark.parametrize("latency", [-1.0, 0.0])
+def test_a_latency_that_nothing_can_have_is_compared_with_nothing(latency: float) -> None:
+    row = bench_row("a", 5.0, 1e6)
+    changed = replace(row, measurements=(replace(row.measurements[0], value=latency), *row.measurements[1:]))
+    pair = _compared_energy(row, changed).pairs[0]
+    assert (pair.ratio, pair.verdict) == (None, "not timed")
 
 
 @pytest.mark.parametrize("extreme", [1e308, 5e-324, -1e308])

@@ -13,7 +13,7 @@ from dslite.metrics import figure, figures, find, form_of, metrics_of, value
 from dslite.metrics.forms import DASH, milliseconds, size
 from dslite.records import Metric
 from dslite.report.comparison import Comparison, Pair, Side
-from dslite.report.names import some
+from dslite.report.names import numbered, some
 from dslite.report.terminal import GAP, TextTable, folded, too_wide, width_of
 
 _STYLES = {"faster": "green", "slower": "red", "failed before": "red", "failed after": "red"}
@@ -44,8 +44,10 @@ def comparison_table(comparison: Comparison, run_to_run: float, width: int) -> G
         f"{other}\np50 ms": [milliseconds(value(pair.after, "latency")) for pair in pairs],
         "ratio\n(95 % interval)": [_interval(pair.ratio) for pair in pairs],
         "verdict": [pair.verdict for pair in pairs],
-        **_changes(pairs),
     }
+    changes = _changes(pairs)
+    titles = numbered([title for title, _ in changes], taken=columns)
+    columns |= zip(titles, (cells for _, cells in changes), strict=True)
     first_to_go = [*list(columns)[:3:-1], *list(columns)[:2]]
     room = width - 2 - min(_SHORTEST_NAME, max(map(width_of, names)))
     if sum(width + GAP for width in _widths(columns).values()) > room:
@@ -64,16 +66,17 @@ def comparison_table(comparison: Comparison, run_to_run: float, width: int) -> G
     return Group(*above, table, *below)
 
 
-def _changes(pairs: Sequence[Pair]) -> dict[str, list[str]]:
-    """Write how metrics change, under the names of their columns: first what is the last to go."""
+def _changes(pairs: Sequence[Pair]) -> list[tuple[str, list[str]]]:
+    """Write how metrics change, each with the name of its column: first what is the last to go."""
     runs = [run for pair in pairs for _, run in pair.sides]
-    shown = {}
+    shown = []
     for metric in metrics_of(runs):
         if metric.is_compared and metric.columns:
             cells = [_change(pair, metric) for pair in pairs]
             if metric.name in _IN_ALL or any(cell != DASH for cell in cells):
-                shown[metric.columns[0].title.partition("\n")[0]] = cells
-    return {name: shown[name] for name in sorted(shown, key=lambda name: (name == "UAR", name == "memory"))}
+                shown.append((metric.name, metric.columns[0].title.partition("\n")[0], cells))
+    shown.sort(key=lambda each: (each[0] == "uar", each[0] == "memory_delta"))
+    return [(title, cells) for _, title, cells in shown]
 
 
 def _widths(columns: Mapping[str, Sequence[str]]) -> dict[str, int]:

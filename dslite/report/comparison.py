@@ -279,10 +279,10 @@ def _ratio(before: Run, after: Run, run_to_run: float) -> Ratio | None:
     turns, beside = find(after.measurements, "turn_latency"), find(after.measurements, "reference_latency")
     own = find(before.measurements, "turn_latency")
     if turns and beside and beside.samples and _is_base(before) and own and {*beside.samples} <= {*own.samples}:
-        return of_turns(turns.samples, beside.samples)
+        return of_turns(turns.samples, beside.samples) if min(*turns.samples, *beside.samples) > 0 else None
     first, second = find(before.measurements, "latency"), find(after.measurements, "latency")
-    if first is None or second is None:
-        return None
+    if first is None or second is None or not min(first.value, second.value, *first.samples, *second.samples) > 0:
+        return None  # a report that somebody has changed may say anything
     return of_series(first, second, run_to_run, _pace(before, after) or 1.0)
 
 

@@ -102,8 +102,9 @@ def _no_collection() -> Iterator[None]:
         yield
     finally:
         if is_on:
-            gc.freeze()
-            gc.unfreeze()
+            if not gc.get_freeze_count():  # what the caller has frozen stays
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

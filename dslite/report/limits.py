@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dslite.errors import SpecError
-from dslite.metrics import find, known, metric
+from dslite.metrics import find, known, metric, metrics_of
 from dslite.metrics.forms import milliseconds, size
 from dslite.records import Metric, Run
 from dslite.report.comparison import Comparison, Pair
 
 EXAMPLES = "latency.p50>5%, size>0, memory>1MB, uar<-0.02"
 _FORM = re.compile(
-    r"\s*([A-Za-z_]\w*)(?:\.([a-z0-9]+))?\s*([<>])\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(%|[a-zA-Z]*)\s*"
+    r"\s*([A-Za-z_]\w*)(?:\.([a-z0-9]+))?\s*([<>])\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(%|[^\s<>%\d.][^\s<>%]*|)\s*"
 )
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _NAMED = ("p50", "p90", "p95", "p99", "mean", "max")
@@ -113,13 +113,11 @@ def _may_have_unit(name: str, unit: str) -> bool:
 
 
 def _of_columns(metrics: Iterable[Metric]) -> dict[str, str]:
-    """Give the names of metrics by those of the columns that their values stand in, such as ``memory``."""
-    return {
-        column.title.partition("\n")[0].lower(): each.name
-        for each in metrics
-        for column in each.columns
-        if column.statistic == "value"
-    }
+    """Give names of metrics by themselves, and by the columns that their values stand in; both in small letters."""
+    described = list(metrics)
+    columns = [(column, each.name) for each in described for column in metric(each.name, each.unit, [each]).columns]
+    found = {column.title.partition("\n")[0].lower(): name for column, name in columns if column.statistic == "value"}
+    return found | {each.name.lower(): each.name for each in described}
 
 
 def _refusal(about: Metric) -> str:
@@ -159,7 +157,7 @@ def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison], run_to_run
     whole = [(name, pair) for name, pair in cases if not pair.before.error and not pair.after.error]
     if all(pair.after.error for _, pair in cases) and not found.beyond:
         raise SpecError("--fail-if: every row failed, before and after: there is nothing to judge")
-    own = [each for _, pair in whole for _, run in pair.sides for each in run.metrics]
+    own = [each for each in metrics_of(run for _, pair in whole for _, run in pair.sides) if each.name not in known()]
     for limit in [_of_own(limit, own) for limit in limits]:
         _check_is_there(limit, [pair for _, pair in whole])
         told = [(*_judge(limit, pair, run_to_run), name) for name, pair in whole]
@@ -177,8 +175,8 @@ def _of_own(limit: Limit, own: Sequence[Metric]) -> Limit:
     """Set a limit on the metric of a target that it names, or one of whose columns it names."""
     if limit.metric in known():
         return limit
-    names = {each.name: each.name for each in own}
-    name = names.get(limit.metric) or _of_columns(own).get(limit.metric.lower(), limit.metric)
+    exact = any(each.name == limit.metric for each in own)
+    name = limit.metric if exact else _of_columns(own).get(limit.metric.lower(), limit.metric)
     for each in own:
         if each.name == name and (why := _refusal(each)):
             raise SpecError(f"--fail-if {limit.text}: no limit can be on {name}: {why}")

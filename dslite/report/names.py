@@ -1,5 +1,6 @@
 """What rows are called, and what is said of some of them at once."""
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,11 +20,12 @@ _OF_EXPERIMENTS = ("uar_difference", "speed_up", "sparsity")
 
 def numbered(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     """Tell headings apart: one that is taken already gets a number, ``size_2``."""
-    counts = Counter(taken)
-    found = []
+    seen, found = set(taken), list[str]()
     for name in names:
-        counts[name] += 1
-        found.append(name if counts[name] == 1 else f"{name}_{counts[name]}")
+        ways = itertools.chain([name], (f"{name}_{n}" for n in itertools.count(2)))
+        free = next(each for each in ways if each not in seen)
+        seen.add(free)
+        found.append(free)
     return found
 
 
