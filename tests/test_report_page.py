@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from bench_reports import BUSY, bench_report, bench_row, with_figures, with_samples
+from matplotlib.figure import Figure
 from test_report_cli import _loaded, in_browser
 
 from dslite.metrics import metric
@@ -14,7 +15,7 @@ from dslite.records import BenchReport, Measurement, Run
 from dslite.report import page
 from dslite.report.comma_separated import as_csv
 from dslite.report.markdown import markdown
-from dslite.report.plots import axis, scatter, shortened
+from dslite.report.plots import axis, draw_points, shortened
 from dslite.report.view import Best, view
 
 LONG = "first-prune_sparsity_0.7_epochs_2_qat_epochs_1-tflite-float16-{}.tflite"
@@ -110,12 +111,28 @@ def test_plots_of_one_page_share_no_id_and_have_its_colours() -> None:
     assert text == _html(*runs, *(replace(run, target="android") for run in runs))
 
 
-def test_ticks_that_are_close_are_told_apart() -> None:
-    along = axis(metric("latency"), (0.1661e-3, 0.1689e-3))
-    text = scatter("one", along, along, ["a", "b"], {0})
-    ticks = re.findall(r"<text[^>]*text-anchor: middle[^>]*>([\d.]+)<", text)
-    assert len(ticks) > 2
-    assert len(set(ticks)) == len(ticks)
+_SCALES = {"": 1.0, "B": 1.0, "k": 1e3, "kB": 1e3, "M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "scale"),
+    [
+        *(("latency", low, high, 1e-3) for low, high in ((0.1661e-3, 0.1689e-3), (1e-3, 2e-3), (0.02, 31.0))),
+        *(("size", low, high, 1.0) for low, high in ((1.0e6, 2.4e6), (999.9e3, 1.0002e6), (1e3, 4e9))),
+        *(("macs", low, high, 1.0) for low, high in ((2.8331e9, 2.8341e9), (3.0, 16.0), (100.0, 114.0))),
+    ],
+)
+def test_ticks_are_written_as_what_they_are(name: str, low: float, high: float, scale: float) -> None:
+    along = axis(metric(name), (low, high))
+    figure = Figure()
+    draw_points(
+        figure.add_subplot(), along, axis(metric("latency"), (1, 2)), [{"color": "red"}] * 2, [], bar={}, line={}
+    )
+    ticks = figure.axes[0].get_xticks()
+    told = [str(figure.axes[0].xaxis.get_major_formatter()(tick)).partition(" ") for tick in ticks]
+    read = [float(number) * _SCALES[unit] * scale for number, _, unit in told]
+    assert sum(low <= tick <= high for tick in ticks) > 2
+    assert read == pytest.approx(ticks.tolist(), rel=1e-7)
 
 
 def test_labels_keep_what_names_differ_in() -> None:

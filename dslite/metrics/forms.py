@@ -6,26 +6,42 @@ from dataclasses import dataclass
 
 DASH = "-"
 """Stands for a figure that there is not."""
+_TICK = ".8g"
+"""Digits of ticks: round numbers, which may be close to each other, and not what floats leave behind them."""
+
+
+def _scaled(value: float) -> tuple[float, str]:
+    """Divide a value by the largest of 10^3, 10^6 and 10^9 that is in it, and give the prefix of that."""
+    for scale, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= scale:
+            return value / scale, prefix
+    return value, ""
 
 
 def count(value: float | None) -> str:
     """Write a count with three or four digits and a prefix: ``2.83 G``, ``7.56 M``, ``146``."""
     if value is None:
         return DASH
-    for scale, prefix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(value) >= scale:
-            return f"{value / scale:.2f}{prefix}"
-    return f"{value:.0f}"
+    scaled, prefix = _scaled(value)
+    return f"{scaled:.2f} {prefix}" if prefix else f"{value:.0f}"
 
 
 def size(value: float | None) -> str:
     """Write bytes, decimal: ``29.9 MB``, ``146.7 kB``."""
     if value is None:
         return DASH
-    for scale, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if abs(value) >= scale:
-            return f"{value / scale:.1f} {unit}"
-    return f"{value:.0f} B"
+    scaled, prefix = _scaled(value)
+    return f"{scaled:.{1 if prefix else 0}f} {prefix}B"
+
+
+def _exact_count(value: float) -> str:
+    scaled, prefix = _scaled(value)
+    return f"{scaled:{_TICK}} {prefix}".rstrip()
+
+
+def _exact_size(value: float) -> str:
+    scaled, prefix = _scaled(value)
+    return f"{scaled:{_TICK}} {prefix}B"
 
 
 def milliseconds(value: float | None) -> str:
@@ -63,19 +79,19 @@ class Form:
 
 
 FORMS = {
-    "count": Form(count, count),
-    "size": Form(size, size),
-    "milliseconds": Form(milliseconds, lambda v: f"{v * 1e3:.4g}", "ms"),
-    "megabytes": Form(lambda v: f"{v / 1e6:.1f}", lambda v: f"{v / 1e6:.4g}", "MB"),
-    "percent": Form(_percent, lambda v: f"{v * 100:.4g}", "%"),
-    "whole_percent": Form(lambda v: f"{v:.0%}", lambda v: f"{v:.4%}"),
-    "factor": Form(_factor, lambda v: f"{v:.4g}"),
-    "times": Form(lambda v: f"{v:.2f}x", lambda v: f"{v:.4g}"),
-    "giga": Form(lambda v: f"{v / 1e9:.1f}", lambda v: f"{v / 1e9:.4g}"),
-    "one_decimal": Form(lambda v: f"{v:.1f}", lambda v: f"{v:.4g}"),
-    "share": Form(lambda v: f"{v:.3f}", lambda v: f"{v:.3g}"),
-    "signed_share": Form(lambda v: f"{v:+.3f}", lambda v: f"{v:+.3g}"),
-    "plain": Form(lambda v: f"{v:.4g}", lambda v: f"{v:.4g}"),
+    "count": Form(count, _exact_count),
+    "size": Form(size, _exact_size),
+    "milliseconds": Form(milliseconds, lambda v: f"{v * 1e3:{_TICK}}", "ms"),
+    "megabytes": Form(lambda v: f"{v / 1e6:.1f}", lambda v: f"{v / 1e6:{_TICK}}", "MB"),
+    "percent": Form(_percent, lambda v: f"{v * 100:{_TICK}}", "%"),
+    "whole_percent": Form(lambda v: f"{v:.0%}", lambda v: f"{v * 100:{_TICK}}%"),
+    "factor": Form(_factor, lambda v: f"{v:{_TICK}}"),
+    "times": Form(lambda v: f"{v:.2f}x", lambda v: f"{v:{_TICK}}"),
+    "giga": Form(lambda v: f"{v / 1e9:.1f}", lambda v: f"{v / 1e9:{_TICK}}"),
+    "one_decimal": Form(lambda v: f"{v:.1f}", lambda v: f"{v:{_TICK}}"),
+    "share": Form(lambda v: f"{v:.3f}", lambda v: f"{v:{_TICK}}"),
+    "signed_share": Form(lambda v: f"{v:+.3f}", lambda v: f"{v:+{_TICK}}"),
+    "plain": Form(lambda v: f"{v:.4g}", lambda v: f"{v:{_TICK}}"),
 }
 OF_UNITS = {"s": "milliseconds", "bytes": "size", "count": "count"}
 """Of units, where a column does not say; of all others, ``plain``."""

@@ -183,16 +183,9 @@ def _scale(axes: "Axes", side: Literal["x", "y"], shown: Axis) -> None:
     axes.set(**{f"{side}scale": scale, f"{side}lim": limits, f"{side}label": shown.title})
     within = (1, 2, 5) if high < _MANY_DECADES * low else (1,)
     along = axes.xaxis if side == "x" else axes.yaxis
-    along.set_major_locator(LogLocator(subs=within) if spans_much else MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
-    along.set_major_formatter(lambda value, _: _short(shown.tick(value)))
+    along.set_major_locator(LogLocator(subs=within) if spans_much else MaxNLocator(7, steps=[1, 2, 5, 10]))
+    along.set_major_formatter(lambda value, _: shown.tick(value))
     along.set_minor_locator(NullLocator())
-
-
-def _short(text: str) -> str:
-    """Write a tick without noughts behind the point: it is a round number."""
-    number, blank, unit = text.partition(" ")
-    is_decimal = "." in number and "e" not in number
-    return (number.rstrip("0").rstrip(".") if is_decimal else number) + blank + unit
 
 
 # -- on a page --------------------------------------------------------------------------------------------
