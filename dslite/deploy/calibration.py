@@ -22,6 +22,12 @@ def samples(sounds: Sequence[Path], recipe: Recipe, part: Part, seed: int = 0) -
     Files, and chunks of a file, come in an order drawn from the seed, so that a few samples are of all kinds. Silent
     chunks are left out: they say nothing of the range of an activation.
 
+    Args:
+        sounds: audio files.
+        recipe: how audio becomes chunks, and pictures.
+        part: what of the system is exported.
+        seed: of the order.
+
     Yields:
         What the part takes, float32: audio ``(1, samples)``, or for ``cnn`` a picture ``(1, size, size, 3)``.
 

@@ -44,9 +44,15 @@ def export(
     provenance: Provenance,
     calibration: Iterable[Any] | None = None,
 ) -> Artifact:
-    """Export a Keras model, from `dslite.model.assembly.build_part`, to a file or folder, with its manifest beside it.
+    """Export a Keras model to `path` and write its manifest beside it.
 
-    What is there is replaced once all is written. `calibration` are input arrays, for exporters that need them.
+    Args:
+        model: one input, one output, from `dslite.model.assembly.build_part`.
+        exporter: the plugin's record.
+        options: of the exporter, complete.
+        path: of the file or folder; what is there is replaced once all is written.
+        provenance: for the manifest.
+        calibration: input arrays, for exporters that need them.
 
     Raises:
         WriteError: where the file system refuses; nothing half-written is left.

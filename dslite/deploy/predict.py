@@ -47,7 +47,13 @@ def chunk_spec(artifact: Artifact) -> tuple[ChunkSpec, int]:
 
 
 def predict(session: Session, spec: ChunkSpec, rate: int, path: Path) -> Prediction:
-    """Cut one audio file, read at a rate in hertz, into chunks and run each; see `chunk_spec`.
+    """Cut one audio file into chunks and run each.
+
+    Args:
+        session: the open file, or model.
+        spec: how its audio is cut; see `chunk_spec`.
+        rate: of its audio, hertz.
+        path: of the audio.
 
     Raises:
         AudioError: where the audio cannot be used, or files as short as this are dropped.

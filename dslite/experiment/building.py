@@ -186,10 +186,16 @@ def export_part(
     sounds: Sequence[Path] = (),
     compressors: tuple[str, ...] = (),
 ) -> Artifact:
-    """Export one part of a system to a file.
+    """Export one part of a system.
 
-    `cnn` is its image model, from `build`, which the front end alone does not need; `compressors` are what that has
-    gone through, `sounds` the audio files to calibrate with, for exporters that need them.
+    Args:
+        wanted: the system.
+        cnn: its image model, from `build`; not needed for the front end alone.
+        part: of the system.
+        exporter: name and options.
+        path: of the file to write.
+        sounds: audio files to calibrate with, for exporters that need them.
+        compressors: what `cnn` has gone through: names and options.
     """
     from dslite.deploy import calibration
     from dslite.deploy.export import Provenance, export

@@ -206,8 +206,17 @@ def opened(
 ) -> Iterator[Folder]:
     """Make the folder of an experiment, or take that of an earlier one with rows that are all wanted again.
 
-    It is this process's while the block runs. `fresh` replaces an earlier experiment, whatever its rows: its files go.
-    The keys are hashes of the data and of the trained model.
+    It is this process's while the block runs.
+
+    Args:
+        path: of the folder.
+        split: to be scored.
+        data_key: hash of the data.
+        model_key: hash of the trained model.
+        wanted: what the folder is to have.
+        fresh: replace an earlier experiment, whatever its rows: its files go.
+        reporter: told what goes wrong on the way.
+        show: given the report at the end.
 
     Raises:
         SpecError: where there is something else, rows that would be lost, or a process at work; where two rows would

@@ -100,6 +100,15 @@ def grid_jobs(
 ) -> list[Job]:
     """Make the jobs of every combination, chain by chain; before all, the model as it was trained as a float32 file.
 
+    Args:
+        system: the trained one.
+        chains: compressors that are applied in turn; an empty one is the model as it is.
+        exporters: names and options.
+        targets: likewise.
+        data: where the table is.
+        data_key: hash of what is in it.
+        split: to be scored.
+
     Raises:
         SpecError: where no target runs what an exporter makes, or the float32 file that all is compared with.
     """

@@ -31,10 +31,17 @@ def time_in_rounds(
     Between the first row and the last lie minutes, or in an experiment trainings; by then a shared machine has another
     pace, and what was timed along the way cannot be compared. The file that others are compared with is timed anew
     beside each of them, and every other round goes backwards. A target that can (`Target.together`) times up to five
-    files, that one among them, in one process. The plan's runs and seconds are divided among the rounds.
+    files, that one among them, in one process.
 
-    `done` are the runs by the number of their job, `base_of` by target the one that others are compared with. None:
-    those of an experiment; files of the same bytes share their turns then.
+    Args:
+        done: the runs, by the number of their job.
+        plan: how; its runs, and its seconds, are divided among the rounds.
+        n_rounds: how often each file has its turn.
+        report: told of its progress.
+        launcher: where.
+        base_of: by target the run that others are compared with. None: those of an experiment; files of the same bytes
+            share their turns then.
+        audio: files they are fed with; empty for the synthetic chunk.
     """
     runs = {number: run for number, run in done.items() if not run.error}
     if base_of is None:

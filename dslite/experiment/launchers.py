@@ -110,12 +110,20 @@ def run_all(
     note: Callable[[str], None],
     together: Sequence[int] = (),
 ) -> None:
-    """Run jobs that share a worker, in turn, and empty the list of them.
+    """Run jobs that share a worker, in turn.
 
     A worker that dies takes the job it was at along, which is a run with an error; the next worker does the rest.
-    `start` is called with the title of each job when it is begun, and what it gives is told of its progress; `finished`
-    is called with the number and the run of each. `together` has of each job the number of its group, which are
-    neighbours: files of a group are timed in turn, and nothing else is measured. Empty: each job is measured by itself.
+
+    Args:
+        launcher: where.
+        left: the jobs; the list is emptied.
+        plan: how.
+        audio: files they are fed with; empty for the synthetic chunk.
+        start: called with the title of each job when it is begun; what it gives is told of its progress.
+        finished: called with each job's number and run.
+        note: told what the user should know.
+        together: of each job the number of its group, which are neighbours; files of a group are timed in turn, and
+            nothing else is measured. Empty: each job is measured by itself, as a whole.
     """
     group_of = dict(zip((number for number, _ in left), together, strict=bool(together)))
     while left:

@@ -64,10 +64,16 @@ def undecodable(problems: Sequence[tuple[str, str]], n_files: int) -> DataError:
 
 
 def check_parts(data: DataSet, pictures: Pictures, learned: Sequence[Split], scored: Split) -> None:
-    """See to it that every class has a chunk in the splits to learn from, and that the split to score has one.
+    """See to it that what is learned and what is scored has chunks.
+
+    Args:
+        data: the data set.
+        pictures: of all its files.
+        learned: the splits to learn from; there every class must have a chunk.
+        scored: the split to score; one chunk is enough.
 
     Raises:
-        DataError: where that is not so, as the recipe drops short files.
+        DataError: where it has not, as the recipe drops short files.
     """
     has = [(example.label, example.split) for example, n in zip(data.examples, pictures.n_chunks, strict=True) if n]
     in_learned = {label for label, split in has if split in learned}

@@ -24,7 +24,15 @@ Floats = npt.NDArray[np.float32]
 
 
 def lesson(data: DataSet, pictures: Pictures, features: Floats | None, learned: Sequence[Split], devel: bool) -> Lesson:
-    """Put together what is learned from; no `features` where no phase needs them; `devel`: it is scored each epoch."""
+    """Put together what is learned from.
+
+    Args:
+        data: the data set.
+        pictures: of all its files.
+        features: of all chunks, float32 ``(chunks, d)``; None where no phase needs them.
+        learned: the splits to learn from.
+        devel: whether devel is scored after every epoch.
+    """
     split = np.array([example.split for example in data.examples])
     known = truth(data.examples, data.labels)
     learned_from = np.isin(split, learned)
@@ -78,9 +86,19 @@ def finish(
     draw: Callable[[Evaluation, Path], None],
     tell: Tell,
 ) -> None:
-    """Write weights, predictions, confusion matrix (by `draw`) and, last, the figures of the split that is scored.
+    """Write weights, predictions, confusion matrix and, last, the figures of the split that is scored.
 
-    A regression's network is changed to give numbers in the user's unit.
+    Args:
+        folder: of the run.
+        network: with the weights that are kept; a regression's is changed to give numbers in the user's unit.
+        data: the data set.
+        pictures: of all its files.
+        history: of the training.
+        recipe: of the training.
+        learned: the splits it learned from.
+        scored: the split that is scored.
+        draw: writes an evaluation's confusion matrix as a picture.
+        tell: told what is done and the fraction done.
     """
     if not data.labels:
         in_users_unit(network, scale_of(truth(data.part(*learned), ())))

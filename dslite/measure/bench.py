@@ -100,7 +100,16 @@ def run(
     inputs: Inputs,
     progress: Progress,
 ) -> Run:
-    """Measure one file, as `describe_file` describes it, on a device of a target; see `choose_device`.
+    """Measure one file on a device of a target; see `choose_device`.
+
+    Args:
+        artifact: the file.
+        broken: why it could not be understood, if so; see `describe_file`.
+        target: where to measure.
+        options: of the target, complete.
+        plan: how; where its inputs are is filled in here.
+        inputs: what the file is fed.
+        progress: told what happens.
 
     Returns:
         The run; with an `error` where it failed.
@@ -152,6 +161,14 @@ def run_together(
 
     Where it cannot, or fails, each is measured by itself (`run`), so that one that fails is one row with an error;
     where it failed, a flag says so.
+
+    Args:
+        artifacts: the files, which are understood.
+        target: where to measure.
+        options: of the target, complete.
+        plan: how, for each of them.
+        inputs: of each.
+        progress: told what happens.
 
     Returns:
         A run of each, of latency alone where they were timed in one process.
