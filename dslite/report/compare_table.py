@@ -24,7 +24,7 @@ _IN_ALL = ("size", "memory_delta")
 
 
 def comparison_table(comparison: Comparison, run_to_run: float, width: int) -> Group:
-    """Lay a comparison out: what differs besides the files, a row a case, and how the verdict is made.
+    """Lay a comparison out: what differs besides the files, one row for each pair, and how the verdict is made.
 
     Args:
         comparison: to show.
@@ -151,13 +151,13 @@ def _below(comparison: Comparison, run_to_run: float) -> list[Text]:
     invalid = dict.fromkeys(f"not valid {whose}: {'; '.join(told)}" for whose, run in sides if (told := broken(run)))
     lines = [*(Text(told, style="red") for told in failed), *(Text(told, style="yellow") for told in invalid)]
     alone = "no row to compare with"
-    for cases, where in (
+    for rows, where in (
         (comparison.only_before, alone if comparison.is_within else f"only in {comparison.before}"),
         (comparison.only_after, f"only in {comparison.after}"),
     ):
-        if cases:
-            lines.append(Text(f"{where}: {'; '.join(name for name, _ in cases)}", style="yellow"))
-            lines += [Text(f"failed {name}: {run.error}", style="red") for name, run in cases if run.error]
+        if rows:
+            lines.append(Text(f"{where}: {'; '.join(name for name, _ in rows)}", style="yellow"))
+            lines += [Text(f"failed {name}: {run.error}", style="red") for name, run in rows if run.error]
     if repeated := [pair.name for pair in pairs if not pair.against and _is_one_series(pair)]:
         handed_on = "the very same runs before and after, as a stopped bench hands them on to the next"
         lines.append(Text(f"{some(repeated)}: {handed_on}", style="yellow"))

@@ -53,10 +53,10 @@ _FRONT_END_NODES = 12
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One case, measured twice.
+    """One row, measured twice.
 
     Attributes:
-        name: of the case; of two files, of both; of a row of one report, its own.
+        name: of the row; of two files, of both; of a row of one report, its own.
         before: the run that the other is compared with.
         after: that other one.
         ratio: of its latency to that before, if both have one.
@@ -112,8 +112,8 @@ class Comparison:
         before: name of the report that the other is compared with.
         after: of that other one; the same name: rows of one report.
         environment: what differs between them besides the files, each as ``name: one -> other``.
-        pairs: the cases that both have.
-        only_before: the other cases of the first, with their names; of one report, rows with none to compare with.
+        pairs: the rows that both have.
+        only_before: the other rows of the first, with their names; of one report, rows with none to compare with.
         only_after: those of the second.
         is_within: whether these are the rows of one report.
         partial: what is missing of a report, a sentence each.
@@ -132,10 +132,10 @@ class Comparison:
 def compare(
     before: BenchReport, after: BenchReport, names: tuple[str, str], run_to_run: float = RUN_TO_RUN
 ) -> Comparison:
-    """Pair the cases of two reports: the same model, or file, on the same target.
+    """Pair the rows of two reports: the same model, or file, on the same target.
 
     Of several that are alike, the same bytes are a pair, or else files of one name, or else those of one place in their
-    reports. Where each report has one case alone, these are a pair, whatever they are called.
+    reports. Where each report has one row alone, these are a pair, whatever they are called.
 
     Args:
         before: what is compared with.
@@ -144,7 +144,7 @@ def compare(
         run_to_run: see `dslite.measure.verdict.of_series`.
 
     Raises:
-        ReportError: where they have no case in common.
+        ReportError: where they have no row in common.
     """
     matched, only_before, only_after = _matched(before.runs, after.runs)
     called = of_rows(replace(before, runs=tuple(one for one, _ in matched)))
@@ -237,9 +237,9 @@ def _matched(before: Sequence[Run], after: Sequence[Run]) -> tuple[list[tuple[Ru
         waiting: dict[tuple[object, ...], deque[int]] = defaultdict(deque)
         for j, run in enumerate(after):
             if j not in taken:
-                waiting[_case(run), *(fact(run) for fact in facts)].append(j)
+                waiting[_row(run), *(fact(run) for fact in facts)].append(j)
         for i, run in enumerate(before):
-            if i not in partners and (found := waiting[_case(run), *(fact(run) for fact in facts)]):
+            if i not in partners and (found := waiting[_row(run), *(fact(run) for fact in facts)]):
                 partners[i] = found.popleft()
     taken = set(partners.values())
     return (
@@ -249,8 +249,8 @@ def _matched(before: Sequence[Run], after: Sequence[Run]) -> tuple[list[tuple[Ru
     )
 
 
-def _case(run: Run) -> tuple[object, ...]:
-    """Give what makes a run the same case in another report; a foreign file has its name alone."""
+def _row(run: Run) -> tuple[object, ...]:
+    """Give what makes a run the same row in another report; a foreign file has its name alone."""
     artifact = run.artifact
     name = (artifact.backbone or artifact.part) if artifact.exporter else _name(run)
     target, _, options = run.target.partition(":")

@@ -1,4 +1,4 @@
-"""What a build may not do: ``latency.p50>5%``, ``size>0``, ``uar<-0.02``, judged on pairs of cases."""
+"""What a build may not do: ``latency.p50>5%``, ``size>0``, ``uar<-0.02``, judged on pairs of rows."""
 
 import math
 import re
@@ -47,21 +47,21 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """A case that goes beyond a limit.
+    """A row that goes beyond a limit.
 
     Attributes:
-        case: its name.
-        limit: as it was typed; empty where the case itself is what is wrong.
+        row: its name.
+        limit: as it was typed; empty where the row itself is what is wrong.
         message: how far it goes.
     """
 
-    case: str
+    row: str
     limit: str
     message: str
 
     def __str__(self) -> str:
         """Say it in one line."""
-        return f"{self.case}: {self.message}" + (f" ({self.limit})" if self.limit else "")
+        return f"{self.row}: {self.message}" + (f" ({self.limit})" if self.limit else "")
 
 
 @dataclass(slots=True)
@@ -69,11 +69,11 @@ class Judgement:
     """What limits say of comparisons.
 
     Attributes:
-        beyond: the cases that go beyond one.
+        beyond: the rows that go beyond one.
         not_judged: those of which that cannot be told: they are not valid, of too few runs, or beyond a limit as
             measured, which is not shown; and reports that are not whole.
-        judged: of each limit, as it was typed, how many cases were judged by it.
-        blind: limits that no case could be judged by, though there are some with the figure.
+        judged: of each limit, as it was typed, how many rows were judged by it.
+        blind: limits that no row could be judged by, though there are some with the figure.
     """
 
     beyond: list[Excess] = field(default_factory=list)
@@ -128,7 +128,7 @@ def _refusal(about: Metric) -> str:
 
 
 def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison], run_to_run: float) -> Judgement:
-    """Tell which cases go beyond which limits.
+    """Tell which rows go beyond which limits.
 
     One that failed, is gone, or lost a figure that it had goes beyond them too. Sizes and counts count as they are. A
     time, or memory, must be shown to be beyond: by the interval of a median's ratio; where there is none, by as much as
@@ -141,21 +141,21 @@ def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison], run_to_run
 
     Raises:
         SpecError: where no pair has a figure that a limit is on, it is in another unit, no limit can be on it, or every
-            case failed.
+            row failed.
     """
     several = len(comparisons) > 1
-    found, cases = Judgement(), []
+    found, rows = Judgement(), []
     for each in comparisons:
         of = f" in {each.after}" if several else ""
-        cases += [(pair.name + of, pair) for pair in each.pairs]
+        rows += [(pair.name + of, pair) for pair in each.pairs]
         found.not_judged += [Excess(told, "", "what is missing is not judged") for told in each.partial]
         lost = [(name, run) for name, run in each.only_before if run.error or not each.is_within]
         gone = "it is not there" if each.partial else "it is gone"
         found.beyond += [Excess(name + of, "", _failed(run) if each.is_within else gone) for name, run in lost]
-    failed = [(name, pair) for name, pair in cases if pair.after.error and not pair.before.error]
+    failed = [(name, pair) for name, pair in rows if pair.after.error and not pair.before.error]
     found.beyond += [Excess(name, "", _failed(pair.after)) for name, pair in failed]
-    whole = [(name, pair) for name, pair in cases if not pair.before.error and not pair.after.error]
-    if all(pair.after.error for _, pair in cases) and not found.beyond:
+    whole = [(name, pair) for name, pair in rows if not pair.before.error and not pair.after.error]
+    if all(pair.after.error for _, pair in rows) and not found.beyond:
         raise SpecError("--fail-if: every row failed, before and after: there is nothing to judge")
     own = [each for each in metrics_of(run for _, pair in whole for _, run in pair.sides) if each.name not in known()]
     for limit in [_of_own(limit, own) for limit in limits]:
@@ -228,7 +228,7 @@ def _judge(limit: Limit, pair: Pair, run_to_run: float) -> tuple[str, str]:
 
 
 def _why_not(limit: Limit, pair: Pair) -> str:
-    """Say why a time cannot be judged; empty where it can. Of files that took turns, medians can in any case."""
+    """Say why a time cannot be judged; empty where it can. Of files that took turns, medians can in any row."""
     if not _is_median(limit):
         return f"not valid {'; '.join(pair.not_valid)}" if pair.not_valid else ""
     if pair.verdict == "not valid":

@@ -43,7 +43,7 @@ def front(objectives: Sequence[Objective]) -> set[int]:
     """Find the points that no other one dominates: is better in something, and in nothing worse.
 
     The strongest are asked first, so most points are compared with few: the time is that of as many passes over the
-    points as are found.
+    points as are found. Where no point is better than another that is their square: 10 s for 32,000 of them.
     """
     n = len(objectives[0].low)
     ranks = sum(np.unique(each.low.sum(1), return_inverse=True)[1] for each in objectives)
