@@ -237,6 +237,13 @@ def test_one_number_everywhere_is_undefined() -> None:
     assert (one.mae, one.mae_interval, one.pearson) == (1.0, None, None)
 
 
+def test_resamples_without_a_value_are_left_out_of_an_interval() -> None:
+    found = regression([1.0, 2.0, 4.0], [1.1, 2.3, 3.7], n_resamples=200)  # some are one file, three times
+    assert found.pearson_interval is not None
+    assert found.ccc_interval is not None
+    assert -1 <= found.pearson_interval[0] <= found.pearson_interval[1] <= 1
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_model_that_diverged_is_told(bad: float) -> None:
     with pytest.raises(RunError, match=r"predicted: expected finite numbers, got 1 of 2"):
