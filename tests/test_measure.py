@@ -549,6 +549,21 @@ def test_what_other_processes_take_is_seen_whatever_others_of_their_name_ended()
     assert json.loads(json.dumps(seen)) == seen
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="processes change their names by Linux' files")
+def test_a_process_that_takes_another_name_has_not_taken_all_it_ever_had_since() -> None:
+    rename = "open('/proc/self/comm', 'w').write('renamed')"
+    script = f"import time\nwhile time.process_time() < 1: pass\n{rename}\ntime.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", script]) as other:
+        _wait_for_work(other, 0.7)
+        watch = Watch()
+        watch.begin()
+        while psutil.Process(other.pid).name() != "renamed":
+            time.sleep(0.02)
+        watch.end()
+        other.kill()
+    assert watch.seen()["clocks"]["processes_s"].get("renamed", 0.0) < 0.5
+
+
 def _wait_for_work(process: subprocess.Popen[bytes], seconds: float) -> None:
     """Wait until a process has had so many more processor seconds, however busy the machine is."""
     clock = psutil.Process(process.pid).cpu_times

@@ -37,7 +37,7 @@ class _Moment:
     own: float  # of this process, all threads
     busy: float  # of the cores that this process may use, without what was stolen
     stolen: float  # of these, that a hypervisor did not give
-    processes: dict[tuple[int, str], float]  # processor seconds of the others, by their numbers and names
+    processes: dict[int, tuple[str, float]]  # of the others, by number, name and processor seconds
 
 
 class Watch:
@@ -68,8 +68,8 @@ class Watch:
         """Give the conditions of the series, JSON-ready; see `conditions`."""
         before, after = self._moments
         taken: dict[str, float] = defaultdict(float)  # but by processes that have ended since: nobody knows what
-        for process, seconds in after.processes.items():
-            taken[process[1]] += seconds - before.processes.get(process, 0.0)
+        for number, (name, seconds) in after.processes.items():  # kernels give their workers other names meanwhile
+            taken[name] += max(0.0, seconds - before.processes.get(number, ("", 0.0))[1])
         clocks = {
             "span_s": after.at - before.at,
             "others_s": max(0.0, after.busy - before.busy - (after.own - before.own)),
@@ -160,14 +160,14 @@ def _moment() -> _Moment:
     return _Moment(time.perf_counter(), time.process_time(), busy, stolen, _processes())
 
 
-def _processes() -> dict[tuple[int, str], float]:
-    """Give the processor seconds of each of the other processes."""
+def _processes() -> dict[int, tuple[str, float]]:
+    """Give the names and processor seconds of the other processes, by their numbers."""
     found = {}
     own = os.getpid()
     for process in psutil.process_iter(["name", "cpu_times"]):
         taken = process.info["cpu_times"]
         if taken and process.pid != own:
-            found[process.pid, process.info["name"] or "?"] = taken.user + taken.system
+            found[process.pid] = process.info["name"] or "?", taken.user + taken.system
     return found
 
 
