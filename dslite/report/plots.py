@@ -29,7 +29,7 @@ Look: TypeAlias = Mapping[str, Any]
 _Floats: TypeAlias = npt.NDArray[np.float64]
 
 WIDTH, HEIGHT = 460, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 24, 14, 44
 _PER_INCH = 72
 """Pixels, of plots on a page."""
 _COLOURS = {
