@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import timeit
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,11 @@ def test_suites_run_and_give_pace_and_overhead(tmp_path: Path) -> None:
     assert socket.gethostname() not in json.dumps(content["machine_info"])
     found: list[dict[str, Any]] = content["benchmarks"]
     assert {each["name"] for each in found} == {f"test_harness_overhead[{name}]" for name in ("nothing", "tiny file")}
+    a_file_us = min(timeit.repeat(results.read_bytes, repeat=5, number=200)) / 200 * 1e6
     for each in found:
         assert each["extra_info"]["pace_s"] > 0
-        # Of what is done for each inference, nothing takes long: 10 us would be a collection of garbage, or a file.
-        assert 0 < each["extra_info"]["figures"]["harness overhead per inference, us"] < 10
+        # Of what is done for each inference, nothing takes as long as a collection of garbage, or a file.
+        assert each["extra_info"]["figures"]["harness overhead per inference, us"] < 2 * a_file_us
     shown = _compare(results, "--stored", tmp_path).stdout
     assert "| test_harness_overhead[tiny file] | harness overhead per inference, us |" in shown
 
