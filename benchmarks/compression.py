@@ -29,13 +29,14 @@ from dslite.experiment import interleave, launchers
 from dslite.experiment.keys import source
 from dslite.learn.evaluation import difference_of_predictions, read_predictions
 from dslite.learn.run import is_complete, is_run, read
+from dslite.measure import relative
 from dslite.measure.environment import environment
+from dslite.measure.relative import trial_name as name
 from dslite.metrics import find, value
 from dslite.metrics.scores import Difference
 from dslite.records import BenchReport, Run
-from dslite.report import comparison, document
+from dslite.report import document
 from dslite.report.markdown import markdown
-from dslite.report.names import trial_name as name
 from dslite.report.view import view
 
 COMMON = "--schedule cosine --label-smoothing 0.1 --keep last --precision bfloat16 --batch-size 16 --losses last-visit"
@@ -229,7 +230,7 @@ class Experiment:
             sys.exit(f"{self.folder}: expected a complete experiment: run it without --time-again")
         report = document.read(self.folder / "report.json")
         paths = (str(self.folder / run.artifact.path) for run in report.runs)
-        bare = (comparison.without(run, "speed_up", "uar_difference") for run in report.runs)
+        bare = (relative.without(run, "speed_up", "uar_difference") for run in report.runs)
         rows = {
             number: replace(run, artifact=replace(run.artifact, path=path))
             for number, (run, path) in enumerate(zip(bare, paths, strict=True))
@@ -239,7 +240,7 @@ class Experiment:
             environment(),
             rows | interleave.time_in_rounds(rows, rows[0].plan, ROUNDS, lambda *_: None, launchers.Process()),
         )
-        runs = comparison.compared(list(rows.values()), self.difference)
+        runs = relative.compared(list(rows.values()), self.difference)
         timed = document.report(runs, report.command, machine)
         document.write(timed, self.folder / TIMED_AGAIN)
         return timed

@@ -12,10 +12,10 @@ from rich.console import Console
 
 from dslite.measure.bench import undescribed
 from dslite.measure.figures import with_statistics
+from dslite.measure.relative import bases, compared
 from dslite.metrics.table import METRICS
 from dslite.records import BenchReport, Device, Flag, Measurement, Part, Plan, Run
 from dslite.report.comma_separated import as_csv
-from dslite.report.comparison import bases, compared
 from dslite.report.terminal import report_table
 from dslite.report.view import view
 

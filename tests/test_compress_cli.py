@@ -29,11 +29,11 @@ from dslite.learn.run import WEIGHTS
 from dslite.learn.table import read
 from dslite.measure import environment as machine
 from dslite.measure.bench import undescribed
+from dslite.measure.relative import without
 from dslite.metrics import value
 from dslite.recipe import ChunkSpec, FrontendSpec, HeadSpec, Recipe
 from dslite.records import BenchReport, Measurement, Plan, Run
 from dslite.report import document
-from dslite.report.comparison import without
 
 Done = subprocess.CompletedProcess[str]
 Compress = Callable[..., Done]

@@ -22,12 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
 
+from dslite.measure.relative import compared, without
 from dslite.measure.turns import FAILED_BY_TURNS
 from dslite.metrics import value
 from dslite.metrics.scores import Difference
 from dslite.records import BenchReport, Device, Flag, Measurement, Run
 from dslite.report import markdown as documents
-from dslite.report.comparison import compared, without
 from dslite.report.experiment_plots import _BY_SPEED_UP, _LATENCY_TITLE, _latencies, draw, drawn, marker
 from dslite.report.names import in_short
 from dslite.report.notes import of_experiment

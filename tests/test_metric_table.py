@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dslite.errors import SpecError
-from dslite.measure import bench
+from dslite.measure import bench, relative
 from dslite.measure.inputs import Inputs
 from dslite.metrics import metric, table
 from dslite.metrics.scores import Difference
@@ -146,8 +146,8 @@ def test_a_bench_keeps_what_its_target_describes(small_system: Any) -> None:
 
 def _experiment() -> BenchReport:
     rows = compared_trials(trial(), trial(["prune", "qat"], "tflite-int8", sparsity=0.8, seconds=0.002, n_bytes=1e6))
-    base, ours = comparison.compared(
-        [comparison.without(run, "speed_up") for run in rows],
+    base, ours = relative.compared(
+        [relative.without(run, "speed_up") for run in rows],
         lambda *_: Difference(40, 0.82, 0.8, 0.02, 3, (-0.01, 0.05), 1000, 0.95),
     )
     return bench_report(base, ours, command="dslite compress run data.csv")

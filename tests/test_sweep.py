@@ -21,10 +21,10 @@ from dslite.errors import SpecError, UnknownNameError
 from dslite.experiment import interleave, keys
 from dslite.experiment.jobs import Job
 from dslite.experiment.selection import select, split
-from dslite.measure import bench
+from dslite.measure import bench, relative
 from dslite.records import BenchReport, Measurement, Plan, Run
 from dslite.registry import registry
-from dslite.report import comparison, document, pareto
+from dslite.report import document, pareto
 
 SMALL = ("--size", 32, "--chunk", 0.5, "--hidden", 4, "--runs", 3, "--min-seconds", 0, "--warmup-seconds", 0)
 QUICK = (*SMALL, "--threads", 1, "--no-memory")
@@ -530,7 +530,7 @@ def test_as_many_rounds_as_are_asked_for_are_enough_for_stars(n_others: int) -> 
     runs = [replace(run, measurements=(*run.measurements, *figures)) for run in runs]
     for n_rounds in (4, 5):
         found = interleave.time_in_rounds(dict(enumerate(runs)), Plan(1), n_rounds, lambda *_: None, launcher)
-        rows = comparison.compared(list(found.values()), lambda *_: None)
+        rows = relative.compared(list(found.values()), lambda *_: None)
         assert pareto.optimal_trials(rows) == (set(range(1 + n_others)) if n_rounds == 5 else set())
 
 

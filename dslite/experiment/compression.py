@@ -18,9 +18,9 @@ from dslite.errors import DataError, DsliteError, ModelFileError, PluginError, R
 from dslite.experiment import building, feature_cache, keys
 from dslite.learn import run
 from dslite.learn.dataset import DataSet, Split
+from dslite.measure.relative import chain
 from dslite.records import Compressor, Flag, Measurement, Options, Progress
 from dslite.registry import get_with_options
-from dslite.report.names import chain
 
 _MODEL = "model.h5"
 _N_CHECKED = 16

@@ -19,15 +19,14 @@ from dslite.experiment.resume import MEASURED_BEFORE
 from dslite.experiment.sinks import shown_to_nobody
 from dslite.learn.dataset import Split
 from dslite.learn.evaluation import Predictions, difference_of_predictions, read_predictions
+from dslite.measure.relative import compared, trial_name, without
 from dslite.metrics import find
 from dslite.metrics.scores import Difference
 from dslite.records import BenchReport, Flag, Run
 from dslite.report import document
 from dslite.report.comma_separated import as_csv
-from dslite.report.comparison import compared, without
 from dslite.report.experiment_plots import draw, drawn
 from dslite.report.markdown import markdown
-from dslite.report.names import trial_name
 from dslite.report.view import view
 
 _REPORT, _CSV, _MARKDOWN, _PREDICTIONS = "report.json", "table.csv", "table.md", "predictions"

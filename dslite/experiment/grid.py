@@ -14,9 +14,9 @@ from dslite.experiment.sinks import shown_to_nobody
 from dslite.learn import run
 from dslite.learn.dataset import DataSet, Split
 from dslite.loading import Kind
+from dslite.measure.relative import BASE
 from dslite.records import BenchReport, Plan
 from dslite.registry import get_with_options
-from dslite.report.comparison import BASE
 
 EXPORTERS, TARGETS = ("tflite-float32", "tflite-int8"), ("host-litert",)
 N_ROUNDS = 6

@@ -8,10 +8,10 @@ from typing import TypeAlias
 
 from dslite.experiment import launchers
 from dslite.experiment.jobs import Job
+from dslite.measure.relative import bases
 from dslite.measure.turns import timed_by_turns
 from dslite.records import Plan, Progress, Run, apart
 from dslite.registry import get_with_options
-from dslite.report.comparison import bases
 
 _MOST_OTHERS = 4
 """Files in one process besides the one that they are compared with: they are in memory at the same time."""

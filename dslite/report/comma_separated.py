@@ -5,10 +5,11 @@ import io
 import math
 from collections.abc import Sequence
 
+from dslite.measure.relative import chain
 from dslite.measure.validity import broken
 from dslite.metrics import csv_name, figure, statistic
 from dslite.report.comparison import Pair
-from dslite.report.names import chain, numbered
+from dslite.report.names import numbered
 from dslite.report.view import View
 
 _FORMULA = ("=", "+", "-", "@")

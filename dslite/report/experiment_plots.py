@@ -6,10 +6,9 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from dslite.measure.relative import chain, why_no_speed
 from dslite.metrics import find, value
 from dslite.records import BenchReport, Run
-from dslite.report.comparison import why_no_speed
-from dslite.report.names import chain
 from dslite.report.pareto import exactly, front, optimal_trials
 from dslite.report.plots import Axis, Look, draw_points, save, settings
 

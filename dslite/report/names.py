@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dslite.files import told_apart
+from dslite.measure.relative import trial_names
 from dslite.measure.validity import broken, is_rule
 from dslite.metrics import find, statistic, value
 from dslite.metrics.forms import milliseconds, size
@@ -29,11 +30,6 @@ def numbered(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     return found
 
 
-def chain(compressors: Sequence[str]) -> str:
-    """Name compressors that were applied in turn, as the user does."""
-    return "+".join(compressors) or "none"
-
-
 def is_experiment(report: BenchReport) -> bool:
     """Tell whether a report is one of ``dslite compress``: a model that was compressed and exported in several ways."""
     if report.command.split()[1:2] == ["compress"]:
@@ -44,17 +40,6 @@ def is_experiment(report: BenchReport) -> bool:
 def of_rows(report: BenchReport) -> list[str]:
     """Name the rows of a report: of an experiment by what was done to the model, else see `titles`."""
     return trial_names(report.runs) if is_experiment(report) else titles(report.runs)
-
-
-def trial_names(runs: Sequence[Run]) -> list[str]:
-    """Name rows of an experiment: compressors and exporter; the target too where there are several."""
-    several = len({run.target for run in runs}) > 1
-    return [trial_name(run) + (f", {run.target}" if several else "") for run in runs]
-
-
-def trial_name(run: Run) -> str:
-    """Name a row of an experiment: ``prune+qat, tflite-int8``."""
-    return f"{chain(run.artifact.compressors)}, {run.artifact.exporter or ''}"
 
 
 def titles(runs: Sequence[Run]) -> list[str]:

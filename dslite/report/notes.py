@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from dslite.measure import series
+from dslite.measure.relative import ENOUGH_TURNS, SAME_SPEED, is_of_reference, why_no_speed
 from dslite.measure.validity import BY_TURNS, broken, is_rule
 from dslite.metrics import ALL_ALIKE, find, is_point, value
 from dslite.metrics.forms import DASH
 from dslite.records import DEFAULT_THREADS, HOST, BenchReport, Flag, Run
 from dslite.report import paper
-from dslite.report.comparison import ENOUGH_TURNS, SAME_SPEED, is_of_reference, why_no_speed
 from dslite.report.names import flag_messages, is_experiment
 from dslite.report.pareto import SAME_SIZE, is_not_timed_yet, is_timed_too_little, optimal_trials
 

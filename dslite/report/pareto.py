@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dslite.measure.relative import SAME_SPEED, failed_by_turns, is_timed_enough, speed_range
 from dslite.measure.validity import broken
 from dslite.metrics import Figures, figure, figures, metrics_of
 from dslite.records import Metric, Run
-from dslite.report.comparison import SAME_SPEED, failed_by_turns, is_timed_enough, speed_range
 
 SAME_SIZE = 0.01
 """Sizes of an experiment within this share of each other count as equal."""
