@@ -7,6 +7,7 @@ and only then are they taken, all or none. What failed is kept, with its reason 
 
 import difflib
 import inspect
+import re
 import sys
 import time
 import traceback
@@ -35,6 +36,7 @@ _RECORD_TYPE: dict[Kind, type[PluginRecord]] = {
     "targets": Target,
 }
 _HOOKS = [f"dslite_{kind}" for kind in KINDS]
+_METRIC_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,8 @@ def _call(manager: pluggy.PluginManager, kind: Kind, point: EntryPoint) -> tuple
                     "return each record from the hook of its kind"
                 )
             _check_fields(record, kind)
+            if isinstance(record, Target):
+                _check_metrics(record)
             records.append(record)
     return tuple(records)
 
@@ -156,6 +160,18 @@ def _check_fields(record: PluginRecord, kind: Kind) -> None:
             typed(hint, plain(value), where)
         except SpecError as error:
             raise PluginError(str(error)) from None
+
+
+def _check_metrics(target: Target) -> None:
+    """Refuse metrics that limits cannot name, and that would write more to a terminal than a line of text."""
+    for metric in target.metrics:
+        where = f"target {target.name!r}: metric {metric.name!r}"
+        if not _METRIC_NAME.fullmatch(metric.name):
+            raise PluginError(f"{where}: rename it, in snake case such as first_latency")
+        titles = [line for column in metric.columns for line in column.title.split("\n")]
+        odd = [text for text in (metric.unit, metric.axis, metric.best, *titles) if not text.isprintable()]
+        if odd or not metric.unit.strip():
+            raise PluginError(f"{where}: expected a unit and headings that can be printed, got {(odd or [''])[0]!r}")
 
 
 def _check_names(records: dict[Kind, tuple[PluginRecord, ...]], taken: dict[tuple[Kind, str], str]) -> None:

@@ -3,6 +3,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from rich.console import Console
 from dslite.cli import console
 from dslite.errors import PluginError, SpecError, UnknownNameError
 from dslite.lazy import HEAVY
-from dslite.loading import Kind, Plugin, _check_names
-from dslite.records import Augmenter, Option, OptionValue, Target
+from dslite.loading import Kind, Plugin, _check_metrics, _check_names
+from dslite.records import Augmenter, Column, Metric, Option, OptionValue, Target
 from dslite.registry import Registry, parse_name, resolve_options
 
 # -- names with options -----------------------------------------------------------------------------------
@@ -300,6 +301,21 @@ def test_a_bad_plugin_is_told_with_its_reason_and_the_others_live_on(
 def test_a_name_that_cannot_stand_in_a_list_a_pattern_or_a_file_name_is_refused(name: str) -> None:
     with pytest.raises(PluginError, match="is no name for one of the targets: rename it"):
         _check_names({"targets": (_target(name),)}, {})
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        (Metric("Bad Name", "J"), "metric 'Bad Name': rename it"),
+        (Metric("energy", "J\x1b[31m"), r"can be printed, got 'J\\x1b\[31m'"),
+        (Metric("energy", " "), "expected a unit"),
+        (Metric("energy", "J", columns=(Column("energy\nJ\x1b]"),)), "can be printed"),
+    ],
+)
+def test_a_metric_that_cannot_be_named_or_printed_is_refused(metric: Metric, message: str) -> None:
+    with pytest.raises(PluginError, match=message):
+        _check_metrics(replace(_target("lab"), metrics=(metric,)))
+    _check_metrics(replace(_target("lab"), metrics=(Metric("energy_2", "mJ/inf", columns=(Column("energy\nmJ"),)),)))
 
 
 def test_nothing_of_a_failure_is_cut_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
