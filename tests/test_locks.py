@@ -99,7 +99,7 @@ def test_what_a_living_process_uses_is_neither_cleared_nor_trimmed(
         assert {entry.path for entry in cache.entries()} == {exported, kept, half}
         cleared = invoke("cache", "--clear")
         assert "cleared: 0 entries" in cleared.stdout
-        assert f"3 entries stay, as process {process.pid} uses them" in cleared.stderr
+        assert f"not cleared: 3 entries, in use by process {process.pid}" in cleared.stderr
         process.kill()
     assert "cleared: 3 entries" in invoke("cache", "--clear").stdout
     assert cache.entries() == []

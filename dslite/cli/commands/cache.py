@@ -36,7 +36,7 @@ def command(clear: bool, as_json: bool) -> None:
     else:
         _show(found, clear=clear)
     if left := sorted({entry.user for entry in there} if clear else set()):
-        TERMINAL.note(f"{len(there) - len(found)} entries stay, as {', '.join(filter(None, left))} uses them")
+        TERMINAL.note(f"not cleared: {_count(len(there) - len(found))}, in use by {', '.join(filter(None, left))}")
     if problems:
         raise problems[0]
 
@@ -48,7 +48,11 @@ def _show(found: Sequence[cache.Entry], *, clear: bool) -> None:
             [(entry.kind, size(entry.size_bytes), _when(entry.used), _name(entry)) for entry in found],
         )
     verb = "cleared: " if clear else ""
-    click.echo(f"{verb}{len(found)} entries, {size(sum(e.size_bytes for e in found))}, in {cache.folder()}")
+    click.echo(f"{verb}{_count(len(found))}, {size(sum(e.size_bytes for e in found))}, in {cache.folder()}")
+
+
+def _count(n: int) -> str:
+    return "1 entry" if n == 1 else f"{n} entries"
 
 
 def _when(seconds: float) -> str:
