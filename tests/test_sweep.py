@@ -13,7 +13,7 @@ from typing import Any
 import distributions
 import psutil
 import pytest
-from conftest import HEEDS_SIGINT, assert_refused, invoke, run_dslite
+from conftest import HEEDS_SIGINT, assert_refused, invoke
 
 from dslite import cache
 from dslite.codec import from_json, to_json
@@ -212,7 +212,8 @@ def test_a_sweep_is_a_row_a_backbone_and_what_fails_is_a_row_with_its_error(
 def test_exported_files_are_taken_from_the_cache_while_nothing_has_changed(lab: dict[str, str], tmp_path: Path) -> None:
     def bench(*words: object) -> list[str]:
         before = len(_built(lab))
-        done = run_dslite("bench", "--backbone", "t_a", *QUICK, *words, "--json", environment=lab)
+        keys.source.cache_clear()  # as a process of its own would
+        done = invoke("bench", "--backbone", "t_a", *QUICK, *words, "--json", environment=lab)
         assert done.returncode == 0, done.stderr
         return _built(lab)[before:]
 
@@ -220,8 +221,7 @@ def test_exported_files_are_taken_from_the_cache_while_nothing_has_changed(lab: 
     cnn = (*base, "--part", "cnn")
     assert bench(*base) == ["t_a"]
     assert bench(*base, "--runs", 4) == []
-    for change in (("--seed", 1), ("--labels", "a,b,c,d"), ("--dropout", 0.5), ("--mels", 64)):
-        assert bench(*base, *change) == ["t_a"], change
+    assert bench(*base, "--mels", 64) == ["t_a"]
     assert bench(*cnn) == ["t_a"]
     assert bench(*base) == []
     (export,) = (Path(lab["DSLITE_CACHE"]) / "exports").glob("*/t_a-cnn-tflite-float32.tflite")
@@ -314,12 +314,13 @@ def test_rows_are_ordered_by_any_column_in_table_and_json(lab: dict[str, str]) -
 
 @pytest.mark.slow
 def test_copies_of_exported_files_are_kept_where_they_are_wanted(lab: dict[str, str], tmp_path: Path) -> None:
-    exporters = "tflite-float32,hdf5,savedmodel"
+    exporters = "tflite-float32,savedmodel"  # a file and a folder
     words = ("--backbone", "t_a", "--exporter", exporters, "--part", "cnn", *QUICK, "--keep", tmp_path / "kept")
     for _ in range(2):  # made, and from the cache
         assert invoke("bench", *words, environment=lab).returncode == 0
         kept = {path.name for path in (tmp_path / "kept").iterdir()}
-        assert {"t_a-cnn-tflite-float32.tflite", "t_a-cnn-tflite-float32.tflite.json", "t_a-cnn-hdf5.h5"} <= kept
+        files = {"t_a-cnn-tflite-float32.tflite", "t_a-cnn-savedmodel.savedmodel"}
+        assert kept == {*files, *(f"{name}.json" for name in files)}
     again = invoke("bench", tmp_path / "kept" / "t_a-cnn-tflite-float32.tflite", *QUICK[6:], environment=lab)
     assert again.returncode == 0, again.stderr
 
